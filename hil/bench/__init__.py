@@ -1,0 +1,1 @@
+"""Benchmarks: our own figures beside a peer's, in the same run."""

@@ -1,0 +1,1 @@
+"""Converters from other tools' network formats to ours."""

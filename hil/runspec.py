@@ -1,0 +1,75 @@
+"""Run specification: what the command line hands to the processes of one station run.
+
+One JSON file in the run directory, written once before any process starts. Light imports
+only: a gateway that restarts reads it first.
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+from pathlib import Path
+from typing import Any
+
+from rtcore.points import Point
+
+PRODUCERS = ("modbus", "opcua", "console")
+"""One command ring per producer process."""
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything a child process needs to know; plain data."""
+
+    station: str
+    run_dir: Path
+    state_dir: Path
+    points: list[Point]
+    stamps: list[dict[str, Any]]
+    """Modbus stamp blocks: {"unit", "address", "device"}; see ``protocols.modbus_map``."""
+    modbus: dict[str, Any]
+    opcua: dict[str, Any]
+    core: dict[str, Any]
+    started_utc_ns: int
+
+    @property
+    def board_path(self) -> Path:
+        """The core's board."""
+        return self.run_dir / "core.board"
+
+    @property
+    def events_path(self) -> Path:
+        """The core's event ring."""
+        return self.run_dir / "core.events"
+
+    def ring_path(self, producer: str) -> Path:
+        """Command and verdict rings of one producer."""
+        assert producer in PRODUCERS, producer
+        return self.run_dir / f"{producer}.rings"
+
+    def gateway_path(self, producer: str) -> Path:
+        """The gateway's own small board (counters and heartbeat), see ``hil.gateway_status``."""
+        return self.run_dir / f"{producer}.status"
+
+    def audit_path(self, producer: str) -> Path:
+        """The gateway's audit journal."""
+        return self.state_dir / f"audit-{producer}.jsonl"
+
+    def save(self) -> Path:
+        """Write ``spec.json`` into the run directory and return its path."""
+        path = self.run_dir / "spec.json"
+        row = dc.asdict(self) | {
+            "points": [p.to_dict() for p in self.points],
+            "run_dir": str(self.run_dir),
+            "state_dir": str(self.state_dir),
+        }
+        path.write_text(json.dumps(row))
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> RunSpec:
+        """Read what ``save`` wrote."""
+        row = json.loads(path.read_text())
+        row["points"] = [Point.from_dict(p) for p in row["points"]]
+        row["run_dir"], row["state_dir"] = Path(row["run_dir"]), Path(row["state_dir"])
+        return cls(**row)

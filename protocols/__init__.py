@@ -1,0 +1,1 @@
+"""The field side: what masters see on the wire. Never touches physics."""

@@ -1,0 +1,97 @@
+"""What every field-side server shares: fresh snapshots, write checks, refusal codes. Pure: no I/O.
+
+A gateway never touches physics. It reads the core's board, checks a write against the point
+list, and hands accepted writes to its own command ring. The core checks everything again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rtcore.board import CTL_PERIOD_NS, Board, Snapshot
+from rtcore.commands import GROUP_MAX, Reason
+from rtcore.points import Kind, Point, index_of
+from rtcore.ring import Producer
+
+STALE_PERIODS = 5
+STALE_MARGIN_NS = 50_000_000
+"""The core counts as dead when its heartbeat is older than 5 periods plus 50 ms."""
+
+MODBUS_EXCEPTION = {
+    Reason.UNKNOWN_POINT: 0x02,
+    Reason.NOT_WRITABLE: 0x02,
+    Reason.OUT_OF_RANGE: 0x03,
+    Reason.NOT_A_NUMBER: 0x03,
+    Reason.WRONG_TYPE: 0x03,
+    Reason.EXPIRED: 0x04,
+    Reason.IN_LOCAL: 0x04,
+    Reason.BUSY: 0x06,
+    Reason.NO_AUTHORITY: 0x01,
+    Reason.CORE_DEAD: 0x0B,
+    Reason.GROUP_REFUSED: 0x03,
+    Reason.AUDIT_FAILED: 0x04,
+    Reason.NO_VERDICT: 0x04,
+}
+"""Refusal reason -> Modbus exception code; part of the printed map."""
+
+OPCUA_STATUS = {
+    Reason.DONE: "Good",
+    Reason.UNKNOWN_POINT: "BadNodeIdUnknown",
+    Reason.NOT_WRITABLE: "BadNotWritable",
+    Reason.OUT_OF_RANGE: "BadOutOfRange",
+    Reason.NOT_A_NUMBER: "BadOutOfRange",
+    Reason.WRONG_TYPE: "BadTypeMismatch",
+    Reason.EXPIRED: "BadTimeout",
+    Reason.IN_LOCAL: "BadInvalidState",
+    Reason.BUSY: "BadResourceUnavailable",
+    Reason.NO_AUTHORITY: "BadUserAccessDenied",
+    Reason.CORE_DEAD: "BadNoCommunication",
+    Reason.GROUP_REFUSED: "BadInvalidState",
+    Reason.AUDIT_FAILED: "BadDeviceFailure",
+    Reason.NO_VERDICT: "BadTimeout",
+}
+"""Refusal reason -> OPC UA status code name; part of the printed map."""
+
+
+class Gateway:
+    """The core as one producer sees it: its newest snapshot and its own command ring."""
+
+    def __init__(self, points: Sequence[Point], board: Board, producer: Producer) -> None:
+        self.points = points
+        self.index = index_of(points)
+        self.board = board
+        self.producer = producer
+
+    def is_alive(self, now_mono_ns: int) -> bool:
+        """Tell whether the core's heartbeat is fresh."""
+        period = int(self.board.ctl[CTL_PERIOD_NS])
+        return self.board.beat_age_ns(now_mono_ns) <= STALE_PERIODS * period + STALE_MARGIN_NS
+
+    def snapshot(self, now_mono_ns: int) -> Snapshot | None:
+        """Return the newest whole step, None when the core is dead or nothing is published."""
+        return self.board.read() if self.is_alive(now_mono_ns) else None
+
+    def check(self, writes: Sequence[tuple[int, float]]) -> Reason:
+        """Check one group of writes against the point list; DONE means "may be sent"."""
+        if not 0 < len(writes) <= GROUP_MAX:
+            return Reason.OUT_OF_RANGE
+        for index, value in writes:
+            if not 0 <= index < len(self.points):
+                return Reason.UNKNOWN_POINT
+            if (reason := check_value(self.points[index], value)) is not Reason.DONE:
+                return reason
+        return Reason.DONE
+
+
+def check_value(point: Point, value: float) -> Reason:
+    """Check one value against one point: writable, finite, in range, a bit where a bit is due."""
+    if not point.is_writable:
+        return Reason.NOT_WRITABLE
+    if not math.isfinite(value):
+        return Reason.NOT_A_NUMBER
+    if (point.is_two_state or point.kind is Kind.CONTROL) and value not in (0.0, 1.0):
+        return Reason.WRONG_TYPE
+    if not point.minimum <= value <= point.maximum:
+        return Reason.OUT_OF_RANGE
+    return Reason.DONE

@@ -1,0 +1,1 @@
+"""The plant: pure and deterministic. No sockets, no files, no wall clock outside ``loop``."""

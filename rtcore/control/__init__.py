@@ -1,0 +1,1 @@
+"""Automatic controls, one file each."""

@@ -1,0 +1,1 @@
+"""The electrical network: model, admittances, factorisation, power flow, faults."""

@@ -1,0 +1,1 @@
+"""Physical things, one file each."""

@@ -1,0 +1,1 @@
+"""Protection functions, one file per ANSI function."""
