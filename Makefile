@@ -1,0 +1,58 @@
+# gridhil. Needs Python >= 3.11 and make; everything else is installed into .venv from requirements.lock.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+ARGS ?=
+
+# The first interpreter that is new enough; "make PYTHON=/path/to/python3.11 ..." chooses another.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 \
+	&& { echo "$$p"; break; }; done)
+BIN := .venv/bin
+# One thread per process: the loop has a core, numerical libraries must not take the others.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export NUMBA_NUM_THREADS := 1
+
+.PHONY: help install run test check format bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." is passed on, for instance: make run ARGS="--duration 30"'
+
+install: ## make .venv and install the locked packages (done once)
+	@test -n "$(PYTHON)" || { echo "gridhil needs Python 3.11, 3.12 or 3.13; none was found on PATH." \
+		"Name one: make PYTHON=/path/to/python3.11" >&2; exit 3; }
+	@"$(PYTHON)" .ci/install.py
+
+# exec: make's child is gridhil itself, so Ctrl-C and SIGTERM reach it and make waits for its end.
+run: install ## start the default station; Ctrl-C stops it
+	@exec $(BIN)/gridhil run $(ARGS)
+
+test: install ## run the tests
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: install ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## format the sources and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install ## performance next to peers
+	@exec $(BIN)/gridhil bench $(ARGS)
+
+# The lock serves Python 3.11 to 3.13 on Linux x86_64; it also holds the build tool, so that the
+# editable install needs no second download. Make it again after changing dependencies.
+lock: install ## resolve pyproject.toml into requirements.lock again
+	$(BIN)/python -m pip install --quiet "uv>=0.9"
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(BIN)/uv pip compile pyproject.toml - --universal --generate-hashes --python-version 3.11 \
+		--extra dev --extra opendss --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## remove .venv and every cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
