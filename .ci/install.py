@@ -70,6 +70,16 @@ def run(command: list[str], what: str, expected: int = 0) -> None:
     say(("\r\x1b[K" if is_terminal else "") + took)
 
 
+def has_venv() -> bool:
+    """Tell whether ``.venv`` works and is of this Python version; one half made by an aborted install does."""
+    code = "import sys, pip; print(*sys.version_info[:2])"
+    try:
+        answer = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return answer.stdout.split() == [str(part) for part in sys.version_info[:2]]
+
+
 def make_venv() -> None:
     """Create the environment with pip in it, also where the host's Python has no ensurepip."""
     shutil.rmtree(VENV, ignore_errors=True)
@@ -97,7 +107,7 @@ def main() -> None:
     lock = LOCK.read_text()
     expected = len(re.findall(r"^[a-z0-9]", lock, re.MULTILINE))
     say(f"gridhil: installing into {VENV} (once; again only when the lock changes)")
-    if not PYTHON.exists() or not STAMP.exists():
+    if not has_venv():
         make_venv()
     STAMP.unlink(missing_ok=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--progress-bar", "off"]
