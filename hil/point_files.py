@@ -1,0 +1,319 @@
+"""Point list folders: devices.csv + shared templates + instrument classes -> points and stamps.
+
+The one place that turns files into ``rtcore.points.Point``. Templates and instruments are
+looked for in the list's own folder first, then in its parent (where the shipped ones are).
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import string
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hil import point_addresses as pa
+from hil.point_instruments import Instrument, instrument_arrays
+from hil.point_schema import (
+    BASES,
+    PARAMETERS,
+    DeviceRow,
+    PointRow,
+    Template,
+    read_devices,
+    read_instruments,
+    read_template,
+)
+from hil.point_units import Binding, attr_unit, binding, factor_of, factors
+from protocols.modbus_codec import ORDERS
+from protocols.modbus_map import STAMP_REGISTERS
+from rtcore.errors import Problem, UserInputError, did_you_mean
+from rtcore.points import TAG_LEVEL, Kind, Point
+from rtcore.units import UNITS
+
+__all__ = ["Binding", "PointSet", "attr_unit", "binding", "factors", "instrument_arrays", "read_points"]
+
+
+@dc.dataclass(frozen=True, slots=True)
+class PointSet:
+    """A station's whole point list: board order is the order of ``points``."""
+
+    points: list[Point]
+    stamps: list[dict[str, Any]]
+    instruments: dict[str, Instrument]
+
+
+def read_points(folder: Path, known: Mapping[str, Collection[str]] | None) -> PointSet:
+    """Read and check one point list.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with devices.csv.
+    known : mapping or None
+        Component instance -> attributes that points may bind to; None skips that check.
+
+    Raises
+    ------
+    UserInputError
+        With every problem of every file.
+    """
+    problems: list[Problem] = []
+    instruments = read_instruments(_find(folder, "instruments.toml"), problems)
+    devices = read_devices(folder / "devices.csv", problems)
+    templates = _read_templates(folder, devices, problems)
+    parsed = {name: _check_rows(t, instruments, problems) for name, t in templates.items()}
+    builder = _Builder(str(folder / "devices.csv"), known, problems)
+    for device in devices:
+        builder.add(device, templates.get(device.cells["template"]), parsed.get(device.cells["template"], []))
+    if problems:
+        raise UserInputError(set(problems))
+    return PointSet(builder.points, builder.all_stamps(), instruments)
+
+
+def _find(folder: Path, name: str) -> Path:
+    own = folder / name
+    return own if own.exists() else folder.parent / name
+
+
+def _read_templates(
+    folder: Path, devices: Sequence[DeviceRow], problems: list[Problem]
+) -> dict[str, Template]:
+    places = (folder / "templates", folder.parent / "templates")
+    available = {path.stem: path for place in reversed(places) for path in sorted(place.glob("*.toml"))}
+    templates = {}
+    for name in dict.fromkeys(d.cells["template"] for d in devices):
+        if name in available:
+            template = read_template(available[name], name, problems)
+            if template is not None:
+                templates[name] = template
+    for device in devices:
+        name = device.cells["template"]
+        if name not in available:
+            allowed = f"available are {', '.join(sorted(available)) or 'none'}{did_you_mean(name, available)}"
+            place = f"{device.place}, column template"
+            problems.append(Problem(str(folder / "devices.csv"), place, f"no template {name!r}; {allowed}"))
+    return templates
+
+
+def _check_rows(
+    template: Template, instruments: Mapping[str, Instrument], problems: list[Problem]
+) -> list[tuple[PointRow, pa.Reference]]:
+    """Check what does not depend on the device; return the rows that can be placed."""
+    good, names = [], set[str]()
+    if template.stamp is not None and (odd := pa.stamp_problem(template.file, "key 'stamp'", template.stamp)):
+        problems.append(odd)
+    for place, row in template.rows:
+        found = [(f"key {key!r}", what) for key, what in _row_problems(row, instruments)]
+        if row.name in names:
+            found.append(("key 'name'", f"{row.name!r} is declared twice"))
+        names.add(row.name)
+        try:
+            ref = pa.parse(row.modbus)
+        except ValueError as error:
+            found.append(("key 'modbus'", str(error)))
+        else:
+            minimum, maximum = _limits(row)
+            wrong = pa.kind_problem(row.kind, row.states is not None, ref.table) or pa.range_problem(
+                ref, minimum, maximum
+            )
+            if wrong:
+                found.append(("key 'modbus'", wrong))
+            if not found:
+                good.append((row, ref))
+        problems.extend(Problem(template.file, f"{place} {key}", what) for key, what in found)
+    return good
+
+
+def _row_problems(row: PointRow, instruments: Mapping[str, Instrument]) -> list[tuple[str, str]]:
+    found = []
+    if not TAG_LEVEL.fullmatch(row.name):
+        found.append(("name", f"{row.name!r} is not 1 to 32 characters of A-Z, 0-9 and _"))
+    if row.unit not in UNITS:
+        allowed = ", ".join(u for u in UNITS if u)
+        found.append(
+            ("unit", f"unknown unit {row.unit!r}; allowed are {allowed}{did_you_mean(row.unit, UNITS)}")
+        )
+    else:
+        try:
+            factor_of(row.attr, row.unit)
+        except ValueError as error:
+            found.append(("unit", str(error)))
+    if row.attr.startswith("-") and row.kind is not Kind.ANALOG:
+        found.append(("attr", f"{row.attr!r}: only an analog point may turn the sign"))
+    if row.kind is Kind.STATUS and row.states is None:
+        found.append(("states", 'a status point names its two states, e.g. ["OPEN", "CLOSED"]'))
+    if row.states is not None and row.kind not in (Kind.STATUS, Kind.SETPOINT):
+        found.append(("states", f"a {row.kind} point has no states"))
+    found += _limit_problems(row)
+    if row.kind is Kind.ANALOG and row.instrument not in instruments:
+        allowed = f"allowed are {', '.join(instruments)}{did_you_mean(row.instrument, instruments)}"
+        found.append(("instrument", f"no instrument {row.instrument!r} for an analog point; {allowed}"))
+    if row.kind is not Kind.ANALOG and row.instrument:
+        found.append(("instrument", f"a {row.kind} point has no instrument"))
+    for key in ("source", "description"):
+        for name in (n for n in _fields(getattr(row, key)) if n not in PARAMETERS):
+            allowed = f"allowed are {', '.join(PARAMETERS)}{did_you_mean(name, PARAMETERS)}"
+            found.append((key, f"unknown parameter {{{name}}}; {allowed}"))
+    return found
+
+
+def _limit_problems(row: PointRow) -> list[tuple[str, str]]:
+    if _is_two_state(row):
+        given = [k for k in ("min", "max") if getattr(row, k) is not None]
+        return [(k, "a two-state point has no range") for k in given]
+    missing = [k for k in ("min", "max") if getattr(row, k) is None]
+    if missing:
+        return [(k, f"is missing; a {row.kind} point has a range") for k in missing]
+    minimum, maximum = _limits(row)
+    if minimum >= maximum:
+        return [("min", f"{minimum:g} is not below max {maximum:g}")]
+    if row.deadband > maximum - minimum:
+        return [("deadband", f"{row.deadband:g} is wider than the range {minimum:g}..{maximum:g}")]
+    return []
+
+
+def _is_two_state(row: PointRow) -> bool:
+    return row.states is not None or row.kind is Kind.CONTROL
+
+
+def _limits(row: PointRow) -> tuple[float, float]:
+    if _is_two_state(row):
+        return 0.0, 1.0
+    return row.min if row.min is not None else 0.0, row.max if row.max is not None else 0.0
+
+
+def _fields(text: str) -> list[str]:
+    """Return the parameter names in ``{}``; an unbalanced brace counts as an unknown one."""
+    try:
+        return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError:
+        return ["..."]
+
+
+class _Builder:
+    """Places templates at devices, checking what only shows there."""
+
+    def __init__(
+        self, file: str, known: Mapping[str, Collection[str]] | None, problems: list[Problem]
+    ) -> None:
+        self.file, self.known, self.problems = file, known, problems
+        self.points: list[Point] = []
+        self.stamps: list[dict[str, Any]] = []
+        self._book = pa.AddressBook()
+        self._devices: dict[str, str] = {}
+        self._units: dict[int, None] = {}
+
+    def add(
+        self, device: DeviceRow, template: Template | None, rows: list[tuple[PointRow, pa.Reference]]
+    ) -> None:
+        name = device.cells["device"]
+        self._check_name(device, name)
+        self._check_order(device)
+        self._units[device.unit] = None
+        if template is None:
+            return
+        self._check_cells(device, template, rows)
+        if template.stamp is not None and "ir" in device.bases:
+            address = device.bases["ir"] + template.stamp
+            self._take(device, "ir", address, STAMP_REGISTERS, f"the stamp block of {name}")
+            self.stamps.append({"unit": device.unit, "address": address, "device": name})
+        sources = {text: self._fill(device, text) for text in dict.fromkeys(row.source for row, _ in rows)}
+        for row, ref in rows:
+            tag, base = f"{name}.{row.name}", device.bases.get(ref.table)
+            source = sources[row.source]
+            if source is None or base is None:
+                continue
+            self._check_attr(device, template, source, row)
+            self._take(device, ref.table, base + ref.address, ref.width, tag)
+            self.points.append(_point(device, template, row, ref, source, base))
+
+    def all_stamps(self) -> list[dict[str, Any]]:
+        """One stamp at input address 0 of every unit, then the devices' own."""
+        units = [{"unit": unit, "address": 0, "device": ""} for unit in sorted(self._units)]
+        return units + self.stamps
+
+    def _problem(self, device: DeviceRow, column: str, what: str) -> None:
+        place = f"{device.place}, column {column}" if column else device.place
+        self.problems.append(Problem(self.file, place, what))
+
+    def _check_name(self, device: DeviceRow, name: str) -> None:
+        if not all(TAG_LEVEL.fullmatch(level) for level in name.split(".")):
+            what = f"{name!r} is not a dotted name with levels of 1 to 32 characters of A-Z, 0-9 and _"
+            self._problem(device, "device", what)
+        elif name in self._devices:
+            self._problem(device, "device", f"{name!r} is already declared in {self._devices[name]}")
+        else:
+            self._devices[name] = device.place
+
+    def _check_order(self, device: DeviceRow) -> None:
+        order = device.cells.get("word_order", "")
+        if order and order not in ORDERS:
+            allowed = f"allowed are {', '.join(ORDERS)}{did_you_mean(order, ORDERS)}"
+            self._problem(device, "word_order", f"unknown word order {order!r}; {allowed}")
+
+    def _check_cells(
+        self, device: DeviceRow, template: Template, rows: list[tuple[PointRow, pa.Reference]]
+    ) -> None:
+        tables = {ref.table for _, ref in rows} | ({"ir"} if template.stamp is not None else set())
+        for table in (t for t in BASES if t in tables and t not in device.bases):
+            what = f"is empty, but template {template.name!r} has {pa.TABLES[table]}s"
+            self._problem(device, BASES[table], what)
+        for table in (t for t in device.bases if t not in tables and template.is_whole and rows):
+            what = f"is given, but template {template.name!r} has no {pa.TABLES[table]}s"
+            self._problem(device, BASES[table], what)
+
+    def _fill(self, device: DeviceRow, text: str) -> str | None:
+        """Insert the device's cells; report the empty ones and an unknown component."""
+        empty = [n for n in dict.fromkeys(_fields(text)) if not device.cells.get(n)]
+        for name in empty:
+            what = f"is empty, but template {device.cells['template']!r} binds points to {text!r}"
+            self._problem(device, name, what)
+        if empty:
+            return None
+        source = text.format_map(device.cells)
+        if self.known is not None and source not in self.known:
+            column = next(iter(_fields(text)), "template")
+            self._problem(device, column, f"no component {source!r}{did_you_mean(source, self.known)}")
+            return None
+        return source
+
+    def _check_attr(self, device: DeviceRow, template: Template, source: str, row: PointRow) -> None:
+        if self.known is None:
+            return
+        allowed, attr = self.known[source], row.attr.removeprefix("-")
+        if attr not in allowed:
+            names = f"allowed are {', '.join(sorted(allowed))}{did_you_mean(attr, allowed)}"
+            what = f"point {row.name}: {source!r} has no attribute {attr!r}; {names} ({template.file})"
+            self._problem(device, "template", what)
+
+    def _take(self, device: DeviceRow, table: str, address: int, width: int, owner: str) -> None:
+        if wrong := self._book.take(device.unit, table, address, width, owner):
+            self._problem(device, BASES[table], wrong)
+
+
+def _point(
+    device: DeviceRow, template: Template, row: PointRow, ref: pa.Reference, source: str, base: int
+) -> Point:
+    name = device.cells["device"]
+    minimum, maximum = _limits(row)
+    return Point(
+        tag=f"{name}.{row.name}",
+        device=name,
+        template=template.name,
+        source=source,
+        attr=row.attr,
+        kind=row.kind,
+        unit=row.unit,
+        minimum=minimum,
+        maximum=maximum,
+        deadband=row.deadband,
+        instrument=row.instrument,
+        description=row.description.format_map(device.cells),
+        wire={
+            "modbus": ref.placed(device.unit, base, device.cells.get("word_order", "")),
+            "opcua": "Boolean" if _is_two_state(row) else "Double",
+        },
+        states=(row.states[0], row.states[1]) if row.states else None,
+        is_health=template.is_health,
+    )
