@@ -71,7 +71,7 @@ def run(command: list[str], what: str, expected: int = 0) -> None:
 
 
 def has_venv() -> bool:
-    """Tell whether ``.venv`` works and is of this Python version; one half made by an aborted install does."""
+    """Tell whether ``.venv`` works and is of this Python version; also after an aborted install."""
     code = "import sys, pip; print(*sys.version_info[:2])"
     try:
         answer = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, check=False)
@@ -87,10 +87,12 @@ def make_venv() -> None:
     try:
         import ensurepip  # noqa: F401
     except ImportError:
-        if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        if subprocess.run(
+            [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
+        ).returncode:
             sys.exit(
-                f"{sys.executable} ({version}) has neither ensurepip nor pip, so it cannot make an environment.\n"
-                "Debian and Ubuntu: apt-get install python3-venv. Or name another interpreter: make PYTHON=..."
+                f"{sys.executable} ({version}) has neither ensurepip nor pip: it cannot make an environment.\n"
+                "Debian, Ubuntu: apt-get install python3-venv. Or name another interpreter: make PYTHON=..."
             )
         run([sys.executable, "-m", "venv", "--without-pip", str(VENV)], f"making .venv with {version}")
         run([sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "pip"], "adding pip to it")
