@@ -1,0 +1,112 @@
+"""Where the shipped configuration lives, and how a name or a path of it is resolved.
+
+A bare name means the shipped item, else one of that name beside the file that asks; anything
+with a separator or a file suffix is a path, relative to the file that asks (or the working
+directory when nobody asks but the command line).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from rtcore.errors import Problem, UserInputError, did_you_mean
+
+Kind = Literal["stations", "networks", "profiles", "points"]
+
+MARKER: dict[Kind, str] = {
+    "stations": "",  # a station is one file, the others are folders
+    "networks": "network.toml",
+    "profiles": "profile.toml",
+    "points": "*.toml",
+}
+"""What a folder must hold to be taken for one of its kind."""
+
+
+class NotFoundError(UserInputError):
+    """A station, network, profile or points folder that is nowhere to be found."""
+
+    def __init__(self, name: str, what: str) -> None:
+        self.what = what
+        super().__init__([Problem(name, "", what)])
+
+
+def config_dir() -> Path:
+    """Return the checkout's ``config/``, else the copy bundled in the wheel."""
+    here = Path(__file__).resolve().parent
+    return here.parent / "config" if (here.parent / "pyproject.toml").exists() else here / "_config"
+
+
+def state_dir(station: str) -> Path:
+    """Return the folder of one station's records: ``$XDG_STATE_HOME/gridhil/<station>``."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "gridhil" / station
+
+
+def names(kind: Kind) -> list[str]:
+    """Return the names of the shipped items of one kind, sorted."""
+    folder = config_dir() / kind
+    if kind == "stations":
+        return sorted(p.stem for p in folder.glob("*.toml"))
+    return sorted(p.name for p in folder.glob("*") if _is_item(kind, p))
+
+
+def find(kind: Kind, name: str, near: Path | None = None) -> Path:
+    """Return the path of a station file or of a network, profile or points folder.
+
+    Parameters
+    ----------
+    kind : str
+        Which of the configuration folders the item belongs to.
+    name : str
+        A bare name (``iowa240``) or a path (``./mine/net``, ``lab.toml``).
+    near : Path, optional
+        Folder of the file that asks; default the working directory.
+
+    Raises
+    ------
+    NotFoundError
+        Names every place searched and the nearest known name.
+    """
+    candidates = _candidates(kind, name, near)
+    for path in candidates:
+        if _is_item(kind, path):
+            return path
+    searched = ", ".join(str(p) for p in candidates)
+    present = next((p for p in candidates if p.exists()), None)
+    if present is not None:
+        raise NotFoundError(name, f"{present} is not {_described(kind)}; searched: {searched}")
+    hint = did_you_mean(name.lower().removesuffix(".toml"), names(kind))
+    known = ", ".join(names(kind)) or "none"
+    what = f"no {kind.removesuffix('s')} {name!r}{hint}; searched: {searched}; shipped: {known}"
+    raise NotFoundError(name, what)
+
+
+def _candidates(kind: Kind, name: str, near: Path | None) -> list[Path]:
+    shipped = config_dir() / kind
+    local = (near or Path()) / Path(name).expanduser()
+    if _is_path(kind, name):
+        return [local]
+    if kind == "stations" and not name.endswith(".toml"):
+        return [shipped / f"{name}.toml", local.with_name(f"{local.name}.toml")]
+    return [local, shipped / name] if kind == "stations" else [shipped / name, local]
+
+
+def _is_path(kind: Kind, name: str) -> bool:
+    if not name or name in (".", "..") or re.search(r"[/\\~]", name):
+        return True
+    return kind != "stations" and Path(name).suffix != ""
+
+
+def _is_item(kind: Kind, path: Path) -> bool:
+    if kind == "stations":
+        return path.is_file()
+    return path.is_dir() and any(path.glob(MARKER[kind]))
+
+
+def _described(kind: Kind) -> str:
+    if kind == "stations":
+        return "a station file"
+    return f"a {kind.removesuffix('s')} folder (no {MARKER[kind]} in it)"
