@@ -1,0 +1,157 @@
+"""OpenDSS engine at work for the importer: compile, settle the controls, read element data. Nothing else.
+
+The engine is dss-python, an optional extra. Every call runs in a context of its own, so that two
+imports (or an import inside a user's own OpenDSS session) do not touch each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtcore.errors import HostError, Problem, UserInputError
+
+FULL = 1  # DSSJSONFlags.Full: every property, full precision
+EXPLICIT = 0  # only what the script set
+
+
+def new_context() -> Any:
+    """Return a fresh engine context, or raise HostError naming the extra that holds it."""
+    try:
+        from dss import DSS
+    except ImportError as error:
+        raise HostError(
+            "importing OpenDSS circuits needs dss-python, which is not installed; pip install gridhil[opendss]"
+        ) from error
+    context = DSS.NewContext()
+    context.AllowForms = False
+    context.AllowEditor = False
+    return context
+
+
+@contextlib.contextmanager
+def working_directory_kept() -> Iterator[None]:
+    """Put the working directory back: ``compile`` changes it."""
+    here = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+class Session:
+    """Reading access to the active circuit of one engine context."""
+
+    def __init__(self, dss: Any) -> None:
+        self.dss = dss
+
+    @property
+    def circuit(self) -> Any:
+        """The engine's interface to the circuit."""
+        return self.dss.ActiveCircuit
+
+    def names(self) -> list[str]:
+        """Return all circuit elements as ``class.name``, lower case, disabled ones included."""
+        return [str(n).lower() for n in self.circuit.AllElementNames]
+
+    def objects(self, kind: str) -> list[str]:
+        """Return the names of all objects of a class, lower case."""
+        self.circuit.SetActiveClass(kind)
+        return [str(n).lower() for n in self.circuit.ActiveClass.AllNames if n and str(n).lower() != "none"]
+
+    def classes(self) -> list[str]:
+        """Return all classes the engine knows, lower case."""
+        return [str(c).lower() for c in self.dss.Classes]
+
+    def all_data(self, kind: str, which: int = FULL) -> dict[str, dict[str, Any]]:
+        """Return the properties of every object of a class by lower-case name, disabled ones included."""
+        self.circuit.SetActiveClass(kind)
+        return {
+            str(row["Name"]).lower(): row
+            for row in json.loads(self.circuit.ActiveClass.ToJSON(which))
+        }
+
+    def activate(self, element: str) -> Any:
+        """Make a circuit element active and return its interface."""
+        self.circuit.SetActiveElement(element)
+        return self.circuit.ActiveCktElement
+
+    def is_enabled(self, element: str) -> bool:
+        """Tell whether the element takes part."""
+        return bool(self.activate(element).Enabled)
+
+    def ends(self, element: str) -> list[tuple[str, tuple[int, ...]]]:
+        """Return (bus, node numbers of all conductors) of every terminal of an enabled element."""
+        e = self.activate(element)
+        order = [int(k) for k in e.NodeOrder]
+        n = int(e.NumConductors)
+        buses = [str(b).split(".")[0].lower() for b in e.BusNames]
+        return [(bus, tuple(order[i * n : (i + 1) * n])) for i, bus in enumerate(buses)]
+
+    def open_terminals(self, element: str) -> list[bool]:
+        """Return, per terminal, whether any conductor is open."""
+        e = self.activate(element)
+        return [bool(e.IsOpen(t, 0)) for t in range(1, int(e.NumTerminals) + 1)]
+
+    def yprim(self, element: str) -> NDArray[np.complex128]:
+        """Return the element's primitive admittance over all conductors [S]."""
+        e = self.activate(element)
+        flat = np.asarray(e.Yprim)
+        y = flat if np.iscomplexobj(flat) else flat[0::2] + 1j * flat[1::2]
+        k = int(e.NumConductors) * int(e.NumTerminals)
+        return np.asarray(y.reshape(k, k).T, np.complex128)
+
+    def option(self, name: str) -> str:
+        """Return a solution option as text."""
+        self.dss.Text.Command = f"get {name}"
+        return str(self.dss.Text.Result).strip().lower()
+
+
+def compiled(master: Path) -> Session:
+    """Compile a master script and settle its controls; UserInputError carries the engine's own words."""
+    if not master.is_file():
+        raise UserInputError([Problem(str(master), "", "no such file; an OpenDSS master script is needed")])
+    dss = new_context()
+    from dss import DSSException
+
+    with working_directory_kept():
+        try:
+            dss.Text.Command = f'compile "{master.resolve()}"'
+            if not dss.NumCircuits:
+                raise UserInputError([Problem(str(master), "", "the script defines no circuit")])
+            dss.ActiveCircuit.Solution.Solve()
+        except DSSException as error:
+            text = " ".join(str(a) for a in error.args[1:]) or str(error)
+            raise UserInputError([Problem(str(master), "", f"OpenDSS refuses it: {text.strip()}")]) from error
+    if not dss.ActiveCircuit.Solution.Converged:
+        what = "the power flow with controls does not converge in OpenDSS, so that no settled taps exist"
+        raise UserInputError([Problem(str(master), "", what)])
+    return Session(dss)
+
+
+class Baseline:
+    """What a circuit holds before the user adds anything, and what a fresh element looks like."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        session = Session(new_context())
+        session.dss.Text.Command = "new circuit.fresh"
+        self.built_in = {kind: set(session.objects(kind)) for kind in session.classes()}
+        session.dss.Text.Command = "new transformer.fresh"
+        for kind in set(kinds) - {"vsource", "transformer"}:
+            extra = " transformer=fresh winding=2" if kind == "regcontrol" else ""
+            session.dss.Text.Command = f"new {kind}.fresh{extra}"
+        self.default = {kind: next(iter(session.all_data(kind).values())) for kind in kinds}
+        for kind in set(kinds) - {"vsource"}:
+            self.default[kind] = session.all_data(kind)["fresh"]
+        self.options = {o: session.option(o) for o in OPTIONS}
+
+
+OPTIONS = ("loadmult", "genmult", "loadmodel", "cktmodel", "neglectloady", "year", "longlinecorrection")
+"""Solution options that change the result."""
