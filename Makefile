@@ -45,12 +45,12 @@ format: install ## format the sources and mend what the linter can
 bench: install ## performance next to peers
 	@exec $(BIN)/gridhil bench $(ARGS)
 
-# The lock serves Python 3.11 to 3.13 on Linux x86_64; it also holds the build tool, so that the
-# editable install needs no second download. Make it again after changing dependencies.
+# The lock serves Python 3.11 to 3.13 on Linux x86_64; it also holds the build tool (hatchling wants
+# editables for an editable install), so that installing needs no second download. Make it again after changing dependencies.
 # backports.strenum 1.3 declares Python < 3.11; uv overlooks that bound, pip refuses it.
 lock: install ## resolve pyproject.toml into requirements.lock again
 	$(BIN)/python -m pip install --quiet "uv>=0.9"
-	$(BIN)/python -c 'import tomllib; print("backports.strenum<1.3", \
+	$(BIN)/python -c 'import tomllib; print("backports.strenum<1.3", "editables>=0.5", \
 		*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(BIN)/uv pip compile pyproject.toml - --universal --generate-hashes --python-version 3.11 \
 		--extra dev --extra opendss --no-header --no-annotate --quiet --output-file requirements.lock

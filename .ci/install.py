@@ -50,6 +50,7 @@ def run(command: list[str], what: str, expected: int = 0) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             said.append(line)
+            line = line.partition(" (from ")[0]
             collected += line.startswith("Collecting ")
             if (match := CHATTER.match(line.strip())) is None:
                 continue
@@ -91,7 +92,7 @@ def make_venv() -> None:
             [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
         ).returncode:
             sys.exit(
-                f"{sys.executable} ({version}) has neither ensurepip nor pip: it cannot make an environment.\n"
+                f"{sys.executable} ({version}) has neither ensurepip nor pip to make an environment with.\n"
                 "Debian, Ubuntu: apt-get install python3-venv. Or name another interpreter: make PYTHON=..."
             )
         run([sys.executable, "-m", "venv", "--without-pip", str(VENV)], f"making .venv with {version}")
