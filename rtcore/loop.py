@@ -1,0 +1,160 @@
+"""The real-time loop: one compiled call for the whole run.
+
+Sleep to an absolute deadline, drain commands, step, publish, repeat. Arrears are caught up
+back to back for at most ``catch_up`` periods; beyond that simulated time slips on the grid
+and a flag is latched. At any time wall = epoch + step * period + slip, up to arrears still
+being caught up. The only module here that knows a wall clock, through libc.
+"""
+
+from __future__ import annotations
+
+from rtcore.atomics import CLOCK_MONOTONIC, CLOCK_REALTIME, load_acquire, now_ns, sleep_until, store_release
+from rtcore.board import (
+    CTL_BEAT_NS,
+    CTL_ENDED,
+    CTL_STOP,
+    FLAG_SLIPPED,
+    M_BURST,
+    M_FLAGS,
+    M_MONO_NS,
+)
+from rtcore.histogram import BINS, bin_of, percentile_ns
+from rtcore.jit import kernel
+from rtcore.shared_kernels import EVENT_OVERRUN, EVENT_SLIP, drain, publish, push_event
+from rtcore.step import step_once
+from rtcore.world import K_COMMANDS, K_TOPOLOGY
+
+CATCH_UP_NS = 64_000_000
+"""Arrears that are caught up before time slips [ns]."""
+
+CATCH_UP_MIN = 2
+"""Fewest periods of arrears that are caught up, however long the period."""
+
+UNTIMED_STEPS = 20
+"""First steps, which still fault pages in, are not counted."""
+
+# Statistics words of the board.
+S_LATE, S_EXEC, S_OVERRUN = 0, 512, 1024
+OVERRUN_ROWS, OVERRUN_WORDS = 64, 8
+S_COUNT = S_OVERRUN + OVERRUN_ROWS * OVERRUN_WORDS
+S_N_OVERRUN, S_SLIP_NS, S_LATE_MAX, S_EXEC_MAX, S_BURST, S_BURST_MAX, S_STEPS = range(S_COUNT, S_COUNT + 7)
+assert S_LATE + BINS <= S_EXEC and S_EXEC + BINS <= S_OVERRUN
+
+# Columns of an overrun row; causes.
+O_STEP, O_UTC_NS, O_LATE_NS, O_EXEC_NS, O_CAUSE, O_COMMANDS, O_TOPOLOGY = range(7)
+CAUSE_WOKEN_LATE, CAUSE_EXECUTION, CAUSE_CATCHING_UP = 1, 2, 3
+
+MODE_BEST_EFFORT, MODE_REALTIME = 0, 1
+
+
+def catch_up_periods(period_ns: int) -> int:
+    """Return how many periods of arrears are caught up before time slips."""
+    return max(CATCH_UP_MIN, CATCH_UP_NS // max(period_ns, 1))
+
+
+@kernel
+def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps, mode, strict, timespec):  # type: ignore[no-untyped-def]
+    """Run until STOP, ``n_steps`` (negative: no end) or, when strict, the first overrun.
+
+    ``period_ns`` 0 means as fast as possible. ``commands`` and ``verdicts`` are tuples of
+    rings, one per producer. Returns the number of steps done.
+    """
+    step, burst, deadline = 0, 0, now_ns(CLOCK_MONOTONIC, timespec)
+    if period_ns > 0:
+        deadline = (deadline // period_ns + 2) * period_ns
+    while load_acquire(ctl, CTL_STOP) == 0 and step != n_steps:
+        now = now_ns(CLOCK_MONOTONIC, timespec)
+        if period_ns == 0:
+            deadline = now
+        elif now < deadline:
+            sleep_until(deadline, timespec)
+            now = now_ns(CLOCK_MONOTONIC, timespec)
+            burst = 0
+        else:
+            burst += 1
+            behind = (now - deadline) // period_ns - kmax
+            if behind > 0:
+                _slip(w, stats, step, behind, period_ns)
+                deadline += behind * period_ns
+        utc_ns = now_ns(CLOCK_REALTIME, timespec) - (now - deadline)
+        done, topology = 0, w.counters[K_TOPOLOGY]
+        for k in range(len(commands)):
+            done += drain(
+                commands[k], verdicts[k], w.points, w.x, now, step, utc_ns, w.events, k + 1, w.word
+            )
+        w.counters[K_COMMANDS] += done
+        _pacing_points(w, stats, burst, mode)
+        step_once(w, step, utc_ns)
+        ended = now_ns(CLOCK_MONOTONIC, timespec)
+        over = _account(
+            w, stats, step, utc_ns, now - deadline, ended - now, period_ns, burst, done, topology
+        )
+        deadline += period_ns
+        if ended < deadline or period_ns == 0 or burst % 16 == 15:
+            w.image[M_MONO_NS] = deadline - period_ns
+            w.image[M_BURST] = burst
+            if stats[S_SLIP_NS] > 0:
+                w.image[M_FLAGS] |= FLAG_SLIPPED
+            publish(ctl, seq, slots, step, w.image)
+        step += 1
+        store_release(ctl, CTL_BEAT_NS, ended)
+        if over and strict:
+            break
+    store_release(ctl, CTL_ENDED, 1)
+    return step
+
+
+@kernel
+def _slip(w, stats, step, periods, period_ns):  # type: ignore[no-untyped-def]
+    stats[S_SLIP_NS] += periods * period_ns
+    push_event(w.events, step, 0, EVENT_SLIP, -1, 0, periods * period_ns, 0)
+
+
+@kernel
+def _account(w, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, commands, topology):  # type: ignore[no-untyped-def]
+    """Count one step; returns whether it overran."""
+    stats[S_STEPS] += 1
+    if step < UNTIMED_STEPS:
+        return False
+    if burst == 0:
+        stats[S_LATE + bin_of(late_ns)] += 1
+        stats[S_LATE_MAX] = max(stats[S_LATE_MAX], late_ns)
+    else:
+        stats[S_BURST] = burst
+        stats[S_BURST_MAX] = max(stats[S_BURST_MAX], burst)
+    stats[S_EXEC + bin_of(exec_ns)] += 1
+    stats[S_EXEC_MAX] = max(stats[S_EXEC_MAX], exec_ns)
+    if period_ns == 0 or late_ns + exec_ns <= period_ns:
+        return False
+    cause = CAUSE_CATCHING_UP if burst > 0 else CAUSE_WOKEN_LATE
+    if exec_ns > period_ns:
+        cause = CAUSE_EXECUTION
+    at = S_OVERRUN + stats[S_N_OVERRUN] % OVERRUN_ROWS * OVERRUN_WORDS
+    stats[at + O_STEP] = step
+    stats[at + O_UTC_NS] = utc_ns
+    stats[at + O_LATE_NS] = late_ns
+    stats[at + O_EXEC_NS] = exec_ns
+    stats[at + O_CAUSE] = cause
+    stats[at + O_COMMANDS] = commands
+    stats[at + O_TOPOLOGY] = w.counters[K_TOPOLOGY] - topology
+    stats[S_N_OVERRUN] += 1
+    push_event(w.events, step, utc_ns, EVENT_OVERRUN, -1, late_ns, exec_ns, cause)
+    return True
+
+
+@kernel
+def _pacing_points(w, stats, burst, mode):  # type: ignore[no-untyped-def]
+    """Loop points that come from pacing; percentiles once in 1024 steps."""
+    s = w.loop
+    s["overruns"][0] = stats[S_N_OVERRUN]
+    s["slipped_ms"][0] = stats[S_SLIP_NS] * 1e-6
+    s["is_slipped"][0] = 1.0 if stats[S_SLIP_NS] > 0 else 0.0
+    s["is_realtime"][0] = 1.0 if mode == MODE_REALTIME and stats[S_SLIP_NS] == 0 else 0.0
+    s["burst"][0] = stats[S_BURST]
+    s["late_max_us"][0] = stats[S_LATE_MAX] * 1e-3
+    if stats[S_STEPS] % 1024 == 100:
+        s["late_p50_us"][0] = percentile_ns(stats, S_LATE, 0.50) * 1e-3
+        s["late_p99_us"][0] = percentile_ns(stats, S_LATE, 0.99) * 1e-3
+        s["late_p999_us"][0] = percentile_ns(stats, S_LATE, 0.999) * 1e-3
+        s["exec_p50_us"][0] = percentile_ns(stats, S_EXEC, 0.50) * 1e-3
+        s["exec_p99_us"][0] = percentile_ns(stats, S_EXEC, 0.99) * 1e-3

@@ -1,0 +1,102 @@
+"""Service loads: demand from the profile with a sub-hourly ripple, and what a meter sees.
+
+Demand is linear between profile samples, each valid at the start of its interval. The ripple
+is a first-order autoregressive process per load (Ornstein-Uhlenbeck sampled at the step):
+stationary standard deviation ``ripple_pu`` of the demand, correlation exp(-dt/tau).
+"""
+
+from __future__ import annotations
+
+import math
+
+from rtcore.component import Attr, component, param
+from rtcore.jit import fast_kernel, kernel
+from rtcore.network.load_law import load_current
+from rtcore.noise import normal
+
+V1, P1, Q1 = 0, 3, 6
+"""First columns of voltage, active and reactive power per branch."""
+
+
+@component(
+    "load",
+    attrs=(
+        *(Attr(f"v{k}_v", "V", f"voltage of branch {k}") for k in (1, 2, 3)),
+        *(Attr(f"p{k}_w", "W", f"active power drawn by branch {k}") for k in (1, 2, 3)),
+        *(Attr(f"q{k}_var", "var", f"reactive power drawn by branch {k}") for k in (1, 2, 3)),
+        Attr("demand_w", "W", "active power asked for at nominal voltage"),
+        Attr("demand_var", "var", "reactive power asked for at nominal voltage"),
+        Attr("ripple_pu", "pu", "present ripple, relative to the profile"),
+    ),
+)
+class Load:
+    """One metered service."""
+
+    ripple_pu: float = param(0.02, unit="pu", doc="standard deviation of the ripple", ge=0, le=0.3)
+    ripple_tau_s: float = param(60.0, unit="s", doc="correlation time of the ripple", gt=0)
+
+
+@component(
+    "loads",
+    attrs=(
+        Attr("scale_sp", "pu", "factor on every load", writable="setpoint"),
+        Attr("p_w", "W", "active power drawn by all loads"),
+        Attr("q_var", "var", "reactive power drawn by all loads"),
+    ),
+)
+class Loads:
+    """All loads together."""
+
+    scale: float = param(1.0, unit="pu", doc="initial factor", ge=0, le=5)
+
+
+@kernel
+def demand(p, s, totals, profile_p, profile_q, row, next_row, fraction, noise, key, dt_s, loads):  # type: ignore[no-untyped-def]
+    """Set the demand of every load and of its branches for this step.
+
+    Parameters
+    ----------
+    profile_p, profile_q : float64[n_t, n_loads]
+        Profile [W], [var]; rows ``row`` and ``next_row`` are mixed by ``fraction``.
+    noise, key : float64[], uint64
+        Quantile table and the key of this step's ripple.
+    loads : Loads
+        Load branches of the network; ``s`` is written.
+    """
+    scale = totals["scale_sp"][0]
+    for i in range(s.shape[0]):
+        if p["ripple_pu"][i] > 0.0:
+            keep = math.exp(-dt_s / p["ripple_tau_s"][i])
+            fresh = p["ripple_pu"][i] * math.sqrt(1.0 - keep * keep)
+            s["ripple_pu"][i] = keep * s["ripple_pu"][i] + fresh * normal(noise, key, i)
+        k = scale * (1.0 + s["ripple_pu"][i])
+        s["demand_w"][i] = k * (profile_p[row, i] + fraction * (profile_p[next_row, i] - profile_p[row, i]))
+        s["demand_var"][i] = k * (profile_q[row, i] + fraction * (profile_q[next_row, i] - profile_q[row, i]))
+    for b in range(loads.load.shape[0]):
+        i = loads.load[b]
+        loads.s[b] = complex(s["demand_w"][i], s["demand_var"][i]) * loads.share[b]
+
+
+@fast_kernel
+def measure(g, branch, columns, totals):  # type: ignore[no-untyped-def]
+    """Voltage and power of every branch at the solved state.
+
+    ``branch``: int32[n_branches], number of the branch within its load (0..2);
+    ``columns``: float64[n_loads, n_attrs], the loads' state rows.
+    """
+    ld = g.loads
+    p_all, q_all = 0.0, 0.0
+    for b in range(ld.load.shape[0]):
+        v = g.v[ld.a[b]] - g.v[ld.b[b]]
+        i = load_current(
+            v, ld.s[b], ld.vb[b], ld.model[b], ld.v_low[b], ld.v_min[b], ld.v_max[b], ld.z[b]
+        )
+        power = v * i.conjugate()
+        row, k = ld.load[b], branch[b]
+        columns[row, V1 + k] = math.sqrt(v.real * v.real + v.imag * v.imag)
+        columns[row, P1 + k] = power.real
+        columns[row, Q1 + k] = power.imag
+        p_all += power.real
+        q_all += power.imag
+    totals["p_w"][0] = p_all
+    totals["q_var"][0] = q_all

@@ -1,0 +1,172 @@
+"""The compiled side of boards and rings: publish, drain commands, push events.
+
+Everything here is called by the one writer from inside the loop and allocates nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtcore.atomics import fence_release, load_acquire, store_release
+from rtcore.board import CTL_PUB, SLOTS
+from rtcore.commands import (
+    C_APPLY_STEP,
+    C_CREATED_NS,
+    C_GROUP_N,
+    C_ID,
+    C_TARGET,
+    C_TTL_NS,
+    C_VALUE,
+    GROUP_MAX,
+    RECORD_WORDS,
+    V_ID,
+    V_REASON,
+    V_STEP,
+    V_TARGET,
+    V_VALUE,
+    Reason,
+)
+from rtcore.jit import kernel
+from rtcore.ring import (
+    CAPACITY,
+    E_CAUSE,
+    E_KIND,
+    E_NEW,
+    E_OLD,
+    E_STEP,
+    E_TARGET,
+    E_UTC_NS,
+    EVENT_CAPACITY,
+    HEAD,
+    RECORDS_AT,
+    TAIL,
+)
+
+COMMANDS_MAX = 2 * GROUP_MAX
+"""Most commands taken from one ring in one step."""
+
+EVENT_STATUS, EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP, EVENT_NOT_CONVERGED, EVENT_FP = range(1, 7)
+"""Kinds of event records."""
+
+NOT_WRITABLE, SETPOINT, PULSE, SWITCH = 0, 1, 2, 3
+"""How a point takes a command: not at all, kept, momentary, kept and two-state."""
+
+DONE, UNKNOWN_POINT, REFUSE_READ_ONLY = int(Reason.DONE), int(Reason.UNKNOWN_POINT), int(Reason.NOT_WRITABLE)
+OUT_OF_RANGE, NOT_A_NUMBER = int(Reason.OUT_OF_RANGE), int(Reason.NOT_A_NUMBER)
+WRONG_TYPE, EXPIRED, IN_LOCAL = int(Reason.WRONG_TYPE), int(Reason.EXPIRED), int(Reason.IN_LOCAL)
+GROUP_REFUSED = int(Reason.GROUP_REFUSED)
+
+
+@kernel
+def publish(ctl, seq, slots, step, image):  # type: ignore[no-untyped-def]
+    """Copy one complete image into its slot and make it the published one."""
+    slot = step % SLOTS
+    q = seq[8 * slot]
+    store_release(seq, 8 * slot, q + 1)
+    fence_release()
+    for k in range(image.shape[0]):
+        slots[slot, k] = image[k]
+    store_release(seq, 8 * slot, q + 2)
+    store_release(ctl, CTL_PUB, step)
+
+
+@kernel
+def push_event(ring, step, utc_ns, kind, target, old, new, cause):  # type: ignore[no-untyped-def]
+    """Append one event record; old readers that fall a lap behind notice and count the loss."""
+    head = ring[HEAD]
+    at = RECORDS_AT + head % EVENT_CAPACITY * RECORD_WORDS
+    ring[at + E_STEP] = step
+    ring[at + E_UTC_NS] = utc_ns
+    ring[at + E_KIND] = kind
+    ring[at + E_TARGET] = target
+    ring[at + E_OLD] = old
+    ring[at + E_NEW] = new
+    ring[at + E_CAUSE] = cause
+    store_release(ring, HEAD, head + 1)
+
+
+@kernel
+def _value_of(ring, at, word):  # type: ignore[no-untyped-def]
+    word[0] = ring[at + C_VALUE]
+    return word.view(np.float64)[0]
+
+
+@kernel
+def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped-def]
+    """Return the reason a command is refused, DONE when it may be applied."""
+    if target < 0 or target >= points.source.shape[0]:
+        return UNKNOWN_POINT
+    way = points.writable[target]
+    if way == NOT_WRITABLE:
+        return REFUSE_READ_ONLY
+    if not abs(value) < 1e300:  # also catches NaN
+        return NOT_A_NUMBER
+    if way != SETPOINT and value != 0.0 and value != 1.0:
+        return WRONG_TYPE
+    if value < points.low[target] or value > points.high[target]:
+        return OUT_OF_RANGE
+    if points.guard[target] >= 0 and x[points.guard[target]] == 0.0:
+        return IN_LOCAL
+    if age_ns > ttl_ns:
+        return EXPIRED
+    return DONE
+
+
+@kernel
+def _judge_group(ring, tail, n, points, x, now_ns, word):  # type: ignore[no-untyped-def]
+    """Return DONE when every command of a group may be applied, else the first refusal."""
+    for k in range(n):
+        at = RECORDS_AT + (tail + k) % CAPACITY * RECORD_WORDS
+        reason = _judge(
+            points,
+            x,
+            ring[at + C_TARGET],
+            _value_of(ring, at, word),
+            now_ns - ring[at + C_CREATED_NS],
+            ring[at + C_TTL_NS],
+        )
+        if reason != DONE:
+            return reason
+    return DONE
+
+
+@kernel
+def drain(commands, verdicts, points, x, now_ns, step, utc_ns, events, cause, word):  # type: ignore[no-untyped-def]
+    """Apply queued command groups at this step boundary; returns how many commands were done.
+
+    A group is judged as a whole and applied as a whole or not at all. Work is bounded; a
+    full verdict ring stops the intake instead of losing an answer.
+    """
+    head, tail = load_acquire(commands, HEAD), commands[TAIL]
+    taken, done = 0, 0
+    while tail < head:
+        first = RECORDS_AT + tail % CAPACITY * RECORD_WORDS
+        n = min(max(commands[first + C_GROUP_N], 1), GROUP_MAX)
+        if tail + n > head or taken + n > COMMANDS_MAX:
+            break
+        if commands[first + C_APPLY_STEP] > step:
+            break
+        v_head = verdicts[HEAD]
+        if v_head - load_acquire(verdicts, TAIL) + n > CAPACITY:
+            break
+        verdict = _judge_group(commands, tail, n, points, x, now_ns, word)
+        for k in range(n):
+            at = RECORDS_AT + (tail + k) % CAPACITY * RECORD_WORDS
+            target, value = commands[at + C_TARGET], _value_of(commands, at, word)
+            reason = verdict
+            if verdict == DONE:
+                if points.writable[target] != PULSE or value != 0.0:
+                    x[points.source[target]] = value / points.factor[target]
+                done += 1
+            out = RECORDS_AT + (v_head + k) % CAPACITY * RECORD_WORDS
+            verdicts[out + V_ID] = commands[at + C_ID]
+            verdicts[out + V_TARGET] = target
+            verdicts[out + V_VALUE] = commands[at + C_VALUE]
+            verdicts[out + V_STEP] = step
+            verdicts[out + V_REASON] = reason
+            push_event(events, step, utc_ns, EVENT_COMMAND, target, reason, commands[at + C_VALUE], cause)
+        store_release(verdicts, HEAD, v_head + n)
+        tail += n
+        taken += n
+    store_release(commands, TAIL, tail)
+    return done
