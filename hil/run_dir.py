@@ -40,7 +40,7 @@ def make_run_dir(station: str, root: Path = SHARED_MEMORY) -> Path:
             shutil.rmtree(path, ignore_errors=True)  # the same pid, in an earlier life
             path.mkdir(mode=0o700)
             fd = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX)  # nobody holds it but a look by live_run_dirs
             os.write(fd, f"{os.getpid()}\n".encode())
     except OSError as error:
         raise HostError(f"{path}: cannot make the run directory: {error.strerror}") from None
