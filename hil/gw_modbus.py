@@ -1,0 +1,106 @@
+"""Modbus gateway process: ``python -m hil.gw_modbus SPEC_JSON``.
+
+Reads the core's board, owns one command ring, serves until SIGTERM. Light imports only, so
+that a restarted gateway listens again within a second: nothing here may import numba.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from hil import segment
+from hil.gateway_status import SERVING, STARTING, GatewayStatus
+from hil.port_holder import port_holder
+from hil.recorder.audit import AuditJournal
+from hil.runspec import RunSpec
+from protocols import modbus_map
+from protocols.command_desk import CommandDesk
+from protocols.gateway import Gateway
+from protocols.modbus_server import ModbusServer, Settings
+from rtcore.board import Board
+from rtcore.errors import HostError, UserInputError
+from rtcore.ring import Producer, RingPair
+
+STATUS_S = 0.2
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def make_gateway(spec: RunSpec) -> Gateway:
+    """Attach the core's board (read-only) and this producer's rings."""
+    board = Board(segment.attach(spec.board_path), len(spec.points))
+    board.check()
+    pair = RingPair(segment.attach(spec.ring_path("modbus"), writable=True))
+    pair.check()
+    return Gateway(spec.points, board, Producer(pair, os.getpid() & 0x7FFFFFFF))
+
+
+async def serve(spec: RunSpec) -> None:
+    """Serve until SIGTERM; HostError when the port cannot be had."""
+    settings = Settings.parse(spec.modbus)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    status = GatewayStatus.create(spec.gateway_path("modbus"))
+    status.write(state=STARTING, pid=os.getpid())
+    gateway = make_gateway(spec)
+    desk = CommandDesk(gateway, AuditJournal(spec.audit_path("modbus")))
+    places = modbus_map.build(spec.points, spec.stamps, spec.modbus)
+    server = ModbusServer(gateway, desk, places, settings)
+    try:
+        host, port = await server.start()
+    except OSError as error:
+        raise HostError(_cannot_listen(settings, error)) from None
+    sys.stdout.write(f"ready {host}:{port}\n")
+    sys.stdout.flush()
+    while not stopping.is_set():
+        status.write(
+            state=SERVING,
+            clients=len(server.connections),
+            requests=server.n_requests,
+            refused=desk.n_refused,
+            commands=desk.n_done,
+            errors=server.n_errors,
+        )
+        try:
+            await asyncio.wait_for(stopping.wait(), STATUS_S)
+        except TimeoutError:
+            continue
+    await server.stop()
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> str:
+    holder = port_holder(settings.port)
+    by = f", held by {holder}" if holder else ""
+    return f"Modbus: cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}{by}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the process; return its exit code."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m hil.gw_modbus SPEC_JSON\n")
+        return 2
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
+    die_with_parent()
+    try:
+        asyncio.run(serve(RunSpec.load(Path(arguments[0]))))
+    except UserInputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except HostError as error:
+        sys.stderr.write(f"{error}\n")
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

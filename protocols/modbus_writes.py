@@ -1,0 +1,116 @@
+"""Writes from Modbus masters: who may, what is sent to the plant, what is answered.
+
+A request that covers several points is one atomic group. Every refusal here is in the audit
+journal under the master's address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses as dc
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from protocols.command_desk import CommandDesk, Who
+from protocols.gateway import MODBUS_EXCEPTION
+from protocols.modbus_codec import decode
+from protocols.modbus_pdu import DEVICE_FAILURE, NO_RESPONSE, Responder, UnitView, Write, masked, refusal
+from rtcore.commands import Reason
+from rtcore.errors import Problem, UserInputError
+from rtcore.points import Kind
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dc.dataclass(frozen=True, slots=True)
+class Writers:
+    """Which units each network may write."""
+
+    rules: tuple[tuple[Network, frozenset[int]], ...]
+
+    @classmethod
+    def parse(cls, rows: Iterable[Mapping[str, Any]], file: str = "modbus map") -> Writers:
+        """Read ``[{"network": "127.0.0.0/8", "units": [1, 2]}]``; UserInputError with every problem."""
+        rules, problems = [], []
+        for k, row in enumerate(rows):
+            try:
+                network = ipaddress.ip_network(row.get("network", ""))
+            except ValueError as error:
+                problems.append(Problem(file, f"writers[{k}]", f"{error}; allowed e.g. '127.0.0.0/8'"))
+                continue
+            rules.append((network, frozenset(row.get("units", ()))))
+        if problems:
+            raise UserInputError(problems)
+        return cls(tuple(rules))
+
+    def units_of(self, host: str) -> frozenset[int]:
+        """Return the units that a peer address may write."""
+        address = parse_address(host)
+        if address is None:
+            return frozenset()
+        return frozenset().union(*(units for network, units in self.rules if address in network))
+
+
+def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return a peer's address, an IPv4 address mapped into IPv6 as plain IPv4."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+class WriteRoom:
+    """Carries writes through the command desk and words the answer."""
+
+    def __init__(self, desk: CommandDesk, responder: Responder) -> None:
+        self._desk = desk
+        self._responder = responder
+        self._masking = asyncio.Lock()
+
+    async def carry_out(self, write: Write, view: UnitView, peer: str, units: frozenset[int]) -> bytes:
+        """Return the reply PDU once the plant has answered."""
+        if write.mask is None:
+            return await self._carry_out(write, view, peer, units)
+        async with self._masking:  # two maskings of one register must not lose one another's bits
+            writes = self._masked_writes(write)
+            if writes is None:
+                return refusal(write.function, NO_RESPONSE)
+            return await self._carry_out(dc.replace(write, writes=writes), view, peer, units)
+
+    async def _carry_out(self, write: Write, view: UnitView, peer: str, units: frozenset[int]) -> bytes:
+        who = Who("modbus", peer, "", f"{write.via} FC{write.function}")
+        reason = self._desk.gateway.check(write.writes)
+        unit = write.unit
+        if reason is Reason.DONE and (unit.read_only or unit.mirror_of is not None or unit.unit not in units):
+            reason = Reason.NO_AUTHORITY
+        if reason is not Reason.DONE:
+            await self._desk.refuse(write.writes, who, reason)
+            return refusal(write.function, MODBUS_EXCEPTION[reason])
+        if self._responder.live.current() is None:
+            return refusal(write.function, NO_RESPONSE)
+        points = self._desk.gateway.points
+        # A control is a pulse: writing 0 to it asks for nothing.
+        wanted = [(i, v) for i, v in write.writes if v != 0.0 or points[i].kind is not Kind.CONTROL]
+        if wanted:
+            verdict = await self._desk.execute(wanted, who)
+            if not verdict.is_done:
+                return refusal(write.function, MODBUS_EXCEPTION.get(verdict.reason, DEVICE_FAILURE))
+        if write.read is not None:
+            return self._responder.read_holding(view, write.function, *write.read)
+        return write.echo
+
+    def _masked_writes(self, write: Write) -> tuple[tuple[int, float], ...] | None:
+        """Work out a masked write from the value in force; None when the core is dead."""
+        assert write.mask is not None
+        and_mask, or_mask, entry = write.mask
+        image = self._responder.live.current()
+        if image is None:
+            return None
+        r = entry.reference
+        at = 2 * (self._responder.live.builder.base[r.unit, r.table] + r.address)
+        raw = int.from_bytes(image.registers[at : at + 2], "big")
+        registers = masked(raw, and_mask, or_mask).to_bytes(2, "big")
+        return ((entry.index, decode(registers, r.format, r.order, r.scale)),)
