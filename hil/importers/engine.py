@@ -73,10 +73,7 @@ class Session:
     def all_data(self, kind: str, which: int = FULL) -> dict[str, dict[str, Any]]:
         """Return the properties of every object of a class by lower-case name, disabled ones included."""
         self.circuit.SetActiveClass(kind)
-        return {
-            str(row["Name"]).lower(): row
-            for row in json.loads(self.circuit.ActiveClass.ToJSON(which))
-        }
+        return {str(row["Name"]).lower(): row for row in json.loads(self.circuit.ActiveClass.ToJSON(which))}
 
     def activate(self, element: str) -> Any:
         """Make a circuit element active and return its interface."""

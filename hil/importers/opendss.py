@@ -7,12 +7,20 @@ gives is compared with the engine's own.
 
 from __future__ import annotations
 
+import dataclasses as dc
 from pathlib import Path
 from typing import Any
 
 from hil.importers.checked import compare_admittances
 from hil.importers.engine import EXPLICIT, Baseline, Session, compiled
-from hil.importers.report import CARRIED, Omission, Report, object_omissions, option_omissions, property_omissions
+from hil.importers.report import (
+    CARRIED,
+    Omission,
+    Report,
+    object_omissions,
+    option_omissions,
+    property_omissions,
+)
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import (
     LENGTH_UNITS,
@@ -74,7 +82,12 @@ def _matrix(rows: list[list[float]]) -> Matrix:
 
 
 def _is_zero(rows: Matrix, off_diagonal_only: bool = False) -> bool:
-    return all(v == 0.0 for i, row in enumerate(rows) for j, v in enumerate(row) if not (off_diagonal_only and i == j))
+    return all(
+        v == 0.0
+        for i, row in enumerate(rows)
+        for j, v in enumerate(row)
+        if not (off_diagonal_only and i == j)
+    )
 
 
 class _Importer:
@@ -214,7 +227,12 @@ class _Importer:
             self._switch(name, row, ((bus1, nodes1), (bus2, nodes2)), is_closed, rating)
             return
         if row["Switch"]:
-            self._omit(label, "a switch with coupled phases; carried over as a line, cannot be operated", "Switch", "yes")
+            self._omit(
+                label,
+                "a switch with coupled phases; carried over as a line, cannot be operated",
+                "Switch",
+                "yes",
+            )
         if not is_closed:
             self._omit(label, "has an open terminal; carried over as connected", "open")
         code, unit = self._code_of(name, row, codes, r, x, c)
@@ -307,7 +325,9 @@ class _Importer:
             if row["Enabled"]:
                 rows.append((name, row))
             else:
-                self._omit(f"regcontrol.{name}", "disabled in the circuit, left out; its transformer keeps its tap")
+                self._omit(
+                    f"regcontrol.{name}", "disabled in the circuit, left out; its transformer keeps its tap"
+                )
         return rows
 
     def _transformer(self, name: str, row: Row) -> Transformer:
@@ -372,7 +392,9 @@ class _Importer:
             self._omit(f"regcontrol.{name}", why)
             return None
         self._properties("regcontrol", name, control)
-        return regulator
+        windings = list(unit.windings)
+        windings[tapped - 1] = dc.replace(windings[tapped - 1], tap=1.0)  # the position says it all
+        return dc.replace(regulator, transformer=dc.replace(unit, windings=tuple(windings)))
 
     # --- banks and loads --------------------------------------------------------------------------
 
@@ -385,11 +407,16 @@ class _Importer:
 
     def _capacitor(self, name: str, row: Row) -> Capacitor | None:
         label = f"capacitor.{name}"
-        if not {"kvar", "kV"} & set(self.explicit["capacitor"][name]) and "CMatrix" in self.explicit["capacitor"][name]:
+        if (
+            not {"kvar", "kV"} & set(self.explicit["capacitor"][name])
+            and "CMatrix" in self.explicit["capacitor"][name]
+        ):
             self._omit(label, "a bank given by its capacitance matrix has no place in the network folder")
             return None
         if any(row["XL"]) or any(row["R"]):
-            self._omit(label, "series R and XL of a bank are not carried over; the bank is pure capacitance", "R, XL")
+            self._omit(
+                label, "series R and XL of a bank are not carried over; the bank is pure capacitance", "R, XL"
+            )
         self.engine_name[label] = label
         return Capacitor(
             name=name,

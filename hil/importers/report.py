@@ -38,7 +38,9 @@ class Report:
         """Return the report as plain text, one line an omission."""
         lines = [f"{self.master}: carried over"]
         lines += [f"  {n:5d} {kind}" for kind, n in self.carried.items() if n]
-        lines.append(f"  element admittances agree with the engine within {self.largest_deviation:.1e} (relative)")
+        lines.append(
+            f"  element admittances agree with the engine within {self.largest_deviation:.1e} (relative)"
+        )
         lines.append(f"not carried over: {len(self.omissions)}")
         lines += [f"  {o}" for o in self.omissions]
         return "\n".join(lines)
@@ -56,11 +58,37 @@ CARRIED: dict[str, set[str]] = {
         *("Switch", "Units", "NormAmps"),
     },
     "transformer": {
-        *("Phases", "Bus", "Conn", "kV", "kVA", "Tap", "pctR", "RNeut", "XNeut", "XSCArray", "X12", "X13", "X23"),
+        *(
+            "Phases",
+            "Bus",
+            "Conn",
+            "kV",
+            "kVA",
+            "Tap",
+            "pctR",
+            "RNeut",
+            "XNeut",
+            "XSCArray",
+            "X12",
+            "X13",
+            "X23",
+        ),
         *("pctNoLoadLoss", "pctIMag", "ppm_Antifloat", "LeadLag"),
     },
     "regcontrol": {
-        *("Transformer", "Winding", "VReg", "Band", "PTRatio", "CTPrim", "R", "X", "Bus", "Delay", "TapDelay"),
+        *(
+            "Transformer",
+            "Winding",
+            "VReg",
+            "Band",
+            "PTRatio",
+            "CTPrim",
+            "R",
+            "X",
+            "Bus",
+            "Delay",
+            "TapDelay",
+        ),
         *("MaxTapChange", "TapWinding", "VLimit", "PTPhase", "RemotePTRatio", "TapNum"),
     },
     "capacitor": {"Bus1", "Bus2", "Phases", "kvar", "kV", "Conn", "States"},
@@ -73,14 +101,41 @@ CARRIED: dict[str, set[str]] = {
 """Properties that the network folder holds."""
 
 DERIVED: dict[str, set[str]] = {
-    "vsource": {"MVASC3", "MVASC1", "X1R1", "X0R0", "Isc3", "Isc1", "Z1", "Z0", "Z2", "puZ1", "puZ0", "puZ2", "BaseMVA"},
+    "vsource": {
+        "MVASC3",
+        "MVASC1",
+        "X1R1",
+        "X0R0",
+        "Isc3",
+        "Isc1",
+        "Z1",
+        "Z0",
+        "Z2",
+        "puZ1",
+        "puZ0",
+        "puZ2",
+        "BaseMVA",
+    },
     "linecode": {"R1", "X1", "R0", "X0", "C1", "C0", "B1", "B0", "Neutral", "Kron", "EmergAmps", "Ratings"},
     "line": {
         *("R1", "X1", "R0", "X0", "C1", "C0", "B1", "B0", "Geometry", "Spacing", "Wires", "Conductors"),
         *("CNCables", "TSCables", "EmergAmps", "Ratings"),
     },
     "transformer": {
-        *("Windings", "Wdg", "Buses", "Conns", "kVs", "kVAs", "Taps", "XHL", "XHT", "XLT", "pctLoadLoss", "pctRs"),
+        *(
+            "Windings",
+            "Wdg",
+            "Buses",
+            "Conns",
+            "kVs",
+            "kVAs",
+            "Taps",
+            "XHL",
+            "XHT",
+            "XLT",
+            "pctLoadLoss",
+            "pctRs",
+        ),
         *("NormHkVA", "EmergHkVA", "WdgCurrents", "RDCOhms", "Ratings", "NormAmps", "EmergAmps", "XfmrCode"),
         *("MaxTap", "MinTap", "NumTaps"),
     },
@@ -104,6 +159,7 @@ STILL_REPORTED: dict[str, set[str]] = {
 
 NEVER = {"Name", "Like", "Enabled", "BaseFreq"}
 
+
 def _same(value: Any, default: Any) -> bool:
     """Compare with the default; a list equals it when every entry does."""
     if value == default:
@@ -123,7 +179,11 @@ def property_omissions(
             continue
         if prop in DERIVED[kind] and not (prop in STILL_REPORTED.get(kind, set()) and prop in explicit):
             continue
-        rows.append(Omission(f"{kind}.{name}", prop, _short(value), "this property has no place in the network folder"))
+        rows.append(
+            Omission(
+                f"{kind}.{name}", prop, _short(value), "this property has no place in the network folder"
+            )
+        )
     return rows
 
 
@@ -151,7 +211,9 @@ def object_omissions(session: Session, baseline: Baseline) -> list[Omission]:
 def option_omissions(session: Session, baseline: Baseline) -> list[Omission]:
     """Return solution options that would change the result and are not carried."""
     return [
-        Omission("solution", o, session.option(o), f"this option is not carried over; the network stands for {v}")
+        Omission(
+            "solution", o, session.option(o), f"this option is not carried over; the network stands for {v}"
+        )
         for o, v in baseline.options.items()
         if session.option(o) != v
     ]

@@ -149,7 +149,9 @@ def _frame(element: str, nodes: NodeTable, ends: Sequence[tuple[str, Sequence[in
     rows = [i for bus, numbers in ends for i in (nodes.of(bus, numbers) if bus else [-1] * len(numbers))]
     terminal = [t for t, (_, numbers) in enumerate(ends, 1) for _ in numbers]
     k = len(rows)
-    return Block(element, np.array(rows, np.int64), np.array(terminal, np.int64), np.zeros((k, k), np.complex128))
+    return Block(
+        element, np.array(rows, np.int64), np.array(terminal, np.int64), np.zeros((k, k), np.complex128)
+    )
 
 
 def _series(y: Complex) -> Complex:

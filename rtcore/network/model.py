@@ -24,7 +24,16 @@ Conn = Literal["wye", "delta"]
 Matrix = tuple[tuple[float, ...], ...]
 GROUND = 0
 
-UNIT_M = {"mi": 1609.344, "kft": 304.8, "km": 1000.0, "m": 1.0, "ft": 0.3048, "in": 0.0254, "cm": 0.01, "mm": 0.001}
+UNIT_M = {
+    "mi": 1609.344,
+    "kft": 304.8,
+    "km": 1000.0,
+    "m": 1.0,
+    "ft": 0.3048,
+    "in": 0.0254,
+    "cm": 0.01,
+    "mm": 0.001,
+}
 """Length units in metres; ``none`` means a bare number that needs no conversion."""
 
 LENGTH_UNITS = ("none", *UNIT_M)
@@ -167,7 +176,7 @@ class Regulator:
     """A transformer with an on-load tap changer and the settings of its voltage relay.
 
     ``tap`` is the position that the transformer stands at, an integer. Ratio of the tapped winding
-    = mid + tap * step. Voltages of the settings are on the relay's secondary side [V].
+    = mid + tap * step; the ``tap`` of that winding itself is 1 and counts for nothing. Voltages of the settings are on the relay's secondary side [V].
     """
 
     transformer: Transformer
