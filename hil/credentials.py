@@ -1,0 +1,177 @@
+"""First-start secrets of a station: the operator's password and the server's certificate.
+
+The password is made once, returned once for the user to see, and stored as a scrypt hash. The
+certificate is self-signed. Files are 0600 in the state directory; looser ones are refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from protocols.passwords import hash_password
+from rtcore.errors import HostError
+
+OPERATOR = "operator"
+CERTIFICATE_DAYS = 3650
+KEY_BITS = 2048  # what Basic256Sha256 asks for (OPC 10000-7, 6.6.165)
+
+
+def users_path(state_dir: Path) -> Path:
+    """Password file of a station."""
+    return state_dir / "opcua-users.json"
+
+
+def ensure_operator(state_dir: Path) -> str | None:
+    """Create the operator's account unless there is one; return the new password, to be shown once."""
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = users_path(state_dir)
+    password = "-".join(secrets.token_hex(2) for _ in range(5))
+    body = json.dumps({OPERATOR: hash_password(password)}, indent=1).encode()
+    return password if _create(path, body) else None
+
+
+def accounts(state_dir: Path) -> dict[str, str]:
+    """Return user name -> password hash; HostError when the file is missing, open to others or broken."""
+    path = users_path(state_dir)
+    try:
+        _check_private(path)
+        rows = json.loads(path.read_text())
+    except OSError as error:
+        raise HostError(f"{path}: cannot read the password file: {error.strerror}") from None
+    except ValueError as error:
+        raise HostError(f"{path}: not a password file ({error}); delete it to make a new one") from None
+    if not isinstance(rows, dict) or not all(isinstance(v, str) and v.count("$") == 5 for v in rows.values()):
+        raise HostError(f"{path}: not a password file; delete it to make a new one")
+    return rows
+
+
+def application_uri(station: str) -> str:
+    """Return the server's application URI; the certificate must carry the same one."""
+    return f"urn:gridhil:server:{station}"
+
+
+def ensure_identity(state_dir: Path, station: str, host: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """Load the server's certificate and key, made on the first start and again once expired."""
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key_path, certificate_path = state_dir / "opcua-key.pem", state_dir / "opcua-certificate.der"
+    if not key_path.exists():
+        key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _create(key_path, pem)
+    loaded = _load_key(key_path)
+    if certificate_path.exists():
+        found = _load_certificate(certificate_path)
+        is_ours = found.public_key() == loaded.public_key()
+        if is_ours and found.not_valid_after_utc > datetime.datetime.now(datetime.UTC):
+            return found, loaded
+    made = _self_signed(loaded, station, host)
+    new = certificate_path.with_suffix(".new")
+    new.write_bytes(made.public_bytes(serialization.Encoding.DER))
+    new.replace(certificate_path)
+    return made, loaded
+
+
+def _create(path: Path, body: bytes) -> bool:
+    """Write a private file unless it exists already; another process may be first."""
+    if path.exists():
+        return False
+    new = path.with_suffix(f".{os.getpid()}.new")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(new, path)  # fails when somebody else was quicker; never replaces
+    except FileExistsError:
+        return False
+    finally:
+        new.unlink(missing_ok=True)
+    return True
+
+
+def _check_private(path: Path) -> None:
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise HostError(
+            f"{path}: mode is {mode:04o}, others can reach it; allowed is 0600 (chmod 600 {path})"
+        )
+
+
+def _load_key(path: Path) -> rsa.RSAPrivateKey:
+    _check_private(path)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError):
+        raise HostError(f"{path}: not a private key; delete it to make a new one") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise HostError(f"{path}: not an RSA key; delete it to make a new one")
+    return key
+
+
+def _load_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise HostError(f"{path}: not a certificate; delete it to make a new one") from None
+
+
+def _self_signed(key: rsa.RSAPrivateKey, station: str, host: str) -> x509.Certificate:
+    """Application instance certificate (OPC 10000-6, 6.2.2)."""
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, f"gridhil {station}"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "gridhil"),
+        ]
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=True,
+        key_encipherment=True,
+        data_encipherment=True,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=CERTIFICATE_DAYS))
+        .add_extension(x509.SubjectAlternativeName(_names(station, host)), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _names(station: str, host: str) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(application_uri(station))]
+    for word in dict.fromkeys((host, "localhost", socket.gethostname())):
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(word)))
+        except ValueError:
+            names.append(x509.DNSName(word))
+    return names

@@ -1,0 +1,129 @@
+"""OPC UA gateway process: ``python -m hil.gw_opcua SPEC_JSON``.
+
+Reads the core's board, owns the "opcua" command ring, serves until SIGTERM. Exit 0 when told to
+stop, 1 when the server failed, 3 when the host cannot (port taken, files that cannot be used).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from hil import credentials, ports, segment
+from hil.gateway_status import SERVING, STARTING, GatewayStatus
+from hil.recorder.audit import AuditJournal
+from hil.runspec import RunSpec
+from protocols.command_desk import CommandDesk
+from protocols.gateway import Gateway
+from protocols.opcua_server import OpcuaServer
+from protocols.opcua_settings import OpcuaSettings
+from rtcore.board import Board
+from rtcore.errors import HostError
+from rtcore.ring import Producer, RingPair
+
+STATUS_S = 0.2
+PR_SET_PDEATHSIG = 1
+EXIT_FAILED, EXIT_HOST = 1, 3
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the gateway; return the exit code."""
+    _die_with_parent()
+    arguments = sys.argv[1:] if argv is None else argv
+    if len(arguments) != 1:
+        _say("usage: python -m hil.gw_opcua SPEC_JSON", error=True)
+        return 2
+    spec = RunSpec.load(Path(arguments[0]))
+    try:
+        return asyncio.run(_serve(spec))
+    except HostError as error:
+        _say(str(error), error=True)
+        return EXIT_HOST
+
+
+async def _serve(spec: RunSpec) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
+    status = GatewayStatus.create(spec.gateway_path("opcua"))
+    status.write(state=STARTING, pid=os.getpid())
+    desk, server = _assemble(spec)
+    try:
+        await server.start()
+    except OSError as error:
+        settings = server.settings
+        raise HostError(ports.refusal(settings.host, settings.port, "OPC UA", error)) from None
+    _say(f"ready {server.url}")
+    reporter = asyncio.create_task(_report(status, desk, server))
+    stopped = asyncio.create_task(stop.wait())
+    ends: set[asyncio.Future[Any]] = {stopped, server.failed, reporter}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    failure = server.failed.exception() if server.failed.done() else None
+    if reporter.done() and failure is None:
+        failure = reporter.exception()
+    for task in (reporter, stopped):
+        task.cancel()
+    await server.stop()
+    if failure is not None:
+        _say(f"OPC UA gateway failed: {failure!r}", error=True)
+        return EXIT_FAILED
+    return 0
+
+
+def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer]:
+    board = Board(segment.attach(spec.board_path), len(spec.points))
+    pair = RingPair(segment.attach(spec.ring_path("opcua"), writable=True))
+    board.check()
+    pair.check()
+    gateway = Gateway(spec.points, board, Producer(pair, os.getpid() & 0x7FFFFFFF))
+    desk = CommandDesk(gateway, AuditJournal(spec.audit_path("opcua")))
+    settings = OpcuaSettings.of(spec.opcua)
+    password = credentials.ensure_operator(spec.state_dir)
+    if password is not None:
+        _say(
+            f"OPC UA user {credentials.OPERATOR}, password {password} (shown this once; only a hash is kept)"
+        )
+    server = OpcuaServer(
+        spec.station,
+        gateway,
+        desk,
+        settings,
+        credentials.accounts(spec.state_dir),
+        credentials.ensure_identity(spec.state_dir, spec.station, settings.host),
+        credentials.application_uri(spec.station),
+    )
+    return desk, server
+
+
+async def _report(status: GatewayStatus, desk: CommandDesk, server: OpcuaServer) -> None:
+    while True:
+        status.write(
+            state=SERVING,
+            clients=server.n_clients,
+            requests=server.tally.requests,
+            refused=desk.n_refused,
+            commands=desk.n_done,
+            errors=server.tally.bad_messages + server.tally.refused_connections,
+        )
+        await asyncio.sleep(STATUS_S)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    stream = sys.stderr if error else sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
