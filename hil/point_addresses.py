@@ -11,7 +11,7 @@ import re
 
 from protocols.modbus_codec import FORMATS, ORDERS
 from protocols.modbus_map import ADDRESS_MAX, BIT_TABLES, SELF_TEST, STAMP_REGISTERS
-from rtcore.errors import Problem, did_you_mean
+from rtcore.errors import did_you_mean
 from rtcore.points import Kind
 
 TABLES = {"co": "coil", "di": "discrete input", "ir": "input register", "hr": "holding register"}
@@ -90,7 +90,7 @@ def kind_problem(kind: Kind, is_two_state: bool, table: str) -> str:
     if table == home:
         return ""
     what = "two-state setpoint" if kind is Kind.SETPOINT and is_two_state else str(kind)
-    return f"a {what} point must be a {TABLES[home]} ({home}), not a {TABLES[table]} ({table})"
+    return f"{what} points must be {TABLES[home]}s ({home}), not {TABLES[table]}s ({table})"
 
 
 def range_problem(ref: Reference, minimum: float, maximum: float) -> str:
@@ -103,32 +103,30 @@ def range_problem(ref: Reference, minimum: float, maximum: float) -> str:
 
 
 class AddressBook:
-    """Who has which address; refuses overlaps, odd 32-bit addresses and reserved registers."""
+    """Who has which address; refuses overlaps, odd addresses of longer values, reserved registers.
 
-    def __init__(self) -> None:
+    With ``is_unit`` False it keeps the offsets of one template, where nothing is reserved.
+    """
+
+    def __init__(self, *, is_unit: bool = True) -> None:
         self._owner: dict[tuple[int, str, int], str] = {}
         self._units: set[int] = set()
+        self._is_unit = is_unit
 
     def take(self, unit: int, table: str, address: int, width: int, owner: str) -> str:
         """Enter one item; return what is wrong or an empty string."""
-        if unit not in self._units:
+        if self._is_unit and unit not in self._units:
             self._units.add(unit)
             for what, (first, count) in RESERVED.items():
                 self._owner.update({(unit, "ir", first + k): what for k in range(count)})
-        where = f"unit {unit} {TABLES[table]} {address}"
+        where = f"unit {unit} {TABLES[table]}" if self._is_unit else f"{TABLES[table]} offset"
         if address + width - 1 > ADDRESS_MAX:
-            return f"{where} of {owner} ends beyond {ADDRESS_MAX}, the highest address"
+            return f"{owner} at {where} {address} ends beyond {ADDRESS_MAX}, the highest address"
         if width > 1 and address % 2:
-            return f"{where} of {owner} is odd; values of 2 and more registers start at even addresses"
-        for k in range(address, address + width):
-            first = self._owner.setdefault((unit, table, k), owner)
-            if first != owner:
-                return f"{owner}: unit {unit} {TABLES[table]} {k} is already taken by {first}"
+            return f"{owner} at {where} {address}: values of 2 and more registers start at even addresses"
+        taken = {k: self._owner.get((unit, table, k), owner) for k in range(address, address + width)}
+        clash = next((k for k, first in taken.items() if first != owner), None)
+        if clash is not None:
+            return f"{owner} at {where} {clash}: already taken by {taken[clash]}"
+        self._owner.update({(unit, table, k): owner for k in taken})
         return ""
-
-
-def stamp_problem(file: str, place: str, offset: int) -> Problem | None:
-    """Refuse an odd stamp offset: its sequence number is a 32-bit value."""
-    if offset % 2:
-        return Problem(file, place, f"stamp = {offset} is odd; the block starts at an even register")
-    return None

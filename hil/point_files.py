@@ -24,22 +24,27 @@ from hil.point_schema import (
     read_instruments,
     read_template,
 )
-from hil.point_units import Binding, attr_unit, binding, factor_of, factors
+from hil.point_units import factor_of
 from protocols.modbus_codec import ORDERS
 from protocols.modbus_map import STAMP_REGISTERS
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import TAG_LEVEL, Kind, Point
 from rtcore.units import UNITS
 
-__all__ = ["Binding", "PointSet", "attr_unit", "binding", "factors", "instrument_arrays", "read_points"]
+__all__ = ["PointSet", "instrument_arrays", "read_points"]
 
 
 @dc.dataclass(frozen=True, slots=True)
 class PointSet:
-    """A station's whole point list: board order is the order of ``points``."""
+    """A station's whole point list: board order is the order of ``points``.
+
+    An ``attr`` that starts with ``-`` binds the attribute with its sign turned; see
+    ``hil.point_units.factors``.
+    """
 
     points: list[Point]
     stamps: list[dict[str, Any]]
+    """Modbus stamp blocks: unit, address, device ("" for the whole unit)."""
     instruments: dict[str, Instrument]
 
 
@@ -101,27 +106,31 @@ def _check_rows(
 ) -> list[tuple[PointRow, pa.Reference]]:
     """Check what does not depend on the device; return the rows that can be placed."""
     good, names = [], set[str]()
-    if template.stamp is not None and (odd := pa.stamp_problem(template.file, "key 'stamp'", template.stamp)):
-        problems.append(odd)
+    offsets = pa.AddressBook(is_unit=False)
+    if template.stamp is not None and (
+        wrong := offsets.take(0, "ir", template.stamp, STAMP_REGISTERS, "the stamp block")
+    ):
+        problems.append(Problem(template.file, "stamp", wrong))
     for place, row in template.rows:
-        found = [(f"key {key!r}", what) for key, what in _row_problems(row, instruments)]
+        found = _row_problems(row, instruments)
         if row.name in names:
-            found.append(("key 'name'", f"{row.name!r} is declared twice"))
+            found.append(("name", f"{row.name!r} is declared twice"))
         names.add(row.name)
         try:
             ref = pa.parse(row.modbus)
         except ValueError as error:
-            found.append(("key 'modbus'", str(error)))
+            found.append(("modbus", str(error)))
         else:
-            minimum, maximum = _limits(row)
-            wrong = pa.kind_problem(row.kind, row.states is not None, ref.table) or pa.range_problem(
-                ref, minimum, maximum
+            wrong = (
+                pa.kind_problem(row.kind, row.states is not None, ref.table)
+                or pa.range_problem(ref, *_limits(row))
+                or offsets.take(0, ref.table, ref.address, ref.width, row.name)
             )
             if wrong:
-                found.append(("key 'modbus'", wrong))
+                found.append(("modbus", wrong))
             if not found:
                 good.append((row, ref))
-        problems.extend(Problem(template.file, f"{place} {key}", what) for key, what in found)
+        problems.extend(Problem(template.file, f"{place}.{key}", what) for key, what in found)
     return good
 
 
@@ -144,13 +153,13 @@ def _row_problems(row: PointRow, instruments: Mapping[str, Instrument]) -> list[
     if row.kind is Kind.STATUS and row.states is None:
         found.append(("states", 'a status point names its two states, e.g. ["OPEN", "CLOSED"]'))
     if row.states is not None and row.kind not in (Kind.STATUS, Kind.SETPOINT):
-        found.append(("states", f"a {row.kind} point has no states"))
+        found.append(("states", f"{row.kind} points have no states"))
     found += _limit_problems(row)
-    if row.kind is Kind.ANALOG and row.instrument not in instruments:
+    if row.kind is Kind.ANALOG and instruments and row.instrument not in instruments:
         allowed = f"allowed are {', '.join(instruments)}{did_you_mean(row.instrument, instruments)}"
         found.append(("instrument", f"no instrument {row.instrument!r} for an analog point; {allowed}"))
     if row.kind is not Kind.ANALOG and row.instrument:
-        found.append(("instrument", f"a {row.kind} point has no instrument"))
+        found.append(("instrument", f"{row.kind} points have no instrument"))
     for key in ("source", "description"):
         for name in (n for n in _fields(getattr(row, key)) if n not in PARAMETERS):
             allowed = f"allowed are {', '.join(PARAMETERS)}{did_you_mean(name, PARAMETERS)}"
@@ -161,10 +170,10 @@ def _row_problems(row: PointRow, instruments: Mapping[str, Instrument]) -> list[
 def _limit_problems(row: PointRow) -> list[tuple[str, str]]:
     if _is_two_state(row):
         given = [k for k in ("min", "max") if getattr(row, k) is not None]
-        return [(k, "a two-state point has no range") for k in given]
+        return [(k, "two-state points have no range") for k in given]
     missing = [k for k in ("min", "max") if getattr(row, k) is None]
     if missing:
-        return [(k, f"is missing; a {row.kind} point has a range") for k in missing]
+        return [(k, f"is missing; {row.kind} points have a range") for k in missing]
     minimum, maximum = _limits(row)
     if minimum >= maximum:
         return [("min", f"{minimum:g} is not below max {maximum:g}")]
@@ -259,7 +268,7 @@ class _Builder:
         for table in (t for t in BASES if t in tables and t not in device.bases):
             what = f"is empty, but template {template.name!r} has {pa.TABLES[table]}s"
             self._problem(device, BASES[table], what)
-        for table in (t for t in device.bases if t not in tables and template.is_whole and rows):
+        for table in (t for t in device.bases if t not in tables and len(rows) == template.size):
             what = f"is given, but template {template.name!r} has no {pa.TABLES[table]}s"
             self._problem(device, BASES[table], what)
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses as dc
-import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from hil.point_instruments import Instrument
+from hil.settings_errors import Section, check_model, load_toml
 from rtcore.errors import Problem, did_you_mean
 from rtcore.points import Kind
 
@@ -29,29 +28,39 @@ PARAMETERS = ("device", "component", "terminal", "bus")
 COLUMNS = (*REQUIRED_COLUMNS, "terminal", "bus", "word_order")
 
 
-class PointRow(BaseModel):
-    """One point of a template."""
+def _kind(value: Any) -> Kind:
+    kinds = [str(k) for k in Kind]
+    if value not in kinds:
+        hint = did_you_mean(str(value), kinds)
+        raise ValueError(f"{value!r} is not allowed; one of {', '.join(kinds)}{hint}")
+    return Kind(value)
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+def _two_names(states: list[str]) -> list[str]:
+    if len(states) != 2 or not all(states) or states[0] == states[1]:
+        raise ValueError(f'{states!r} is not allowed; two different names, of 0 and of 1: ["OPEN", "CLOSED"]')
+    return states
+
+
+class PointRow(Section):
+    """One point of a template."""
 
     name: str
     attr: str
-    kind: Annotated[Kind, Field(strict=False)]
+    kind: Annotated[Kind, BeforeValidator(_kind)]
     description: str
     modbus: str
     source: str = "{component}"
     unit: str = ""
-    min: float | None = Field(default=None, allow_inf_nan=False)
-    max: float | None = Field(default=None, allow_inf_nan=False)
-    deadband: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    min: float | None = None
+    max: float | None = None
+    deadband: float = Field(default=0.0, ge=0.0)
     instrument: str = ""
-    states: list[str] | None = Field(default=None, min_length=2, max_length=2)
+    states: Annotated[list[str], AfterValidator(_two_names)] | None = None
 
 
-class TemplateHead(BaseModel):
+class TemplateHead(Section):
     """Everything of a template but its points."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     description: str
     stamp: int | None = Field(default=None, ge=0)
@@ -59,10 +68,8 @@ class TemplateHead(BaseModel):
     points: list[Any] = Field(min_length=1)
 
 
-class InstrumentRow(BaseModel):
+class InstrumentRow(Section):
     """One instrument class as written; limits are ``hil.point_instruments``' own."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     description: str
     standard: str
@@ -80,11 +87,12 @@ class Template:
 
     name: str
     file: str
+    description: str
     stamp: int | None
     is_health: bool
     rows: list[tuple[str, PointRow]]
-    is_whole: bool
-    """False when some part could not be read: what follows from it is then not checked."""
+    size: int
+    """Points declared; more than ``rows`` when some could not be read."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -162,38 +170,34 @@ def _numbers(path: Path, place: str, cells: dict[str, str], problems: list[Probl
 
 def read_template(path: Path, name: str, problems: list[Problem]) -> Template | None:
     """Read one template; rows that cannot be read are left out and reported."""
-    data = _toml(path, problems)
-    if data is None:
-        return None
-    before = len(problems)
-    try:
-        head = TemplateHead.model_validate(data)
-    except ValidationError as error:
-        problems.extend(_from_pydantic(path, "", error, TemplateHead.model_fields))
+    data, found = load_toml(path)
+    if not found:
+        head, found = check_model(TemplateHead, data, str(path))
+    problems += found
+    if found or head is None:
         return None
     rows = []
-    for k, raw in enumerate(head.points, 1):
-        label = f" {raw['name']!r}" if isinstance(raw, dict) and isinstance(raw.get("name"), str) else ""
-        place = f"points[{k}]{label}"
-        try:
-            rows.append((place, PointRow.model_validate(raw)))
-        except ValidationError as error:
-            problems.extend(_from_pydantic(path, place, error, PointRow.model_fields))
-    return Template(name, str(path), head.stamp, head.is_health, rows, len(problems) == before)
+    for k, raw in enumerate(head.points):
+        label = raw.get("name") if isinstance(raw, dict) else None
+        place = f"point {label}" if isinstance(label, str) and label else f"points[{k}]"
+        row, found = check_model(PointRow, raw, str(path), place)
+        problems += found
+        if row is not None:
+            rows.append((place, row))
+    return Template(name, str(path), head.description, head.stamp, head.is_health, rows, len(head.points))
 
 
 def read_instruments(path: Path, problems: list[Problem]) -> dict[str, Instrument]:
-    """Read the instrument classes (one table each)."""
+    """Read the instrument classes (one table each); a class with a problem keeps its name."""
+    data, found = load_toml(path)
+    problems += found
     instruments = {}
-    for name, raw in (_toml(path, problems) or {}).items():
-        try:
-            row = InstrumentRow.model_validate(raw)
-        except ValidationError as error:
-            problems.extend(_from_pydantic(path, f"[{name}]", error, InstrumentRow.model_fields))
-            continue
-        instruments[name] = instrument = Instrument(name=name, **row.model_dump())
-        for key, what in instrument.problems():
-            problems.append(Problem(str(path), f"[{name}] key {key!r}", what))
+    for name, raw in data.items():
+        row, found = check_model(InstrumentRow, raw, str(path), name)
+        problems += found
+        fields = row.model_dump() if row is not None else {"description": "", "standard": ""}
+        instruments[name] = instrument = Instrument(name=name, **fields)
+        problems += [Problem(str(path), f"{name}.{key}", what) for key, what in instrument.problems()]
     return instruments
 
 
@@ -203,35 +207,5 @@ def _text(path: Path, problems: list[Problem]) -> str | None:
     except OSError as error:
         problems.append(Problem(str(path), "", f"cannot be read: {error.strerror}"))
     except UnicodeDecodeError as error:
-        problems.append(Problem(str(path), f"byte {error.start}", "is not UTF-8 text"))
+        problems.append(Problem(str(path), f"byte {error.start}", "not UTF-8 text; save the file as UTF-8"))
     return None
-
-
-def _toml(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
-    text = _text(path, problems)
-    if text is None:
-        return None
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(str(path), "", f"is not valid TOML: {error}"))
-        return None
-
-
-def _from_pydantic(
-    path: Path, place: str, error: ValidationError, allowed: Iterable[str]
-) -> Iterable[Problem]:
-    """Say what pydantic found, in one line per key."""
-    names = list(allowed)
-    for found in error.errors(include_url=False):
-        key = str(found["loc"][0]) if found["loc"] else ""
-        at = f"{place} key {key!r}".strip() if key else place
-        if found["type"] == "extra_forbidden":
-            what = f"unknown key; allowed are {', '.join(names)}{did_you_mean(key, names)}"
-        elif found["type"] == "missing":
-            what = "is missing"
-        else:
-            what = f"{found['input']!r}: {found['msg']}"
-            if key == "kind":
-                what += did_you_mean(str(found["input"]), list(Kind))
-        yield Problem(str(path), at, what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses as dc
 import re
 from collections.abc import Sequence
 
@@ -23,17 +22,8 @@ SUFFIX_UNITS = {
 }  # fmt: skip
 """Unit suffix of an attribute name -> unit."""
 
-NAMED_UNITS = {"tap": "tap", "step": "step", "scale": "pu"}
+NAMED_UNITS = {"tap": "tap", "step": "step", "burst": "step", "scale": "pu"}
 """Attributes whose name has no unit suffix but whose value has a unit."""
-
-
-@dc.dataclass(frozen=True, slots=True)
-class Binding:
-    """What a point reads or writes: point value = attribute value * factor."""
-
-    source: str
-    attr: str
-    factor: float
 
 
 def split_unit(unit: str) -> tuple[float, str]:
@@ -69,11 +59,6 @@ def factor_of(attr: str, unit: str) -> float:
     return have / want * (-1.0 if attr.startswith("-") else 1.0)
 
 
-def binding(point: Point) -> Binding:
-    """Return what ``point`` reads or writes."""
-    return Binding(point.source, point.attr.removeprefix("-"), factor_of(point.attr, point.unit))
-
-
 def factors(points: Sequence[Point]) -> npt.NDArray[np.float64]:
-    """Return point value / attribute value of every point, shape (n,)."""
-    return np.array([binding(p).factor for p in points], np.float64)
+    """Return point value / attribute value (unit and sign) of every point, shape (n,)."""
+    return np.array([factor_of(p.attr, p.unit) for p in points], np.float64)
