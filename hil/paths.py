@@ -7,7 +7,6 @@ directory when nobody asks but the command line).
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -20,9 +19,18 @@ MARKER: dict[Kind, str] = {
     "stations": "",  # a station is one file, the others are folders
     "networks": "network.toml",
     "profiles": "profile.toml",
-    "points": "*.toml",
+    "points": "devices.csv",
 }
 """What a folder must hold to be taken for one of its kind."""
+
+
+ONE: dict[Kind, str] = {
+    "stations": "station",
+    "networks": "network",
+    "profiles": "profile",
+    "points": "points folder",
+}
+"""What one item of a kind is called."""
 
 
 class NotFoundError(UserInputError):
@@ -37,12 +45,6 @@ def config_dir() -> Path:
     """Return the checkout's ``config/``, else the copy bundled in the wheel."""
     here = Path(__file__).resolve().parent
     return here.parent / "config" if (here.parent / "pyproject.toml").exists() else here / "_config"
-
-
-def state_dir(station: str) -> Path:
-    """Return the folder of one station's records: ``$XDG_STATE_HOME/gridhil/<station>``."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "gridhil" / station
 
 
 def names(kind: Kind) -> list[str]:
@@ -80,7 +82,7 @@ def find(kind: Kind, name: str, near: Path | None = None) -> Path:
         raise NotFoundError(name, f"{present} is not {_described(kind)}; searched: {searched}")
     hint = did_you_mean(name.lower().removesuffix(".toml"), names(kind))
     known = ", ".join(names(kind)) or "none"
-    what = f"no {kind.removesuffix('s')} {name!r}{hint}; searched: {searched}; shipped: {known}"
+    what = f"no {ONE[kind]} {name!r}{hint}; searched: {searched}; shipped: {known}"
     raise NotFoundError(name, what)
 
 
@@ -103,10 +105,10 @@ def _is_path(kind: Kind, name: str) -> bool:
 def _is_item(kind: Kind, path: Path) -> bool:
     if kind == "stations":
         return path.is_file()
-    return path.is_dir() and any(path.glob(MARKER[kind]))
+    return (path / MARKER[kind]).is_file()
 
 
 def _described(kind: Kind) -> str:
     if kind == "stations":
         return "a station file"
-    return f"a {kind.removesuffix('s')} folder (no {MARKER[kind]} in it)"
+    return f"a {ONE[kind].removesuffix(' folder')} folder (no {MARKER[kind]} in it)"

@@ -157,5 +157,7 @@ def _check_steps(cells: Cells, stamps: npt.NDArray[np.int64], offset: int, fault
         elif steps[i] < 0:
             what = f"{now} is earlier than {before} in the row before"
         else:
-            what = f"{now} is {steps[i] / NS_PER_S:g} s after {before}; every step must be {step / NS_PER_S:g} s"
+            what = (
+                f"{now} is {steps[i] / NS_PER_S:g} s after {before}; every step must be {step / NS_PER_S:g} s"
+            )
         faults.add(cells.place(int(i) + 1, "time"), what)

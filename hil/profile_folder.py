@@ -71,9 +71,7 @@ def _read_tables(folder: Path, spec: ProfileFile, load_names: Sequence[str] | No
     if problems:
         raise UserInputError(problems)
     step_ns = round(spec.step_s * NS_PER_S)
-    return FolderData(
-        folder.name, utc_ns(spec.start), step_ns, offset_s(spec.start), names, p_w, q_var
-    )
+    return FolderData(folder.name, utc_ns(spec.start), step_ns, offset_s(spec.start), names, p_w, q_var)
 
 
 def _reactive(
@@ -101,7 +99,9 @@ def _reactive(
     if not problems:
         toml = str(folder / "profile.toml")
         bad = [(n, s) for n, s in zip(names, sources, strict=True) if s != 1][:20]
-        problems = [Problem(toml, "q", f"{s} tables give reactive power of {n!r}; one is needed") for n, s in bad]
+        problems = [
+            Problem(toml, "q", f"{s} tables give reactive power of {n!r}; one is needed") for n, s in bad
+        ]
     return q_var, problems
 
 
@@ -114,15 +114,15 @@ def _tan_phi(ratio: Floats, unit: str) -> Floats:
     return np.asarray(np.tan(np.arccos(ratio / 100.0)))
 
 
-def _check_reactive(
-    table: Table, spec: ReactiveTable, names: tuple[str, ...], n_row: int
-) -> list[Problem]:
+def _check_reactive(table: Table, spec: ReactiveTable, names: tuple[str, ...], n_row: int) -> list[Problem]:
     file = str(table.path)
     problems = _check_rows(table, n_row)
     if spec.column is None:
         problems += check_columns(table, names, all_of_them=False)
     elif spec.column not in table.columns:
-        problems.append(Problem(file, "header", f"no column {spec.column!r}; it has {', '.join(table.columns)}"))
+        problems.append(
+            Problem(file, "header", f"no column {spec.column!r}; it has {', '.join(table.columns)}")
+        )
     elif not fnmatch.filter(names, spec.loads or ""):
         problems.append(Problem(file, "", f"no load matches {spec.loads!r}"))
     if spec.unit == "pf_pct":

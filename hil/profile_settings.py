@@ -57,9 +57,9 @@ def _contradictions(s: ProfileSettings) -> list[str]:
     tables = ("file", "p_file", "q_file", "power_factor", "p_unit", "q_unit", "start", "step_s", "utc_offset")
     given = [k for k in tables if getattr(s, k) is not None]
     if s.name is not None:
-        return [f"name and {', '.join(given)} exclude each other: a named profile states these itself"] * bool(
-            given
-        )
+        return [
+            f"name and {', '.join(given)} exclude each other: a named profile states these itself"
+        ] * bool(given)
     if s.file is None and s.p_file is None:
         return ["nothing names the data; give name, or file, or p_file with q_file"]
     wrong = []

@@ -66,7 +66,7 @@ def read_table(
         return None, [Problem(str(path), "", f"suffix {path.suffix!r} is not known; .csv or .parquet")]
     try:
         if sha256 and (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256.lower():
-            what = f"the checksum differs: sha256 {found} found, {sha256} stated; the file was changed or damaged"
+            what = f"the checksum differs: sha256 {found} found, {sha256} stated; it was changed or damaged"
             return None, [Problem(str(path), "", what)]
         return reader(path, utc_offset_s)
     except FileNotFoundError:

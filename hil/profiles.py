@@ -132,7 +132,9 @@ def check_coverage(
     if duration_s is None:
         what = f"{covers}, but the run has no end; {mend}, or give the run a duration"
     elif start_utc_ns < profile.start_utc_ns:
-        what = f"{covers}, but the run starts at {begins}; change time.start, or set repeat = true in [profile]"
+        what = (
+            f"{covers}, but the run starts at {begins}; change time.start, or set repeat = true in [profile]"
+        )
     elif start_utc_ns + round(duration_s * NS_PER_S) > profile.end_utc_ns:
         ends = iso(start_utc_ns + round(duration_s * NS_PER_S), profile.utc_offset_s)
         what = f"{covers}, but the run goes from {begins} to {ends}; {mend}"
@@ -196,9 +198,7 @@ def _read_user_tables(
     return FolderData(str(p.path), start, step, offset, names, p_w, q_var)
 
 
-def _power_and_reactive(
-    s: ProfileSettings, folder: Path
-) -> tuple[Table | None, Table | None, list[Problem]]:
+def _power_and_reactive(s: ProfileSettings, folder: Path) -> tuple[Table | None, Table | None, list[Problem]]:
     offset = None if s.utc_offset is None else parse_offset_s(s.utc_offset)
     if s.file is not None:
         both, problems = read_table(folder / s.file, utc_offset_s=offset)

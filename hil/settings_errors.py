@@ -101,9 +101,8 @@ def _real_path(raw: Any, loc: tuple[int | str, ...], *, is_missing: bool) -> tup
     path: list[int | str] = []
     node = raw
     for part in loc:
-        if isinstance(node, Mapping) and part in node:
-            node = node[part]
-        elif isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):
+        in_list = isinstance(node, list | tuple) and isinstance(part, int) and part < len(node)
+        if in_list or (isinstance(node, Mapping) and part in node):
             node = node[part]
         elif not (is_missing and part == loc[-1]):
             continue

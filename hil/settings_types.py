@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+NAME = "[a-z0-9][a-z0-9_-]{0,39}"
 OFFSET = re.compile(r"(?:(?P<utc>Z)|(?P<sign>[+-])(?P<h>\d\d):(?P<m>\d\d))")
 
 
@@ -84,10 +85,20 @@ def _address(value: Any) -> str:
         raise ValueError(f"{value!r} is not an IP address; write it like 127.0.0.1 or ::1") from None
 
 
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(NAME, value):
+        what = "lower-case letters, digits, '-' and '_', at most 40, beginning with a letter or digit"
+        raise ValueError(f"{value!r} is not a name; {what}")
+    return value
+
+
 def _offset(value: Any) -> str:
     parse_offset_s(value if isinstance(value, str) else str(value))
     return str(value)
 
+
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME}$"})]
+"""Short name that can name a folder."""
 
 Moment = Annotated[
     dt.datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})

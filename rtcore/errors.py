@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -16,8 +17,14 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        place = f" {self.place}" if self.place else ""
-        return f"{self.file}:{place}: {self.what}"
+        place = f"{self.place}: " if self.place else ""
+        return f"{self.file}: {place}{self.what}"
+
+    @property
+    def sort_key(self) -> tuple[str, list[tuple[int, str]], str]:
+        """Order by file, then place with its numbers as numbers: row 9 before row 10."""
+        parts = re.findall(r"(\d+)|(\D+)", self.place)
+        return self.file, [(int(number or -1), text) for number, text in parts], self.what
 
 
 class GridhilError(Exception):
@@ -28,12 +35,12 @@ class UserInputError(GridhilError):
     """Files or arguments that cannot be used; carries every problem found, sorted."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems)
+        self.problems = sorted(problems, key=lambda p: p.sort_key)
         super().__init__("\n".join(str(p) for p in self.problems))
 
 
 class HostError(GridhilError):
-    """This host or environment cannot: port taken, no space, missing permission."""
+    """Host or environment cannot do it: port taken, no space, missing permission."""
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

@@ -1,0 +1,202 @@
+"""Station files: one TOML file ties network, points, profile, loop and servers together.
+
+caller            function        files read
+run, points, ...  read_station    the station file; looks whether what it names is there
+check             read_station, and all that it names (``settings_check``)
+check --schema    schema          none
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from hil import paths
+from hil.profile_settings import ProfileSettings
+from hil.profiles import Profile, check_coverage, read_profile
+from hil.settings_errors import check_model, load_toml
+from hil.settings_rules import check_sections, command_units
+from hil.settings_sections import (
+    LoadSection,
+    LoopSection,
+    ModbusSection,
+    OpcuaSection,
+    SecuritySection,
+    SourceSection,
+    StationFile,
+    TimeSection,
+)
+from hil.settings_types import offset_s, utc_ns
+from rtcore.errors import Problem, UserInputError, did_you_mean
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """A station file, checked, with the paths of what it names.
+
+    Attributes
+    ----------
+    path : Path
+        The station file.
+    network, points : Path
+        Folders.
+    profile : ProfileSettings or None
+        None: every load keeps the power that the network states.
+    """
+
+    path: Path
+    name: str
+    title: str
+    network: Path
+    points: Path
+    time: TimeSection
+    loop: LoopSection
+    load: LoadSection
+    profile: ProfileSettings | None
+    source: SourceSection
+    modbus: ModbusSection
+    opcua: OpcuaSection
+    security: SecuritySection
+
+    @property
+    def start_utc_ns(self) -> int:
+        """Simulated time at step 0 [ns UTC since 1970]."""
+        return utc_ns(self.time.start)
+
+    @property
+    def utc_offset_s(self) -> int:
+        """UTC offset of the station's local time [s]."""
+        return offset_s(self.time.start)
+
+    def read_profile(self, load_names: list[str], duration_s: float | None) -> Profile | None:
+        """Read the station's profile and refuse it when the run is longer; None: constant load.
+
+        Parameters
+        ----------
+        load_names : list of str
+            Loads of the network.
+        duration_s : float or None
+            Simulated length of the run [s]; None for an open end.
+        """
+        if self.profile is None:
+            return None
+        profile = read_profile(self.profile, load_names, folder=self.path.parent)
+        check_coverage(profile, self.start_utc_ns, duration_s, repeat=self.profile.repeat)
+        return profile
+
+    def modbus_dict(self) -> dict[str, Any]:
+        """Return the settings that gw-modbus takes; plain data."""
+        row = self.modbus.model_dump(exclude={"enabled", "writers"})
+        row["units"] = [dict(u) for u in row["units"]]
+        row["writers"] = [{"network": w.network, "units": list(w.units)} for w in self.modbus.writers or ()]
+        if self.modbus.writers is None:
+            units = command_units(self.modbus)
+            row["writers"] = [{"network": n, "units": list(units)} for n in LOOPBACK]
+        row["identity"]["version"] = row["identity"]["version"] or importlib.metadata.version("gridhil")
+        row["identity"]["application"] = row["identity"]["application"] or self.title
+        return row
+
+    def opcua_dict(self) -> dict[str, Any]:
+        """Return the settings that gw-opcua takes; plain data."""
+        row = self.opcua.model_dump(exclude={"enabled"})
+        row["writers"] = list(row["writers"])
+        return row
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of station files, for editors."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "made by gridhil check --schema",
+    }
+    return head | StationFile.model_json_schema()
+
+
+def read_station(name_or_path: str | Path) -> Station:
+    """Read and check a station file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A shipped station's name (``iowa240``) or the path of a station file.
+
+    Raises
+    ------
+    UserInputError
+        Every problem of the file, and every network, points or profile folder it names in vain.
+    """
+    path = paths.find("stations", str(name_or_path))
+    raw, problems = load_toml(path)
+    if problems:
+        raise UserInputError(problems)
+    sections, problems = _read_sections(raw, str(path))
+    problems += check_sections(sections, str(path))
+    found = _find_parts(raw, sections, path, problems)
+    if problems:
+        raise UserInputError(problems)
+    part = StationFile(**sections)
+    return Station(
+        path=path,
+        name=part.station.name,
+        title=part.station.title,
+        network=found["network"],
+        points=found["points"],
+        **{f: getattr(part, f) for f in StationFile.model_fields if f != "station"},
+    )
+
+
+def _read_sections(raw: dict[str, Any], file: str) -> tuple[dict[str, Any], list[Problem]]:
+    """Validate every table by itself; returns those that are right, and every problem."""
+    fields = StationFile.model_fields
+    problems = [
+        Problem(file, key, f"unknown table; allowed: {', '.join(fields)}{did_you_mean(key, fields)}")
+        for key in raw
+        if key not in fields
+    ]
+    sections: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in raw:
+            model = ProfileSettings if name == "profile" else field.annotation
+            assert isinstance(model, type), field
+            section, wrong = check_model(model, raw[name], file, name)
+            problems += wrong
+            if section is not None:
+                sections[name] = section
+        elif field.is_required():
+            problems.append(Problem(file, name, f"the table [{name}] is missing and has no default"))
+        else:
+            sections[name] = field.get_default()
+    return sections, problems
+
+
+def _find_parts(
+    raw: dict[str, Any], sections: dict[str, Any], path: Path, problems: list[Problem]
+) -> dict[str, Path]:
+    """Look for the folders that the file names; what is not there becomes a problem."""
+    table = raw.get("station")
+    table = table if isinstance(table, dict) else {}
+    wanted: list[tuple[paths.Kind, str, Any]] = [
+        ("networks", "station.network", table.get("network")),
+        ("points", "station.points", table.get("points")),
+    ]
+    profile = sections.get("profile")
+    if profile is not None:
+        wanted.append(("profiles", "profile.name", profile.name))
+    found: dict[str, Path] = {}
+    for kind, place, name in wanted:
+        if not isinstance(name, str):
+            continue  # absent, or refused by the section's own checks
+        try:
+            found[place.rpartition(".")[2]] = paths.find(kind, name, path.parent)
+        except paths.NotFoundError as error:
+            problems.append(Problem(str(path), place, error.what))
+    for key in ("file", "p_file", "q_file"):
+        file = getattr(profile, key, None)
+        if file is not None and not (path.parent / file).is_file():
+            what = f"no such file {file!r}; searched: {(path.parent / file).absolute()}"
+            problems.append(Problem(str(path), f"profile.{key}", what))
+    return found

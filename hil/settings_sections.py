@@ -1,0 +1,213 @@
+"""The tables of a station file, their keys, defaults and ranges.
+
+Each key's text below is its description in the JSON Schema that editors use. What several
+tables must agree on is in ``settings_rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field, WrapValidator
+
+from hil.profile_settings import ProfileSettings
+from hil.settings_errors import Section
+from hil.settings_types import Address, Moment, Name, Network
+
+STEP_US_MIN, STEP_US_MAX = 250, 100_000
+
+
+def _or_word(allowed: str) -> WrapValidator:
+    """Word a value that may be a number or one word; both branches fail as one problem."""
+
+    def check(value: Any, inner: Callable[[Any], Any]) -> Any:
+        try:
+            return inner(value)
+        except pydantic.ValidationError:
+            raise ValueError(f"{value!r} is not allowed; {allowed}") from None
+
+    return WrapValidator(check)
+
+
+StepUs = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=STEP_US_MIN, le=STEP_US_MAX)],
+    _or_word(f'"auto", or a whole number of microseconds from {STEP_US_MIN} to {STEP_US_MAX}'),
+]
+Cpu = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=0, le=4095)],
+    _or_word('"auto", or the number of a processor (0, 1, ..)'),
+]
+Speed = Annotated[
+    Literal["max"] | Annotated[float, Field(gt=0, le=100_000)],
+    _or_word('"max", or a number greater than 0 and at most 100000 (1 is real time)'),
+]
+UnitId = Annotated[int, Field(ge=1, le=247)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class StationSection(Section):
+    """What the station is made of."""
+
+    name: Name
+    """Short name: names the run and its records."""
+    title: str = ""
+    """One line for people."""
+    network: str
+    """Name of a folder in config/networks, or a path."""
+    points: str
+    """Name of a folder in config/points, or a path."""
+
+
+class TimeSection(Section):
+    """Simulated time."""
+
+    start: Moment
+    """Simulated time at the first step, with UTC offset."""
+    speed: Speed = 1.0
+    """Simulated seconds per second; 1 is real time, "max" as fast as the host can."""
+
+
+class LoopSection(Section):
+    """The real-time loop."""
+
+    step_us: StepUs = "auto"
+    """Step length [us]. "auto": 1000 where SCHED_FIFO is granted, else 10000."""
+    scheduler: Literal["auto", "fifo", "other"] = "auto"
+    """"fifo" insists on SCHED_FIFO: without it the run does not start (exit code 3)."""
+    cpu: Cpu = "auto"
+    """Processor that the loop is bound to."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Seed of every random number of the run."""
+    strict: bool = False
+    """Stop at the first missed deadline."""
+
+
+class LoadSection(Section):
+    """Load of the whole station."""
+
+    scale: Annotated[float, Field(ge=0, le=5)] = 1.0
+    """Multiplier on every load at the start; operators may change it."""
+    ripple_pct: Annotated[float, Field(ge=0, le=50)] = 0.0
+    """Standard deviation of each load's random variation within the hour [% of its power]."""
+    ripple_tau_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Correlation time of that variation [s]."""
+
+
+class SourceSection(Section):
+    """The grid behind the substation."""
+
+    v_pu: Annotated[float, Field(ge=0.8, le=1.2)] | None = None
+    """Source voltage at the start [pu of its rating]; default: the network's own."""
+
+
+class ModbusUnit(Section):
+    """One unit id."""
+
+    unit: UnitId
+    """Unit id on the wire."""
+    name: str = ""
+    """Name of the device."""
+    order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    """Order of the bytes of 32-bit values; A is the most significant."""
+    read_only: bool = False
+    """Refuse every write."""
+    mirror_of: UnitId | None = None
+    """Serve the registers of another unit, read-only."""
+
+
+class ModbusWriter(Section):
+    """Who may write which units; Modbus itself knows no users."""
+
+    network: Network
+    """Address range of the masters (CIDR)."""
+    units: Annotated[tuple[UnitId, ...], Field(min_length=1, strict=False)]
+    """Units they may write."""
+
+
+class ModbusIdentity(Section):
+    """Device identification (function 43/14)."""
+
+    vendor: str = "gridhil"
+    product: str = "gridhil"
+    version: str = ""
+    """Default: the version of this program."""
+    url: str = ""
+    product_name: str = ""
+    model: str = ""
+    application: str = ""
+    """Default: the title of the station."""
+
+
+class ModbusSection(Section):
+    """Modbus TCP server."""
+
+    enabled: bool = True
+    """Serve Modbus TCP."""
+    host: Address = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 5020
+    """TCP port; 0 takes any free one."""
+    max_connections: Annotated[int, Field(ge=1, le=4096)] = 128
+    """Most connections at once."""
+    per_address: Annotated[int, Field(ge=0, le=4096)] = 32
+    """Most connections of one address; 0 is no limit. Never applied to loopback."""
+    idle_s: Annotated[float, Field(ge=0.1, le=86_400)] = 60.0
+    """A connection without a request for so long is closed [s]."""
+    partial_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
+    """A connection with half a frame for so long is closed [s]."""
+    queue: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Requests of one connection that may wait for their answer."""
+    unknown_unit: Literal["0A", "0B", "silence"] = "0B"
+    """What an unknown unit id gets: exception 0A, exception 0B, or nothing."""
+    default_unit: UnitId | None = None
+    """Unit that answers for unit ids 0 and 255; default: none."""
+    units: Annotated[tuple[ModbusUnit, ...], Field(strict=False)] = ()
+    """Unit ids that answer."""
+    writers: Annotated[tuple[ModbusWriter, ...], Field(strict=False)] | None = None
+    """Who may write. Default: this machine, every unit that is not read-only."""
+    identity: ModbusIdentity = ModbusIdentity()
+
+
+class OpcuaSection(Section):
+    """OPC UA server."""
+
+    enabled: bool = True
+    """Serve OPC UA."""
+    host: Address = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 4840
+    """TCP port; 0 takes any free one."""
+    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]*$")] = "/gridhil"
+    """Path of the endpoint URL."""
+    publish_ms: Annotated[float, Field(ge=10, le=60_000)] = 100.0
+    """How often changed values are pushed [ms]."""
+    max_connections: Annotated[int, Field(ge=1, le=1000)] = 64
+    """Most connections at once."""
+    none_policy_on_loopback: bool = True
+    """Offer sessions without encryption to clients on this machine."""
+    writers: Annotated[tuple[str, ...], Field(strict=False)] = ("operator",)
+    """Users who may command, each with a password. Everybody else reads."""
+
+
+class SecuritySection(Section):
+    """Who can reach the station at all."""
+
+    expose: bool = False
+    """Allow servers to listen beyond this machine."""
+
+
+class StationFile(Section):
+    """A station: what is emulated, from when, and how masters reach it."""
+
+    station: StationSection
+    time: TimeSection
+    loop: LoopSection = LoopSection()
+    load: LoadSection = LoadSection()
+    profile: ProfileSettings | None = None
+    """Load over time. Without this table every load keeps the power that the network states."""
+    source: SourceSection = SourceSection()
+    modbus: ModbusSection = ModbusSection()
+    opcua: OpcuaSection = OpcuaSection()
+    security: SecuritySection = SecuritySection()
