@@ -43,17 +43,24 @@ def to_md(
     stamps: Sequence[Mapping[str, Any]],
     station: str,
     orders: Mapping[int, str] | None = None,
+    units: Iterable[modbus_map.Unit] = (),
 ) -> str:
-    """Return the whole map of a station as Markdown, grouped by Modbus unit and device."""
+    """Return the whole map of a station as Markdown, grouped by Modbus unit and device.
+
+    ``orders`` is the word order per unit (default ABCD); ``units`` are those that the station
+    serves, for their names and mirrors.
+    """
+    named = {u.unit: u for u in units}
     blocks = {(s["unit"], s["device"]): int(s["address"]) for s in stamps}
     unit_orders = dict(orders or {})
     parts = [f"# Point map of {station}\n", _summary(points), _addresses(), _numbers()]
+    parts += [_units(named.values())] if named else []
     parts += [_stamp_text(), _quality_text(), _writing(points), _refusals()]
     placed = [(modbus_map.columns(p, unit_orders), p) for p in points]
-    units = sorted({c["modbus_unit"] for c, _ in placed if c["modbus_unit"] != ""})
-    for unit in units:
+    for unit in sorted({c["modbus_unit"] for c, _ in placed if c["modbus_unit"] != ""}):
         mine = [(c, p) for c, p in placed if c["modbus_unit"] == unit]
-        parts.append(f"## Unit {unit}\n")
+        name = named[unit].name if unit in named else ""
+        parts.append(f"## Unit {unit}{' ' + name if name else ''}\n")
         if (unit, "") in blocks:
             parts.append(f"Stamp block of the whole unit: {_place('ir', blocks[unit, ''])}.\n")
         for device, group in itertools.groupby(mine, key=lambda row: row[1].device):
@@ -100,6 +107,15 @@ def _addresses() -> str:
         "OPC UA node of every point: `ns=2;s=<tag>`, where index 2 stands for the namespace "
         f"`{opcua_space.NAMESPACE}`.\n"
     )
+
+
+def _units(units: Iterable[modbus_map.Unit]) -> str:
+    rows = []
+    for u in units:
+        same = f"shows what unit {u.mirror_of} shows" if u.mirror_of is not None else ""
+        access = "read-only" if u.read_only or u.mirror_of is not None else "read and write"
+        rows.append((u.unit, u.name, u.order, access, same))
+    return "## Units\n\n" + _table(("unit", "name", "word order", "access", "remark"), rows)
 
 
 def _numbers() -> str:
