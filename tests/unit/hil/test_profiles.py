@@ -272,7 +272,6 @@ def test_unknown_columns_get_a_suggestion_and_missing_loads_are_listed() -> None
         ("bad_separator.csv", "separated by ';' or tabs"),
         ("bad_header.csv", "column 'load_a': appears 2 times"),
         ("bad_header.csv", "column 4: has no name"),
-        ("empty.csv", "the file is empty"),
         ("header_only.csv", "no rows of values"),
         ("absent.csv", "no such file; searched: "),
         ("SOURCE.md", "suffix '.md' is not known; .csv or .parquet"),
@@ -280,6 +279,11 @@ def test_unknown_columns_get_a_suggestion_and_missing_loads_are_listed() -> None
 )
 def test_a_file_that_is_no_table_is_refused_in_words(file: str, says: str) -> None:
     assert says in "\n".join(problems(p_file=file))
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").touch()
+    assert "p.csv: the file is empty; a header line" in problems(p_file=str(tmp_path / "p.csv"))[0]
 
 
 def test_tables_without_time_need_start_and_step_and_those_with_time_must_not_state_them(
