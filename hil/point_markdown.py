@@ -54,7 +54,7 @@ def to_md(
     blocks = {(s["unit"], s["device"]): int(s["address"]) for s in stamps}
     unit_orders = dict(orders or {})
     parts = [f"# Point map of {station}\n", _summary(points), _addresses(), _numbers()]
-    parts += [_units(named.values())] if named else []
+    parts += [_units(named)] if named else []
     parts += [_stamp_text(), _quality_text(), _writing(points), _refusals()]
     placed = [(modbus_map.columns(p, unit_orders), p) for p in points]
     for unit in sorted({c["modbus_unit"] for c, _ in placed if c["modbus_unit"] != ""}):
@@ -109,12 +109,13 @@ def _addresses() -> str:
     )
 
 
-def _units(units: Iterable[modbus_map.Unit]) -> str:
+def _units(units: Mapping[int, modbus_map.Unit]) -> str:
     rows = []
-    for u in units:
-        same = f"shows what unit {u.mirror_of} shows" if u.mirror_of is not None else ""
+    for u in units.values():
+        shown = units.get(u.mirror_of, u) if u.mirror_of is not None else u
+        remark = f"shows what unit {u.mirror_of} shows" if u.mirror_of is not None else ""
         access = "read-only" if u.read_only or u.mirror_of is not None else "read and write"
-        rows.append((u.unit, u.name, u.order, access, same))
+        rows.append((u.unit, u.name, shown.order, access, remark))
     return "## Units\n\n" + _table(("unit", "name", "word order", "access", "remark"), rows)
 
 

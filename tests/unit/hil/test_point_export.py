@@ -97,9 +97,9 @@ def test_markdown_names_stamps_self_test_mirror_and_every_refusal(iowa: PointSet
 
 
 def test_markdown_lists_the_units_that_the_station_serves(iowa: PointSet) -> None:
-    units = [modbus_map.Unit(3, "FDR_B"), modbus_map.Unit(103, "READER", "CDAB", mirror_of=3)]
+    units = [modbus_map.Unit(3, "FDR_B", "CDAB"), modbus_map.Unit(103, "READER", mirror_of=3)]
     text = to_md(iowa.points, iowa.stamps, "iowa240", {}, units)
-    assert "| 3 | FDR_B | ABCD | read and write |  |" in text
+    assert "| 3 | FDR_B | CDAB | read and write |  |" in text
     assert "| 103 | READER | CDAB | read-only | shows what unit 3 shows |" in text
     assert "\n## Unit 3 FDR_B\n" in text
 
