@@ -88,15 +88,15 @@ def check_network(found: Found) -> list[Problem]:
 
 
 def _ranges(found: Found) -> Iterator[Problem]:
-    for limits, is_bad, what in (
-        (POSITIVE, lambda v: not v > 0, "must be above 0"),
-        (NOT_NEGATIVE, lambda v: not v >= 0, "must not be below 0"),
+    for limits, allows_zero, what in (
+        (POSITIVE, False, "must be above 0"),
+        (NOT_NEGATIVE, True, "must not be below 0"),
     ):
         for key, fields in limits.items():
             for row in found.rows[key]:
                 for field in fields:
                     value = row.values[field]
-                    if value is not None and is_bad(value):
+                    if value is not None and not (value > 0 or (allows_zero and value == 0)):
                         yield found.problem(key, row, field, f"{value!r} {what}")
 
 
@@ -262,7 +262,7 @@ def _regulators(found: Found) -> Iterator[Problem]:
         for w in found.rows["windings"]:
             is_tapped = (w.values["transformer"], w.values["winding"]) == (name, v["tapped_winding"])
             if is_tapped and w.values["tap"] != 1.0:
-                what = f"{w.values['tap']!r} on a regulator's tapped winding; it must be 1.0, regulators.csv holds the tap"
+                what = f"{w.values['tap']!r}, but 1.0 is needed: regulators.csv holds the tap of this winding"
                 yield found.problem("windings", w, "tap", what)
         if v["tap_max_pu"] <= v["tap_min_pu"]:
             yield found.problem(

@@ -28,7 +28,7 @@ def new_context() -> Any:
         from dss import DSS
     except ImportError as error:
         raise HostError(
-            "importing OpenDSS circuits needs dss-python, which is not installed; pip install gridhil[opendss]"
+            "importing OpenDSS circuits needs dss-python, which is missing here; pip install gridhil[opendss]"
         ) from error
     context = DSS.NewContext()
     context.AllowForms = False
@@ -92,10 +92,12 @@ class Session:
         buses = [str(b).split(".")[0].lower() for b in e.BusNames]
         return [(bus, tuple(order[i * n : (i + 1) * n])) for i, bus in enumerate(buses)]
 
-    def open_terminals(self, element: str) -> list[bool]:
-        """Return, per terminal, whether any conductor is open."""
+    def open_phases(self, element: str) -> tuple[int, int]:
+        """Return how many phases are open at either terminal, and how many the element has."""
         e = self.activate(element)
-        return [bool(e.IsOpen(t, 0)) for t in range(1, int(e.NumTerminals) + 1)]
+        n = int(e.NumPhases)
+        terminals = range(1, int(e.NumTerminals) + 1)
+        return sum(any(e.IsOpen(t, k) for t in terminals) for k in range(1, n + 1)), n
 
     def yprim(self, element: str) -> NDArray[np.complex128]:
         """Return the element's primitive admittance over all conductors [S]."""

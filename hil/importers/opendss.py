@@ -21,6 +21,7 @@ from hil.importers.report import (
     option_omissions,
     property_omissions,
 )
+from hil.network_files import read_network, write_network
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import (
     LENGTH_UNITS,
@@ -65,6 +66,29 @@ def import_opendss(master: Path) -> tuple[Network, Report]:
     carried = {k: len(getattr(network, k)) for k in COUNTED}
     report = Report(str(master), carried, tuple(sorted(importer.omissions)), deviations.largest)
     return network, report
+
+
+def import_command(master: Path, out: Path) -> Report:
+    """Convert ``master`` into the network folder ``out``, prove that it reads back, and say what is missing.
+
+    An existing network folder is replaced; any other folder with files in it is refused.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserInputError(
+            [Problem(str(out), "", "is a file; a folder to write the network into is needed")]
+        )
+    if out.is_dir() and any(out.iterdir()) and not (out / "network.toml").is_file():
+        what = "holds other files and no network; give an empty or new folder"
+        raise UserInputError([Problem(str(out), "", what)])
+    network, report = import_opendss(master)
+    write_network(network, out)
+    (out / "SOURCE.md").write_text(
+        f"# {network.name}\n\nConverted from the OpenDSS script `{master.name}` by `gridhil import opendss`.\n\n"
+        f"```\n{report.text()}\n```\n",
+        encoding="utf-8",
+    )
+    assert read_network(out) == network, f"{out} does not read back as it was written"
+    return report
 
 
 COUNTED = (
@@ -125,9 +149,9 @@ class _Importer:
             "switches": tuple(self.switches),
             "transformers": tuple(transformers),
             "regulators": tuple(regulators),
-            "capacitors": tuple(e for n, r in self._enabled("capacitor") if (e := self._capacitor(n, r))),
-            "reactors": tuple(e for n, r in self._enabled("reactor") if (e := self._reactor(n, r))),
-            "loads": tuple(e for n, r in self._enabled("load") if (e := self._load(n, r))),
+            "capacitors": tuple(c for n, r in self._enabled("capacitor") if (c := self._capacitor(n, r))),
+            "reactors": tuple(k for n, r in self._enabled("reactor") if (k := self._reactor(n, r))),
+            "loads": tuple(d for n, r in self._enabled("load") if (d := self._load(n, r))),
         }
         self.omissions += object_omissions(session, self.baseline) + option_omissions(session, self.baseline)
         for kind in set(CARRIED) - {"regcontrol"}:
@@ -156,8 +180,9 @@ class _Importer:
             if not row.get("Enabled", True):
                 self._omit(f"{kind}.{name}", "disabled in the circuit, left out")
                 continue
-            if any(self.session.open_terminals(f"{kind}.{name}")):
-                self._omit(f"{kind}.{name}", "has an open terminal; carried over as connected", "open")
+            if kind != "capacitor" and self.session.open_phases(f"{kind}.{name}")[0]:
+                self._omit(f"{kind}.{name}", "has an open terminal, left out")
+                continue
             rows.append((name, row))
         return rows
 
@@ -216,8 +241,10 @@ class _Importer:
             is_closed = False
         else:
             ends = self.session.ends(label)
-            is_open = self.session.open_terminals(label)
-            is_closed = not any(is_open)
+            opened, phases = self.session.open_phases(label)
+            is_closed = opened == 0
+            if 0 < opened < phases and row["Switch"]:
+                self._omit(label, f"{opened} of {phases} phases are open; carried over as open in all")
         (bus1, nodes1), (bus2, nodes2) = ends
         is_uniform = len({row_[i] for m in (r, x) for i, row_ in enumerate(m[:1])}) <= 2 and all(
             m[i][i] == m[0][0] for m in (r, x) for i in range(len(m))
@@ -234,7 +261,8 @@ class _Importer:
                 "yes",
             )
         if not is_closed:
-            self._omit(label, "has an open terminal; carried over as connected", "open")
+            self._omit(label, "has an open terminal, left out; a switch with uncoupled phases would be kept")
+            return
         code, unit = self._code_of(name, row, codes, r, x, c)
         self.engine_name[label] = label
         self.lines.append(
@@ -282,7 +310,7 @@ class _Importer:
     def _code_of(
         self, name: str, row: Row, codes: dict[str, LineCode], r: Matrix, x: Matrix, c: Matrix
     ) -> tuple[str, str]:
-        """Return the line code and length unit; a line with matrices of its own gets a code of its own name."""
+        """Return line code and length unit; a line with matrices of its own gets a code of its own."""
         unit = _unit(row["Units"])
         code = codes.get(str(row["LineCode"] or "").lower())
         if code and code.phases == len(r):
@@ -388,7 +416,7 @@ class _Importer:
         )
         ratio = unit.windings[tapped - 1].tap
         if abs(regulator.ratio(regulator.tap) - ratio) > TAP_ON_GRID or regulator.tap_steps % 2:
-            why = f"ratio {ratio!r} of {unit.name!r} is no tap position; the transformer keeps it, without a control"
+            why = f"ratio {ratio!r} of {unit.name!r} is no tap position; it is kept, without a control"
             self._omit(f"regcontrol.{name}", why)
             return None
         self._properties("regcontrol", name, control)
@@ -413,11 +441,11 @@ class _Importer:
         ):
             self._omit(label, "a bank given by its capacitance matrix has no place in the network folder")
             return None
-        if any(row["XL"]) or any(row["R"]):
-            self._omit(
-                label, "series R and XL of a bank are not carried over; the bank is pure capacitance", "R, XL"
-            )
-        self.engine_name[label] = label
+        opened, phases = self.session.open_phases(label)
+        if 0 < opened < phases:
+            self._omit(label, f"{opened} of {phases} phases are open; carried over as switched off")
+        if not opened:
+            self.engine_name[label] = label
         return Capacitor(
             name=name,
             **self._bank_ends(label),
@@ -425,7 +453,7 @@ class _Importer:
             phases=int(row["Phases"]),
             kv=row["kV"],
             steps_kvar=tuple(row["kvar"]),
-            steps_on=tuple(bool(s) for s in row["States"]),
+            steps_on=tuple(bool(s) and not opened for s in row["States"]),
         )
 
     def _reactor(self, name: str, row: Row) -> Reactor | None:

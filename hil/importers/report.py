@@ -19,7 +19,8 @@ class Omission:
     why: str
 
     def __str__(self) -> str:
-        what = f"{self.element} {self.prop}={self.value}" if self.prop else self.element
+        setting = f"{self.prop}={self.value}" if self.value else self.prop
+        what = f"{self.element} {setting}".rstrip()
         return f"{what}: {self.why}"
 
 
@@ -50,102 +51,35 @@ class Report:
         return dc.asdict(self)
 
 
-CARRIED: dict[str, set[str]] = {
-    "vsource": {"Bus1", "Bus2", "BasekV", "pu", "Angle", "Phases", "R1", "X1", "R0", "X0"},
-    "linecode": {"NPhases", "Units", "RMatrix", "XMatrix", "CMatrix"},
-    "line": {
-        *("Bus1", "Bus2", "LineCode", "Length", "Phases", "RMatrix", "XMatrix", "CMatrix"),
-        *("Switch", "Units", "NormAmps"),
-    },
-    "transformer": {
-        *(
-            "Phases",
-            "Bus",
-            "Conn",
-            "kV",
-            "kVA",
-            "Tap",
-            "pctR",
-            "RNeut",
-            "XNeut",
-            "XSCArray",
-            "X12",
-            "X13",
-            "X23",
-        ),
-        *("pctNoLoadLoss", "pctIMag", "ppm_Antifloat", "LeadLag"),
-    },
-    "regcontrol": {
-        *(
-            "Transformer",
-            "Winding",
-            "VReg",
-            "Band",
-            "PTRatio",
-            "CTPrim",
-            "R",
-            "X",
-            "Bus",
-            "Delay",
-            "TapDelay",
-        ),
-        *("MaxTapChange", "TapWinding", "VLimit", "PTPhase", "RemotePTRatio", "TapNum"),
-    },
-    "capacitor": {"Bus1", "Bus2", "Phases", "kvar", "kV", "Conn", "States"},
-    "reactor": {"Bus1", "Bus2", "Phases", "Conn", "R", "X", "Rp", "Parallel"},
-    "load": {
-        *("Bus1", "Phases", "kV", "kW", "kvar", "Model", "Conn", "VMinpu", "VMaxpu", "VLowpu"),
-        *("CVRWatts", "CVRVars", "ZIPV"),
-    },
-}
+def _words(**texts: str) -> dict[str, set[str]]:
+    return {kind: set(text.split()) for kind, text in texts.items()}
+
+
+CARRIED = _words(
+    vsource="Bus1 Bus2 BasekV pu Angle Phases R1 X1 R0 X0",
+    linecode="NPhases Units RMatrix XMatrix CMatrix",
+    line="Bus1 Bus2 LineCode Length Phases RMatrix XMatrix CMatrix Switch Units NormAmps",
+    transformer="Phases Bus Conn kV kVA Tap pctR RNeut XNeut XSCArray X12 X13 X23 pctNoLoadLoss pctIMag"
+    " ppm_Antifloat LeadLag",
+    regcontrol="Transformer Winding VReg Band PTRatio CTPrim R X Bus Delay TapDelay MaxTapChange TapWinding"
+    " VLimit PTPhase RemotePTRatio TapNum",
+    capacitor="Bus1 Bus2 Phases kvar kV Conn States",
+    reactor="Bus1 Bus2 Phases Conn R X Rp Parallel",
+    load="Bus1 Phases kV kW kvar Model Conn VMinpu VMaxpu VLowpu CVRWatts CVRVars ZIPV",
+)
 """Properties that the network folder holds."""
 
-DERIVED: dict[str, set[str]] = {
-    "vsource": {
-        "MVASC3",
-        "MVASC1",
-        "X1R1",
-        "X0R0",
-        "Isc3",
-        "Isc1",
-        "Z1",
-        "Z0",
-        "Z2",
-        "puZ1",
-        "puZ0",
-        "puZ2",
-        "BaseMVA",
-    },
-    "linecode": {"R1", "X1", "R0", "X0", "C1", "C0", "B1", "B0", "Neutral", "Kron", "EmergAmps", "Ratings"},
-    "line": {
-        *("R1", "X1", "R0", "X0", "C1", "C0", "B1", "B0", "Geometry", "Spacing", "Wires", "Conductors"),
-        *("CNCables", "TSCables", "EmergAmps", "Ratings"),
-    },
-    "transformer": {
-        *(
-            "Windings",
-            "Wdg",
-            "Buses",
-            "Conns",
-            "kVs",
-            "kVAs",
-            "Taps",
-            "XHL",
-            "XHT",
-            "XLT",
-            "pctLoadLoss",
-            "pctRs",
-        ),
-        *("NormHkVA", "EmergHkVA", "WdgCurrents", "RDCOhms", "Ratings", "NormAmps", "EmergAmps", "XfmrCode"),
-        *("MaxTap", "MinTap", "NumTaps"),
-    },
-    "regcontrol": set(),
-    "capacitor": {"Cuf", "NormAmps", "EmergAmps", "CMatrix", "NumSteps"},
-    "reactor": {
-        *("kvar", "kV", "LmH", "Z", "NormAmps", "EmergAmps", "RMatrix", "XMatrix", "Z1", "Z2", "Z0"),
-    },
-    "load": {"PF", "kVA", "XfkVA", "AllocationFactor", "kWh", "kWhDays", "CFactor"},
-}
+DERIVED = _words(
+    vsource="MVASC3 MVASC1 X1R1 X0R0 Isc3 Isc1 Z1 Z0 Z2 puZ1 puZ0 puZ2 BaseMVA Frequency",
+    linecode="R1 X1 R0 X0 C1 C0 B1 B0 Neutral Kron EmergAmps Ratings",
+    line="R1 X1 R0 X0 C1 C0 B1 B0 Geometry Spacing Wires Conductors CNCables TSCables EmergAmps Ratings",
+    transformer="Windings Wdg Buses Conns kVs kVAs Taps XHL XHT XLT pctLoadLoss pctRs NormHkVA EmergHkVA"
+    " WdgCurrents RDCOhms Ratings NormAmps EmergAmps XfmrCode MaxTap MinTap NumTaps",
+    regcontrol="",
+    capacitor="Cuf NormAmps EmergAmps CMatrix NumSteps",
+    reactor="kvar kV LmH Z NormAmps EmergAmps RMatrix XMatrix Z1 Z2 Z0",
+    load="PF kVA XfkVA AllocationFactor kWh kWhDays CFactor",
+)
 """Properties that follow from carried ones, or have already done their work (codes, geometries)."""
 
 STILL_REPORTED: dict[str, set[str]] = {
@@ -156,6 +90,9 @@ STILL_REPORTED: dict[str, set[str]] = {
     "reactor": {"NormAmps", "EmergAmps"},
 }
 """Derived unless the script sets them: then they are the user's own figures."""
+
+RELIABILITY = {"FaultRate", "pctPerm", "PctPerm", "Repair"}
+"""Left unset by the engine in some classes (arbitrary numbers), so that only the script's own count."""
 
 NEVER = {"Name", "Like", "Enabled", "BaseFreq"}
 
@@ -177,7 +114,9 @@ def property_omissions(
     for prop, value in full.items():
         if prop in NEVER or prop in CARRIED[kind] or _same(value, default.get(prop)):
             continue
-        if prop in DERIVED[kind] and not (prop in STILL_REPORTED.get(kind, set()) and prop in explicit):
+        follows = prop in DERIVED[kind] or prop in RELIABILITY
+        is_figure = prop in STILL_REPORTED.get(kind, set()) or prop in RELIABILITY
+        if follows and not (is_figure and prop in explicit):
             continue
         rows.append(
             Omission(

@@ -53,8 +53,8 @@ IOWA_SOURCE = """\
 Iowa State University 240-bus distribution test system: F. Bu, Y. Yuan, Z. Wang, K. Dehghanpour,
 A. Kimber, "A Time-Series Distribution Test System Based on Real Utility Data", North American
 Power Symposium 2019 (arXiv:1906.04078). Please cite the paper. Taken from the public copy
-github.com/imissmat/DigitalTwin_PowerDistribution, commit e2bb1d6 (MIT, `LICENSE.txt` beside this file); the terms of the
-original distribution were not found.
+github.com/imissmat/DigitalTwin_PowerDistribution, commit e2bb1d6 (MIT, `LICENSE.txt` beside this
+file); the terms of the original distribution were not found.
 
 Changes by `hil/importers/shipped.py`:
 
@@ -128,11 +128,11 @@ def source_note(name: str, report: Report) -> str:
 
 def main() -> None:
     """Write all shipped networks."""
-    for name in RECIPES:
+    for name, recipe in RECIPES.items():
         network, report = make(name)
         write_network(network, NETWORKS / name)
         (NETWORKS / name / "SOURCE.md").write_text(source_note(name, report), encoding="utf-8")
-        licence = (ORIGINALS / RECIPES[name].licence).read_bytes()
+        licence = (ORIGINALS / recipe.licence).read_bytes()
         (NETWORKS / name / "LICENSE.txt").write_bytes(licence)
         sys.stdout.write(f"{name}: {report.text()}\n")
 

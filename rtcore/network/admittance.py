@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses as dc
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,15 +155,19 @@ def _frame(element: str, nodes: NodeTable, ends: Sequence[tuple[str, Sequence[in
     )
 
 
-def _series(y: Complex) -> Complex:
+def _inverse(z: NDArray[Any]) -> Complex:
+    return np.asarray(np.linalg.inv(z), np.complex128)
+
+
+def _series(y: NDArray[Any]) -> Complex:
     """Return the block of a branch matrix between two terminals."""
-    return np.block([[y, -y], [-y, y]])
+    return np.asarray(np.block([[y, -y], [-y, y]]), np.complex128)
 
 
 def _source_block(s: Source, nodes: NodeTable) -> Block:
     other = (s.return_bus, s.return_nodes or (0,) * s.phases)
     block = _frame(f"source.{s.name}", nodes, [(s.bus, s.nodes), other])
-    block.y = _series(np.linalg.inv(source_impedance(s)))
+    block.y = _series(_inverse(source_impedance(s)))
     return block
 
 
@@ -172,7 +177,7 @@ def _line_block(e: Line, code: LineCode, omega: float, nodes: NodeTable) -> Bloc
     shunt = 0.5j * omega * 1e-9 * length * np.array(code.c_nf)
     block = _frame(f"line.{e.name}", nodes, [(e.bus1, e.nodes1), (e.bus2, e.nodes2)])
     n = code.phases
-    block.y = _series(np.linalg.inv(z))
+    block.y = _series(_inverse(z))
     block.y[:n, :n] += shunt
     block.y[n:, n:] += shunt
     return block
@@ -211,7 +216,7 @@ def _one_volt(t: Transformer) -> tuple[Complex, complex]:
             zb[i - 1, j - 1] = z[0, i] if i == j else 0.5 * (z[0, i] + z[0, j] - z[min(i, j), max(i, j)])
     a = np.vstack([np.ones(n - 1), -np.eye(n - 1)])
     core = complex(t.no_load_loss_pct, -t.magnetising_pct) * 0.01 * va_phase
-    return a @ np.linalg.inv(zb) @ a.T, core
+    return np.asarray(a @ _inverse(zb) @ a.T, np.complex128), core
 
 
 def _delta_turn(t: Transformer) -> int:

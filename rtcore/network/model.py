@@ -176,7 +176,8 @@ class Regulator:
     """A transformer with an on-load tap changer and the settings of its voltage relay.
 
     ``tap`` is the position that the transformer stands at, an integer. Ratio of the tapped winding
-    = mid + tap * step; the ``tap`` of that winding itself is 1 and counts for nothing. Voltages of the settings are on the relay's secondary side [V].
+    = mid + tap * step; the ``tap`` of that winding itself is 1 and counts for nothing. Voltages of
+    the settings are on the relay's secondary side [V].
     """
 
     transformer: Transformer
