@@ -18,10 +18,9 @@ from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.port_holder import port_holder
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
-from protocols import modbus_map
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
-from protocols.modbus_server import ModbusServer, Settings
+from protocols.modbus_server import ModbusServer, Settings, prepare
 from rtcore.board import Board
 from rtcore.errors import HostError, UserInputError
 from rtcore.ring import Producer, RingPair
@@ -46,7 +45,7 @@ def make_gateway(spec: RunSpec) -> Gateway:
 
 async def serve(spec: RunSpec) -> None:
     """Serve until SIGTERM; HostError when the port cannot be had."""
-    settings = Settings.parse(spec.modbus)
+    settings, places = prepare(spec.points, spec.stamps, spec.modbus)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
@@ -54,7 +53,6 @@ async def serve(spec: RunSpec) -> None:
     status.write(state=STARTING, pid=os.getpid())
     gateway = make_gateway(spec)
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("modbus")))
-    places = modbus_map.build(spec.points, spec.stamps, spec.modbus)
     server = ModbusServer(gateway, desk, places, settings)
     try:
         host, port = await server.start()

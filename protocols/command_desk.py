@@ -82,7 +82,10 @@ class CommandDesk:
         if ids is None:
             return await self.refuse(writes, who, Reason.BUSY)
         verdicts = [await v for v in [self._expect(i) for i in ids]]
-        verdict = next((v for v in verdicts if not v.is_done), verdicts[-1])
+        refused = sorted(
+            (v for v in verdicts if not v.is_done), key=lambda v: v.reason is Reason.GROUP_REFUSED
+        )
+        verdict = refused[0] if refused else verdicts[-1]  # the cause, not its consequence
         await self._until_published(verdict)
         latency_us = (time.monotonic_ns() - started_ns) // 1000
         record = self._record("verdict", writes, who, verdict=verdict, latency_us=latency_us)
@@ -143,8 +146,7 @@ class CommandDesk:
             "event": event,
             **dc.asdict(who),
             "writes": [
-                [points[i].tag if 0 <= i < len(points) else None, repr(v) if v != v else v]
-                for i, v in writes
+                [points[i].tag if 0 <= i < len(points) else None, repr(v) if v != v else v] for i, v in writes
             ],
         }
         if verdict is not None:

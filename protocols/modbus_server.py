@@ -14,9 +14,10 @@ import functools
 import logging
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from protocols import modbus_map
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
@@ -24,6 +25,7 @@ from protocols.modbus_map import ModbusMap
 from protocols.modbus_pdu import DEVICE_FAILURE, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
 from protocols.modbus_writes import WriteRoom, Writers, parse_address
 from rtcore.errors import Problem, UserInputError, did_you_mean
+from rtcore.points import Point
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,27 @@ class Settings:
         return cls(**{k: v for k, v in row.items() if k in own} | {"writers": writers})
 
 
+def prepare(
+    points: Sequence[Point],
+    stamps: Sequence[Mapping[str, Any]],
+    row: Mapping[str, Any],
+    file: str = "modbus map",
+) -> tuple[Settings, ModbusMap]:
+    """Check settings and map together; one UserInputError with every problem of both."""
+    settings, places, problems = None, None, []
+    try:
+        settings = Settings.parse(row, file)
+    except UserInputError as error:
+        problems += error.problems
+    try:
+        places = modbus_map.build(points, stamps, row, file)
+    except UserInputError as error:
+        problems += error.problems
+    if settings is None or places is None:
+        raise UserInputError(problems)
+    return settings, places
+
+
 _BOUNDS = (
     ("port", 0, 65535),
     ("max_connections", 1, 100_000),
@@ -94,12 +117,10 @@ _BOUNDS = (
 class ModbusServer:
     """Serves one map from one core's board."""
 
-    def __init__(
-        self, gateway: Gateway, desk: CommandDesk, modbus_map: ModbusMap, settings: Settings
-    ) -> None:
+    def __init__(self, gateway: Gateway, desk: CommandDesk, places: ModbusMap, settings: Settings) -> None:
         self.settings = settings
-        live = LiveImage(gateway, ImageBuilder(modbus_map))
-        self.responder = Responder(modbus_map, live, settings.identity)
+        live = LiveImage(gateway, ImageBuilder(places))
+        self.responder = Responder(places, live, settings.identity)
         self.room = WriteRoom(desk, self.responder)
         self.unknown_code = UNKNOWN_UNIT[settings.unknown_unit]
         self.connections: set[Connection] = set()
