@@ -14,11 +14,13 @@ from rtcore import ring as rg
 from rtcore.clock import NS_PER_HOUR, SimClock
 from rtcore.component import REGISTRY, Spec, rows_of
 from rtcore.instruments import PointArrays, draw_gain
+from rtcore.network.admittance import blocks, node_table
 from rtcore.network.grid import Grid
 from rtcore.network.model import Network
 from rtcore.noise import draw_key, quantile_table
 from rtcore.plant import breaker as breaker_module
 from rtcore.plant.breaker import Breaker
+from rtcore.plant.capacitor import Capacitor
 from rtcore.plant.load import Load
 from rtcore.plant.loop_health import LoopHealth
 from rtcore.plant.measuring_points import Terminal
@@ -28,7 +30,7 @@ from rtcore.points import Kind, Point
 from rtcore.shared_kernels import NOT_WRITABLE, PULSE, SETPOINT, SWITCH
 from rtcore.world import K_IS_SOLVED, World
 
-assert LoopHealth is not None and Terminal is not None  # importing them registers their kinds
+_REGISTERED = (Capacitor, LoopHealth, Terminal)  # importing a module declares its kind
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,13 +43,15 @@ NETWORK_KINDS = ("load", "loads", "bus", "terminal", "capacitor")
 class Profile:
     """Demand per load over time, each row valid at the start of its interval.
 
-    ``p_w``, ``q_var``: shape (n_t, n_loads), in the network's load order [W], [var].
+    ``p_w``, ``q_var``: shape (n_t, n_loads), in the network's load order [W], [var]. One that
+    does not wrap holds its last row to the end of the interval.
     """
 
     start_ns: int
     step_ns: int
     p_w: Floats
     q_var: Floats
+    wraps: bool = True
 
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ class Setup:
     source_v_pu: float | None = None
 
 
-def bindable(network: Network, grid: Grid) -> dict[str, Collection[str]]:
+def bindable(network: Network) -> dict[str, Collection[str]]:
     """Return component instance -> attributes that points may bind to."""
     names = {kind: [a.name for a in spec.attrs] for kind, spec in REGISTRY.items()}
     known: dict[str, Collection[str]] = {"loads.all": names["loads"], "loop.loop": names["loop"]}
@@ -82,9 +86,9 @@ def bindable(network: Network, grid: Grid) -> dict[str, Collection[str]]:
     known |= {f"regulator.{r.name}": names["regulator"] for r in network.regulators}
     known |= {f"capacitor.{c.name}": names["capacitor"] for c in network.capacitors}
     known |= {f"scratch.{k}": names["scratch"] for k in range(1, SCRATCH_COUNT + 1)}
-    for element, block in grid.blocks.items():
+    for block in blocks(network, node_table(network)):
         for terminal in sorted(set(block.terminal.tolist())):
-            known[f"terminal.{element}@{terminal}"] = names["terminal"]
+            known[f"terminal.{block.element}@{terminal}"] = names["terminal"]
     return known
 
 
@@ -164,7 +168,7 @@ def build_world(setup: Setup) -> tuple[World, Grid, Store]:
         grid=grid.arrays,
         v_good=grid.arrays.v.copy(),
         x=store.x,
-        source_p=rows_of([Source(v_pu=1.0) for _ in network.sources], REGISTRY["source"]),
+        source_p=rows_of([Source(v_pu=s.v_pu) for s in network.sources], REGISTRY["source"]),
         source=store.rows("source"),
         totals=store.rows("loads"),
         load_p=rows_of(
@@ -200,7 +204,8 @@ def build_world(setup: Setup) -> tuple[World, Grid, Store]:
         profile_p=np.ascontiguousarray(profile.p_w),
         profile_q=np.ascontiguousarray(profile.q_var),
         times=np.array(
-            [setup.clock.epoch_ns, setup.clock.dt_ns, profile.start_ns, profile.step_ns], np.int64
+            [setup.clock.epoch_ns, setup.clock.dt_ns, profile.start_ns, profile.step_ns, profile.wraps],
+            np.int64,
         ),
         noise=quantile_table(),
         keys=keys,
@@ -220,8 +225,9 @@ def build_world(setup: Setup) -> tuple[World, Grid, Store]:
 
 
 def _initial_state(store: Store, setup: Setup) -> None:
-    v_pu = 1.0 if setup.source_v_pu is None else setup.source_v_pu
-    store.rows("source")["v_pu_sp"] = v_pu
+    for i, source in enumerate(setup.network.sources):
+        v_pu = source.v_pu if setup.source_v_pu is None else setup.source_v_pu
+        store.rows("source")["v_pu_sp"][i] = v_pu
     store.rows("loads")["scale_sp"] = setup.load_scale
     breakers = store.rows("breaker")
     closed = np.array([s.is_closed for s in setup.network.switches], bool)
@@ -325,7 +331,7 @@ def _point_arrays(setup: Setup, store: Store, grid: Grid, rng: np.random.Generat
     n = len(points)
     is_analog = np.array([p.kind is Kind.ANALOG and not p.is_health for p in points], np.uint8)
     return PointArrays(
-        source=np.array([store.address(p.source, p.attr) for p in points], np.int64),
+        source=np.array([store.address(p.source, _attr(p)) for p in points], np.int64),
         factor=np.asarray(setup.unit_factor, np.float64),
         gain=draw_gain(inst["class_frac"], rng),
         noise_frac=inst["noise_frac"],
@@ -344,13 +350,18 @@ def _point_arrays(setup: Setup, store: Store, grid: Grid, rng: np.random.Generat
     )
 
 
+def _attr(point: Point) -> str:
+    """Return the attribute a point binds to; a leading "-" only turns the sign (in the factor)."""
+    return point.attr.removeprefix("-")
+
+
 def _kind(point: Point) -> str:
     return point.source.partition(".")[0]
 
 
 def _way(point: Point, store: Store) -> int:
     """Return how the point takes commands; the point list may only narrow what the attribute allows."""
-    declared = store.spec_of(point.source).attr(point.attr).writable
+    declared = store.spec_of(point.source).attr(_attr(point)).writable
     if not point.is_writable or not declared:
         return NOT_WRITABLE
     if declared == "pulse":
@@ -359,14 +370,14 @@ def _way(point: Point, store: Store) -> int:
 
 
 def _guard(point: Point, store: Store) -> int:
-    guard = store.spec_of(point.source).attr(point.attr).guard
+    guard = store.spec_of(point.source).attr(_attr(point)).guard
     return store.address(point.source, guard) if guard else -1
 
 
 def _quality_node(point: Point, grid: Grid) -> int:
     """Return the node whose loss makes the point bad: the metered bus or load branch, else -1."""
     kind, _, name = point.source.partition(".")
-    digit = next((c for c in point.attr if c in "123"), "")
+    digit = next((c for c in _attr(point) if c in "123"), "")
     if kind == "bus":
         node = grid.nodes.index.get(f"{name}.{digit}", -1)
         return grid.node_at(node) if node >= 0 else -1

@@ -39,6 +39,7 @@ from rtcore.world import (
     T_EPOCH,
     T_PROFILE_START,
     T_PROFILE_STEP,
+    T_PROFILE_WRAPS,
 )
 
 LOOP_ITERATIONS_MAX = 30
@@ -77,6 +78,9 @@ def _sources_and_demand(w, step, sim_ns, dt_s):  # type: ignore[no-untyped-def]
     since = sim_ns - w.times[T_PROFILE_START]
     rows, interval = w.profile_p.shape[0], w.times[T_PROFILE_STEP]
     row = since // interval % rows
+    next_row = row + 1
+    if next_row == rows:
+        next_row = 0 if w.times[T_PROFILE_WRAPS] else row
     fraction = (since % interval) / interval
     _demand(
         w.load_p,
@@ -85,7 +89,7 @@ def _sources_and_demand(w, step, sim_ns, dt_s):  # type: ignore[no-untyped-def]
         w.profile_p,
         w.profile_q,
         row,
-        (row + 1) % rows,
+        next_row,
         fraction,
         w.noise,
         step_key(w.keys[0], step),

@@ -18,7 +18,7 @@ Rows = np.ndarray[Any, Any]
 Words = npt.NDArray[np.int64]
 
 # ``times``: what the step needs to know about time, all int64 [ns]
-T_EPOCH, T_DT, T_PROFILE_START, T_PROFILE_STEP = range(4)
+T_EPOCH, T_DT, T_PROFILE_START, T_PROFILE_STEP, T_PROFILE_WRAPS = range(5)
 
 # ``counters``
 K_STEPS, K_NOT_CONVERGED, K_IS_SOLVED, K_FP_EVENTS, K_COMMANDS, K_DIGEST, K_TOPOLOGY = range(7)

@@ -143,7 +143,7 @@ class Grid:
         g.s[:] = s_va[g.load] * g.share
 
     def set_source(self, v_pu: float) -> None:
-        """Scale the EMF of every source [pu of its declared value]."""
+        """Set the EMF magnitude of every source [pu of its base]."""
         self.arrays.source_scale[:] = v_pu
 
     def set_faults(self, faults: Sequence[tuple[int, int, complex]]) -> None:
@@ -193,12 +193,12 @@ class Grid:
     def power_from_sources(self) -> complex:
         """Return the power the sources feed into the network at their terminals [VA]."""
         total = 0j
-        for source in self.network.sources:
+        for k, source in enumerate(self.network.sources):
             block = self.blocks[f"source.{source.name}"]
             v = self._at_nodes(block.nodes)
             first = block.terminal == 1
             emf = np.zeros(len(v), np.complex128)
-            emf[first] = adm.source_emf(source) * self.arrays.source_scale[0]
+            emf[first] = adm.source_emf(source) * self.arrays.source_scale[k]
             current = block.y @ (emf - v)
             total += complex(np.sum(v[first] * np.conj(current[first])))
         return total
@@ -209,15 +209,7 @@ class Grid:
 
     def load_power(self) -> complex:
         """Return the power drawn by all loads at the present voltages [VA]."""
-        g = self.arrays.loads
-        total = 0j
-        for k in range(len(g.a)):
-            v = self.arrays.v[g.a[k]] - self.arrays.v[g.b[k]]
-            i = pf.load_current(
-                v, g.s[k], g.vb[k], g.model[k], g.v_low[k], g.v_min[k], g.v_max[k], g.z[k]
-            )
-            total += v * np.conj(i)
-        return complex(total)
+        return complex(pf.load_power(self.arrays))
 
     def _at_nodes(self, nodes: npt.NDArray[np.int64]) -> Complex:
         return np.asarray(self.arrays.v[self.at[nodes]])
@@ -330,7 +322,7 @@ class Grid:
             source_node=np.array(node, np.int32),
             source_of=np.array(of, np.int32),
             source_current=np.array(current, np.complex128),
-            source_scale=np.ones(len(self.network.sources), np.complex128),
+            source_scale=np.array([s.v_pu for s in self.network.sources], np.complex128),
             inv_base2=1.0 / floor**2,
             base_v=base,
             loads=loads,

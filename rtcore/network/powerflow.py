@@ -149,6 +149,19 @@ def fixed_point(g, tol_pu, iterations_max):  # type: ignore[no-untyped-def]
 
 
 @fast_kernel
+def load_power(g):  # type: ignore[no-untyped-def]
+    """Power drawn by all load branches at the present voltages [VA]."""
+    ld, total = g.loads, 0.0j
+    for k in range(ld.a.shape[0]):
+        v = g.v[ld.a[k]] - g.v[ld.b[k]]
+        i = load_current(
+            v, ld.s[k], ld.vb[k], ld.model[k], ld.v_low[k], ld.v_min[k], ld.v_max[k], ld.z[k]
+        )
+        total += v * i.conjugate()
+    return total
+
+
+@fast_kernel
 def row_current(v, unit, rows, r):  # type: ignore[no-untyped-def]
     """Current flowing into an element at one terminal conductor [A]."""
     current = 0.0j

@@ -1,0 +1,339 @@
+"""``gridhil``: one program, thin commands. What a command does lives in a module of its own.
+
+Exit codes: 0 done, 1 the thing tested failed, 2 the user's input is wrong, 3 this host cannot.
+Heavy modules are imported inside the command that needs them.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hil.output import as_csv, as_json, as_pairs, as_table, err, out
+from rtcore.errors import GridhilError, HostError, UserInputError
+
+app = typer.Typer(
+    name="gridhil",
+    help="A power-distribution system that isn't there: real-time SCADA emulator.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+importers = typer.Typer(help="Convert other tools' circuits to a network folder.", no_args_is_help=True)
+app.add_typer(importers, name="import")
+
+EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
+DEFAULT_STATION = "iowa240"
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class MapFormat(StrEnum):
+    """Forms of the point map."""
+
+    CSV = "csv"
+    MD = "md"
+    JSON = "json"
+    NODESET = "nodeset"
+
+
+class NodeFormat(StrEnum):
+    """Forms of a power-flow result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.command()
+def run(
+    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.", min=0.1)] = None,
+    speed: Annotated[str | None, typer.Option(help='1 is real time; "max" as fast as possible.')] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random number.", min=0)] = None,
+    step_us: Annotated[int | None, typer.Option(help="Step length [us].", min=250, max=100_000)] = None,
+    modbus_port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = None,
+    opcua_port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = None,
+) -> None:
+    """Start a station: the plant in real time behind Modbus TCP and OPC UA."""
+    from hil import kernel_cache
+
+    cache = kernel_cache.prepare(out.print)
+    from hil.run_command import RunOptions
+    from hil.run_command import run as run_station
+
+    options = RunOptions(
+        duration_s=duration,
+        speed=_speed(speed),
+        seed=seed,
+        step_us=step_us,
+        modbus_port=modbus_port,
+        opcua_port=opcua_port,
+    )
+    raise typer.Exit(run_station(station, options, out, cache))
+
+
+@app.command()
+def points(
+    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    form: Annotated[MapFormat, typer.Option("--format", help="Form of the map.")] = MapFormat.MD,
+    json_: Json = False,
+) -> None:
+    """Print the point map: what is where on Modbus and OPC UA."""
+    _compiled()
+    from hil import point_export
+    from hil.station import read_plan
+    from protocols.modbus_map import Unit
+
+    plan = read_plan(station)
+    orders = {u.unit: u.order for u in plan.station.modbus.units}
+    listed = plan.points.points
+    if json_ or form is MapFormat.JSON:
+        text = point_export.to_json(listed, plan.points.stamps, orders)
+    elif form is MapFormat.CSV:
+        text = point_export.to_csv(listed, orders)
+    elif form is MapFormat.NODESET:
+        text = point_export.to_nodeset(listed, plan.station.title)
+    else:
+        units = [Unit(**row) for row in plan.station.modbus_dict()["units"]]
+        text = point_export.to_md(listed, plan.points.stamps, plan.station.title, orders, units)
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+@app.command()
+def doctor(
+    seconds: Annotated[float, typer.Option(help="Length of the jitter probe; 0 skips it.", min=0)] = 2.0,
+    cpu: Annotated[int | None, typer.Option(help="Processor to probe.")] = None,
+    json_: Json = False,
+) -> None:
+    """Measure what this host can hold, before relying on it."""
+    from hil.doctor import diagnose, to_json
+
+    diagnosis = diagnose(seconds, cpu)
+    if json_:
+        as_json(to_json(diagnosis))
+    else:
+        from hil.doctor_view import render
+
+        out.print(render(diagnosis))
+        out.print(diagnosis.verdict, highlight=False)
+    if any(c.status == "fail" for c in diagnosis.checks):
+        raise typer.Exit(EXIT_HOST)
+
+
+@importers.command("opendss")
+def import_opendss(
+    master: Annotated[Path, typer.Argument(help="Master .dss file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Network folder to write.")],
+    json_: Json = False,
+) -> None:
+    """Convert an OpenDSS circuit; name every element and property that is not carried over."""
+    _compiled()
+    from hil.importers.command import import_command
+
+    report = import_command(master, output)
+    if json_:
+        as_json(report.to_dict())
+        return
+    out.print(f"{output}: " + ", ".join(f"{n} {k}" for k, n in report.carried.items() if n), highlight=False)
+    for omission in report.omissions:
+        out.print(f"  not carried over: {omission}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def powerflow(
+    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
+    at: Annotated[str | None, typer.Option(help="Moment of the station's profile, ISO 8601.")] = None,
+    form: Annotated[NodeFormat, typer.Option("--format")] = NodeFormat.TABLE,
+    json_: Json = False,
+) -> None:
+    """Solve a snapshot: node voltages, losses, iterations."""
+    _compiled()
+    from hil import studies
+
+    case = studies.read_case(name, station_first=at is not None)
+    grid = studies.solved_grid(case, _moment(at, case))
+    report = studies.powerflow_report(grid)
+    if json_ or form is NodeFormat.JSON:
+        as_json(report)
+        return
+    rows = studies.node_rows(grid)
+    show = as_csv if form is NodeFormat.CSV else _nodes_table
+    show(studies.NODE_COLUMNS, rows)
+    if form is NodeFormat.TABLE:
+        as_pairs({k: v for k, v in report.items() if k != "nodes"})
+
+
+@app.command()
+def fault(
+    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
+    bus: Annotated[str, typer.Option(help="Faulted bus.")],
+    kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll or llg.")],
+    phases: Annotated[str | None, typer.Option(help='Faulted phases, e.g. "ab".')] = None,
+    r: Annotated[float, typer.Option("--r", help="Resistance per faulted conductor [ohm].")] = 1e-4,
+    json_: Json = False,
+) -> None:
+    """Study a short circuit: fault currents and voltages."""
+    _compiled()
+    from hil import studies
+    from rtcore.network import faults as ft
+
+    case = studies.read_case(name)
+    chosen = phases or ft.DEFAULT_PHASES.get(kind, "abc")
+    wanted = ft.Fault(bus.lower(), kind.lower(), chosen.lower(), r)
+    studies.check_bus(case, wanted.bus)
+    report = studies.fault_report(studies.solved_grid(case), wanted)
+    if json_:
+        as_json(report)
+        return
+    rows = [(p, i["mag"], i["deg"]) for p, i in report["i_fault_a"].items()]
+    as_table(f"{wanted.kind} fault at {wanted.bus}, {r:g} ohm", ("phase", "I [A]", "angle [deg]"), rows)
+    volts = [(n, v["v_pu"]) for n, v in report["nodes"].items() if n.rpartition(".")[0] == wanted.bus]
+    as_table("voltage at the fault", ("node", "v_pu"), volts)
+
+
+@app.command()
+def year(
+    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    days: Annotated[int | None, typer.Option(help="Only so many days.", min=1)] = None,
+    json_: Json = False,
+) -> None:
+    """Run the year quasi-statically, hour by hour, as fast as possible; CSV on stdout."""
+    _compiled()
+    from hil import studies
+    from hil.progress import progress
+
+    case = studies.read_case(station, station_first=True)
+    with progress("year", err) as tick:
+        rows = studies.year(case, days, tick)
+        if json_:
+            as_json(list(rows))
+            return
+        first = next(rows)
+        as_csv(list(first), _rounded(first, rows))
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(help="Files or folders to validate.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
+    json_: Json = False,
+) -> None:
+    """Validate station, network, profile and point files."""
+    _compiled()
+    if schema:
+        from hil.settings import schema as station_schema
+
+        as_json(station_schema())
+        return
+    if not files:
+        raise typer.BadParameter("name at least one file or folder, or --schema")
+    from hil.settings_check import check_file
+
+    problems = [p for f in files for p in check_file(f)]
+    if json_:
+        as_json([{"file": p.file, "place": p.place, "what": p.what} for p in problems])
+    elif problems:
+        raise UserInputError(problems)
+    else:
+        out.print(f"{len(files)} checked, no problem found")
+    if problems:
+        raise typer.Exit(EXIT_INPUT)
+
+
+@app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="step, solver, loop, modbus, opcua or startup.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
+    json_: Json = False,
+) -> None:
+    """Measure performance next to peers, in the same run, as ratios."""
+    _compiled()
+    from hil.bench.run import run_bench, show
+
+    results = run_bench(name, seconds, err)
+    if json_:
+        as_json(results if name is None else results[name])
+    else:
+        show(results, out)
+
+
+def _compiled() -> None:
+    """Point numba at its cache before anything imports it."""
+    from hil import kernel_cache
+
+    if "numba" not in sys.modules:
+        kernel_cache.prepare()
+
+
+def _speed(text: str | None) -> float | str | None:
+    if text is None or text == "max":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value <= 100_000.0:
+        raise typer.BadParameter(f'speed {text!r}: "max", or a number > 0 and <= 100000')
+    return value
+
+
+def _moment(text: str | None, case: Any) -> int | None:
+    """Return UTC [ns] of a command-line moment; without an offset it is the station's own time."""
+    if text is None:
+        return None
+    import datetime as dt
+
+    from hil.settings_types import utc_ns
+
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date and time like 2017-07-12T12:00:00-06:00") from None
+    if moment.tzinfo is None:
+        offset_s = 0 if case.station is None else case.station.utc_offset_s
+        moment = moment.replace(tzinfo=dt.timezone(dt.timedelta(seconds=offset_s)))
+    return utc_ns(moment)
+
+
+def _nodes_table(columns: Any, rows: Any) -> None:
+    as_table("node voltages", columns, rows)
+
+
+def _rounded(first: dict[str, float], rows: Any) -> Any:
+    yield [round(v, 6) for v in first.values()]
+    for row in rows:
+        yield [round(v, 6) for v in row.values()]
+
+
+def main() -> None:
+    """Entry point of the console script: every expected failure is one report and an exit code."""
+    try:
+        app()
+    except UserInputError as error:
+        _fail(str(error), EXIT_INPUT)
+    except HostError as error:
+        _fail(str(error), EXIT_HOST)
+    except GridhilError as error:
+        _fail(str(error), EXIT_INPUT)
+    except ArithmeticError as error:
+        _fail(str(error), EXIT_FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(text: str, code: int) -> None:
+    for line in text.splitlines():
+        print(f"gridhil: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

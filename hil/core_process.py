@@ -1,0 +1,108 @@
+"""The core's process: owns the board, runs the loop in one thread, watches for signals.
+
+``python -m hil.core_process SPEC_JSON``; prints ``ready`` when the loop is about to start.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hil import kernel_cache, segment
+from hil.realtime import Grant, elevate, shallow_idle
+from hil.runspec import PRODUCERS, RunSpec
+from hil.supervisor import die_with_parent
+
+LOOP_STACK_BYTES = 1 << 20
+
+
+def main() -> int:
+    """Build the plant, show it, run it until told to stop."""
+    started = time.monotonic()
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    spec = RunSpec.load(Path(sys.argv[1]))
+    kernel_cache.prepare()
+    return Core(spec).run(started)
+
+
+class Core:
+    """Memory, plant and loop thread of one run."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        from hil.station import load_setup
+        from rtcore import board as bd
+        from rtcore import loop
+        from rtcore import ring as rg
+        from rtcore.assemble import build_world
+
+        self.spec = spec
+        self._loop = loop
+        setup = load_setup(spec.core["station"], spec.core["dt_ns"], spec.core)
+        n = len(setup.points)
+        self.board = bd.Board(segment.create(spec.board_path, bd.board_bytes(n)), n)
+        self.board.format(generation=time.monotonic_ns())
+        self.period_ns = int(spec.core["period_ns"])
+        self.board.ctl[bd.CTL_PERIOD_NS] = max(self.period_ns, 1_000_000)
+        self._stop_word, self._ended_word, self._mode_word = bd.CTL_STOP, bd.CTL_ENDED, bd.CTL_MODE
+        events = np.frombuffer(segment.create(spec.events_path, rg.EVENT_BYTES), np.int64)
+        self.pairs = []
+        for producer in PRODUCERS:
+            pair = rg.RingPair(segment.create(spec.ring_path(producer), rg.PAIR_BYTES))
+            pair.format()
+            self.pairs.append(pair)
+        world, self.grid, _ = build_world(setup)
+        self.world = world._replace(events=events[rg.HEADER_WORDS :])
+        self.grants: list[Grant] = []
+
+    def run(self, started: float) -> int:
+        """Compile, announce, run; returns the exit code."""
+        self._call(n_steps=0, mode=0)  # compiles or loads every kernel, does no step
+        kernel_cache.mark_complete(time.monotonic() - started)
+        self.board.ctl[self._ended_word] = 0
+        signal.signal(signal.SIGTERM, lambda *_: self.board.ctl.__setitem__(self._stop_word, 1))
+        threading.stack_size(LOOP_STACK_BYTES)
+        with shallow_idle() as idle:
+            self.grants.append(idle)
+            thread = threading.Thread(target=self._body, name="loop")
+            thread.start()
+            while not self.board.ctl[self._ended_word]:  # never join: a signal could mark it dead
+                time.sleep(0.02)
+            thread.join()
+        return 1 if self.spec.core["strict"] and not self.board.ctl[self._stop_word] else 0
+
+    def _body(self) -> None:
+        self.grants += elevate(self.spec.core["cpu"], use_fifo=self.spec.core["fifo"])
+        has_fifo = any(g.name == "SCHED_FIFO" and g.is_granted for g in self.grants)
+        is_realtime = has_fifo and self.spec.core["speed"] == 1
+        mode = self._loop.MODE_REALTIME if is_realtime else self._loop.MODE_BEST_EFFORT
+        self.board.ctl[self._mode_word] = mode
+        print("ready " + "; ".join(str(g) for g in self.grants), flush=True)  # noqa: T201
+        self._call(n_steps=-1, mode=mode)
+
+    def _call(self, n_steps: int, mode: int) -> None:
+        board = self.board
+        self._loop.run(
+            self.world,
+            board.ctl,
+            board.seq,
+            board.slots,
+            board.stats,
+            tuple(p.commands for p in self.pairs),
+            tuple(p.verdicts for p in self.pairs),
+            self.period_ns,
+            self._loop.catch_up_periods(self.period_ns),
+            n_steps,
+            mode,
+            bool(self.spec.core["strict"]),
+            np.zeros(2, np.int64),
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

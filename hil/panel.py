@@ -1,0 +1,212 @@
+"""Live status of a running station: a panel on a terminal, plain lines when piped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from hil import gateway_status, segment
+from hil.runspec import RunSpec
+from hil.settings import Station
+from hil.settings_types import iso
+from hil.supervisor import Supervisor
+from rtcore.board import CTL_MODE, Board, Snapshot
+from rtcore.points import index_of
+from rtcore.quality import is_bad
+
+TICK_TTY_S, TICK_PIPE_S = 0.25, 5.0
+LINES_KEPT = 4
+MODE_REALTIME = 1
+
+
+class Panel:
+    """Reads boards and journals; writes to one console and nowhere else."""
+
+    def __init__(self, spec: RunSpec, station: Station, console: Console) -> None:
+        self.spec, self.station, self.console = spec, station, console
+        self.supervisor: Supervisor | None = None
+        self.tick_s = TICK_TTY_S if console.is_terminal else TICK_PIPE_S
+        self._board: Board | None = None
+        self._index = index_of(spec.points)
+        self._live: Live | None = None
+        self._events: deque[str] = deque(maxlen=LINES_KEPT)
+        self._commands: deque[str] = deque(maxlen=LINES_KEPT)
+        self._tails = {p: _Tail(spec.audit_path(p)) for p in ("modbus", "opcua")}
+        self._started = time.monotonic()
+
+    # -- what the supervisor and the run command call ------------------------------------
+
+    def note(self, name: str, text: str) -> None:
+        """Take one event of the supervisor."""
+        self._events.append(f"{name}: {text}")
+        if self._live is None or not self.console.is_terminal:
+            self.console.print(f"  {name}: {text}", highlight=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Show that the processes are starting."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with self.console.status("starting the processes (first start: compiling kernels) ..."):
+            yield
+
+    def attach(self) -> None:
+        """Map the core's board, which exists once the core is ready."""
+        self._board = Board(segment.attach(self.spec.board_path), len(self.spec.points))
+
+    @property
+    def published(self) -> int:
+        """Newest step on the core's board."""
+        return -1 if self._board is None else self._board.published
+
+    def ready(self, seconds: float) -> None:
+        """Say where masters find the station."""
+        assert self.supervisor is not None
+        where = [t for n, t in self.supervisor.ready_text.items() if n != "core"]
+        self.console.print(f"ready after {seconds:.1f} s: " + ", ".join(where), highlight=False)
+        self.console.print(f"contract: {self.contract()}", highlight=False, soft_wrap=True)
+
+    def contract(self) -> str:
+        """Return the state of the real-time contract in words."""
+        if self._board is not None and int(self._board.ctl[CTL_MODE]) == MODE_REALTIME:
+            return "real time (SCHED_FIFO granted)"
+        if self.spec.core["speed"] != 1:
+            return f"not real time (speed {self.spec.core['speed']})"
+        return "best effort (no SCHED_FIFO: lateness of several ms is to be expected)"
+
+    @contextlib.contextmanager
+    def live(self) -> Iterator[None]:
+        """Keep the panel on the terminal while the station runs."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(console=self.console, refresh_per_second=4, transient=False) as self._live:
+            yield
+        self._live = None
+
+    def tick(self) -> None:
+        """Show the newest state."""
+        assert self._board is not None
+        for producer, tail in self._tails.items():
+            for record in tail.take():
+                self._commands.append(_command_line(producer, record))
+        snapshot = self._board.read()
+        if snapshot is None:
+            return
+        if self._live is not None:
+            self._live.update(self._render(snapshot))
+        elif not self.console.is_terminal:
+            self.console.print(self._line(snapshot), highlight=False, soft_wrap=True)
+
+    def farewell(self, code: int) -> None:
+        """Say how the run ended."""
+        snapshot = self._board.read() if self._board is not None else None
+        if snapshot is not None:
+            self.console.print(self._line(snapshot), highlight=False, soft_wrap=True)
+        how = "stopped" if code == 0 else "ended because the core died"
+        self.console.print(
+            f"{how} after {time.monotonic() - self._started:.1f} s", highlight=False, soft_wrap=True
+        )
+
+    # -- drawing -------------------------------------------------------------------------
+
+    def _value(self, snapshot: Snapshot, tag: str) -> str:
+        i = self._index.get(tag)
+        if i is None:
+            return "-"
+        text = f"{snapshot.values[i]:.6g}"
+        return f"{text} (bad)" if is_bad(int(snapshot.quality[i])) else text
+
+    def _line(self, s: Snapshot) -> str:
+        v = lambda tag: self._value(s, tag)  # noqa: E731
+        clients = ", ".join(f"{n} {c['clients']}" for n, c in self._gateways().items())
+        return (
+            f"{iso(s.sim_ns, self.station.utc_offset_s)} step {s.step}  P {v('SUB.T1.P')} kW "
+            f"Q {v('SUB.T1.Q')} kvar  late p50/p99/max {v('SUB.LOOP.LATE_P50')}/{v('SUB.LOOP.LATE_P99')}/"
+            f"{v('SUB.LOOP.LATE_MAX')} us  exec p50 {v('SUB.LOOP.EXEC_P50')} us  overruns "
+            f"{v('SUB.LOOP.OVERRUNS')}  slipped {v('SUB.LOOP.SLIPPED_MS')} ms  clients {clients}"
+        )
+
+    def _gateways(self) -> dict[str, dict[str, int]]:
+        found = {n: gateway_status.read(self.spec.gateway_path(n)) for n in ("modbus", "opcua")}
+        return {n: c for n, c in found.items() if c is not None}
+
+    def _render(self, s: Snapshot) -> Group:
+        head = Text(f"gridhil {self.station.name}", style="bold")
+        head.append(f"   {iso(s.sim_ns, self.station.utc_offset_s)[:19]}   step {s.step}   {self.contract()}")
+        return Group(head, self._loop_table(s), self._feeder_table(s), self._client_table(), self._texts())
+
+    def _loop_table(self, s: Snapshot) -> Table:
+        names = {
+            "late p50 [us]": "LATE_P50", "p99": "LATE_P99", "p99.9": "LATE_P999", "max": "LATE_MAX",
+            "exec p50 [us]": "EXEC_P50", "exec p99": "EXEC_P99", "overruns": "OVERRUNS",
+            "slipped [ms]": "SLIPPED_MS",
+        }  # fmt: skip
+        table = Table(*names, title="loop", title_justify="left")
+        table.add_row(*(self._value(s, f"SUB.LOOP.{n}") for n in names.values()))
+        return table
+
+    def _feeder_table(self, s: Snapshot) -> Table:
+        columns = ("", "P [kW]", "Q [kvar]", "IA [A]", "IB [A]", "IC [A]", "VA [V]", "VB [V]", "VC [V]")
+        table = Table(*columns, title="feeders", title_justify="left")
+        heads = [t.rpartition(".")[0] for t in self._index if t.endswith(".HEAD.P")]
+        for device in ["SUB.T1", *heads]:
+            volts = "SUB.BUS1" if device == "SUB.T1" else device
+            cells = [self._value(s, f"{device}.{n}") for n in ("P", "Q", "IA", "IB", "IC")]
+            cells += [self._value(s, f"{volts}.{n}") for n in ("VA", "VB", "VC")]
+            table.add_row(device, *cells)
+        return table
+
+    def _client_table(self) -> Table:
+        table = Table(
+            "server", "clients", "requests", "commands", "refused", "errors", title="clients",
+            title_justify="left",
+        )  # fmt: skip
+        for name, c in self._gateways().items():
+            columns = ("clients", "requests", "commands", "refused", "errors")
+            table.add_row(name, *(str(c[k]) for k in columns))
+        return table
+
+    def _texts(self) -> Text:
+        lines = ["last commands:", *(f"  {c}" for c in self._commands), "events:"]
+        return Text("\n".join([*lines, *(f"  {e}" for e in self._events)]))
+
+
+class _Tail:
+    """New lines of a journal since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = path.stat().st_size if path.exists() else 0
+
+    def take(self) -> list[dict[str, Any]]:
+        """Return whole new records."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._at += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+def _command_line(producer: str, record: dict[str, Any]) -> str:
+    if record.get("event") == "command":
+        result = "sent"
+    else:
+        result = str(record.get("result", record.get("event")))
+    writes = ", ".join(f"{tag}={value}" for tag, value in record.get("writes", []))
+    return f"{producer} {record.get('user') or record.get('peer', '')}: {writes} -> {result}"

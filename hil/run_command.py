@@ -1,0 +1,197 @@
+"""``gridhil run``: check the station, hand the process list to the supervisor, show the state."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hil import doctor, kernel_cache, ports, run_dir
+from hil.credentials import ensure_operator
+from hil.panel import Panel
+from hil.runspec import RunSpec
+from hil.settings import Station
+from hil.station import Plan, period_ns, read_plan, simulated_s, step_ns
+from hil.supervisor import ProcessSpec, StartError, Supervisor
+from rtcore.errors import HostError
+
+COMPILE_TIMEOUT_S = 300.0
+GATEWAY_TIMEOUT_S = 30.0
+HANG_S = 3.0
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line may override."""
+
+    duration_s: float | None = None
+    speed: float | str | None = None
+    seed: int | None = None
+    modbus_port: int | None = None
+    opcua_port: int | None = None
+    step_us: int | None = None
+
+
+def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.KernelCache) -> int:
+    """Run a station until its duration is over, a signal comes or the core dies; the exit code."""
+    plan = override(read_plan(name), options)
+    station = plan.station
+    has_fifo = station.loop.scheduler != "other" and doctor.fifo_granted()
+    if station.loop.scheduler == "fifo" and not has_fifo:
+        raise HostError(
+            "the station insists on SCHED_FIFO (loop.scheduler) and this process may not use it; "
+            "grant it with 'ulimit -r 90' or CAP_SYS_NICE, or set scheduler = \"auto\""
+        )
+    dt_ns = step_ns(station, has_fifo=has_fifo)
+    sim_s = None if options.duration_s is None else simulated_s(options.duration_s, station)
+    station.read_profile([x.name for x in plan.network.loads], sim_s)
+    _require_ports(station)
+    directory = run_dir.make_run_dir(station.name)
+    try:
+        spec = make_spec(plan, directory, dt_ns, has_fifo, options, sim_s)
+        path = spec.save()
+        _announce(console, plan, spec, cache)
+        return _supervise(spec, path, plan, console, sim_s)
+    finally:
+        run_dir.remove_run_dir(directory)
+
+
+def override(plan: Plan, options: RunOptions) -> Plan:
+    """Return the plan with the command line's wishes in place of the file's."""
+    station = plan.station
+    if options.speed is not None:
+        station = dc.replace(station, time=station.time.model_copy(update={"speed": options.speed}))
+    loop: dict[str, Any] = {}
+    if options.step_us is not None:
+        loop["step_us"] = options.step_us
+    if options.seed is not None:
+        loop["seed"] = options.seed
+    if loop:
+        station = dc.replace(station, loop=station.loop.model_copy(update=loop))
+    for section, port in (("modbus", options.modbus_port), ("opcua", options.opcua_port)):
+        if port is not None:
+            changed = getattr(station, section).model_copy(update={"port": port})
+            station = dc.replace(station, **{section: changed})  # type: ignore[arg-type]
+    return dc.replace(plan, station=station)
+
+
+def make_spec(
+    plan: Plan, directory: Path, dt_ns: int, has_fifo: bool, options: RunOptions, sim_s: float | None
+) -> RunSpec:
+    """Return what the processes of this run need to know."""
+    station = plan.station
+    return RunSpec(
+        station=station.title or station.name,
+        run_dir=directory,
+        state_dir=run_dir.state_dir(station.name),
+        points=plan.points.points,
+        stamps=plan.points.stamps,
+        modbus=station.modbus_dict(),
+        opcua=station.opcua_dict(),
+        core={
+            "station": str(station.path),
+            "dt_ns": dt_ns,
+            "period_ns": period_ns(station, dt_ns),
+            "speed": station.time.speed,
+            "fifo": has_fifo,
+            "cpu": _cpu(station),
+            "seed": station.loop.seed,
+            "strict": station.loop.strict,
+            "duration_s": sim_s,
+            "run_id": secrets.token_hex(4),
+        },
+        started_utc_ns=time.time_ns(),
+    )
+
+
+def _cpu(station: Station) -> int | None:
+    """Return the processor for the loop: the last one we may use, when there is more than one."""
+    if station.loop.cpu != "auto":
+        return station.loop.cpu
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[-1] if len(allowed) > 1 else None
+
+
+def _require_ports(station: Station) -> None:
+    if station.modbus.enabled:
+        ports.require_free(station.modbus.host, station.modbus.port, "Modbus TCP")
+    if station.opcua.enabled:
+        ports.require_free(station.opcua.host, station.opcua.port, "OPC UA")
+
+
+def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[ProcessSpec]:
+    """Return the processes in the order in which they start."""
+    rows = [("core", "hil.core_process", COMPILE_TIMEOUT_S, True)]
+    rows.append(("modbus", "hil.gw_modbus", GATEWAY_TIMEOUT_S, station.modbus.enabled))
+    rows.append(("opcua", "hil.gw_opcua", GATEWAY_TIMEOUT_S, station.opcua.enabled))
+    return [
+        ProcessSpec(
+            name=name,
+            argv=[sys.executable, "-P", "-m", module, str(spec_path)],
+            env={"PYTHONUNBUFFERED": "1"},
+            ready_timeout_s=timeout_s,
+            restart=name != "core",
+            status_path=None if name == "core" else str(spec.gateway_path(name)),
+            hang_s=HANG_S,
+            log_path=str(spec.state_dir / f"{name}.log"),
+        )
+        for name, module, timeout_s, wanted in rows
+        if wanted
+    ]
+
+
+def _announce(console: Console, plan: Plan, spec: RunSpec, cache: kernel_cache.KernelCache) -> None:
+    station, core = plan.station, spec.core
+    console.print(f"station {station.name}: {station.title}", highlight=False)
+    console.print(
+        f"  {len(plan.network.buses)} buses, {len(plan.network.loads)} loads, "
+        f"{len(plan.points.points)} points, step {core['dt_ns'] / 1e6:g} ms, seed {core['seed']}",
+        highlight=False,
+    )
+    if not cache.is_warm:
+        expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "about 60 s"
+        console.print(f"  compiling the kernels for this machine, {expected}, once ...", highlight=False)
+    if station.opcua.enabled:
+        password = ensure_operator(spec.state_dir)
+        if password is not None:
+            console.print(
+                f"  OPC UA user 'operator', password '{password}' (shown this once, stored hashed)",
+                highlight=False,
+            )
+
+
+def _supervise(
+    spec: RunSpec, spec_path: Path, plan: Plan, console: Console, sim_s: float | None
+) -> int:
+    panel = Panel(spec, plan.station, console)
+    supervisor = Supervisor(process_list(spec, spec_path, plan.station), panel.note)
+    panel.supervisor = supervisor
+    started = time.monotonic()
+    with panel.starting():
+        try:
+            if not supervisor.start():
+                return 0
+        except StartError as error:
+            console.print(f"gridhil: {error}", style="red", highlight=False, soft_wrap=True)
+            return error.exit_code
+    panel.attach()
+    panel.ready(time.monotonic() - started)
+    with panel.live():
+        code = supervisor.run(_until(panel, sim_s), panel.tick, panel.tick_s)
+    panel.farewell(code)
+    return code
+
+
+def _until(panel: Panel, sim_s: float | None) -> Callable[[], bool]:
+    """Return the question "is the run over?": asked of the board, not of the wall clock."""
+    if sim_s is None:
+        return lambda: False
+    steps = round(sim_s * 1e9 / panel.spec.core["dt_ns"])
+    return lambda: panel.published >= steps
