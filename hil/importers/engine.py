@@ -38,7 +38,7 @@ def new_context() -> Any:
 
 @contextlib.contextmanager
 def working_directory_kept() -> Iterator[None]:
-    """Put the working directory back: ``compile`` changes it."""
+    """Put the working directory back: ``compile`` changes it, and so does a new context."""
     here = Path.cwd()
     try:
         yield
@@ -120,15 +120,14 @@ def compiled(master: Path) -> Session:
     dss = new_context()
     from dss import DSSException
 
-    with working_directory_kept():
-        try:
-            dss.Text.Command = f'compile "{master.resolve()}"'
-            if not dss.NumCircuits:
-                raise UserInputError([Problem(str(master), "", "the script defines no circuit")])
-            dss.ActiveCircuit.Solution.Solve()
-        except DSSException as error:
-            text = " ".join(str(a) for a in error.args[1:]) or str(error)
-            raise UserInputError([Problem(str(master), "", f"OpenDSS refuses it: {text.strip()}")]) from error
+    try:
+        dss.Text.Command = f'compile "{master.resolve()}"'
+        if not dss.NumCircuits:
+            raise UserInputError([Problem(str(master), "", "the script defines no circuit")])
+        dss.ActiveCircuit.Solution.Solve()
+    except DSSException as error:
+        text = " ".join(str(a) for a in error.args[1:]) or str(error)
+        raise UserInputError([Problem(str(master), "", f"OpenDSS refuses it: {text.strip()}")]) from error
     if not dss.ActiveCircuit.Solution.Converged:
         what = "the power flow with controls does not converge in OpenDSS, so that no settled taps exist"
         raise UserInputError([Problem(str(master), "", what)])

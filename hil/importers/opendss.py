@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.importers.checked import compare_admittances
-from hil.importers.engine import EXPLICIT, Baseline, Session, compiled
+from hil.importers.engine import EXPLICIT, Baseline, Session, compiled, working_directory_kept
 from hil.importers.report import (
     CARRIED,
     Omission,
@@ -59,9 +59,10 @@ def import_opendss(master: Path) -> tuple[Network, Report]:
     UserInputError
         The script does not compile, does not converge, or states no voltage bases.
     """
-    importer = _Importer(compiled(master), master)
-    network = importer.network()
-    deviations = compare_admittances(network, importer.session, importer.engine_name)
+    with working_directory_kept():
+        importer = _Importer(compiled(master), master)
+        network = importer.network()
+        deviations = compare_admittances(network, importer.session, importer.engine_name)
     importer.omissions += deviations.omissions
     carried = {k: len(getattr(network, k)) for k in COUNTED}
     report = Report(str(master), carried, tuple(sorted(importer.omissions)), deviations.largest)
@@ -83,7 +84,8 @@ def import_command(master: Path, out: Path) -> Report:
     network, report = import_opendss(master)
     write_network(network, out)
     (out / "SOURCE.md").write_text(
-        f"# {network.name}\n\nConverted from the OpenDSS script `{master.name}` by `gridhil import opendss`.\n\n"
+        f"# {network.name}\n\nConverted from the OpenDSS script `{master.name}`"
+        " by `gridhil import opendss`.\n\n"
         f"```\n{report.text()}\n```\n",
         encoding="utf-8",
     )
