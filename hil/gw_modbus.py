@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from hil import segment
@@ -43,9 +44,25 @@ def make_gateway(spec: RunSpec) -> Gateway:
     return Gateway(spec.points, board, Producer(pair, os.getpid() & 0x7FFFFFFF))
 
 
+def default_identity(station: str) -> dict[str, str]:
+    """Return what function 43/14 says unless the station file says otherwise."""
+    try:
+        version = metadata.version("gridhil")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        version = "0"
+    return {
+        "vendor": "gridhil",
+        "product": "GRIDHIL",
+        "version": version,
+        "product_name": "gridhil feeder emulator",
+        "model": station,
+    }
+
+
 async def serve(spec: RunSpec) -> None:
     """Serve until SIGTERM; HostError when the port cannot be had."""
-    settings, places = prepare(spec.points, spec.stamps, spec.modbus)
+    identity = default_identity(spec.station) | spec.modbus.get("identity", {})
+    settings, places = prepare(spec.points, spec.stamps, spec.modbus | {"identity": identity})
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses as dc
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -111,9 +112,8 @@ class CommandDesk:
             for command_id, verdict in self.gateway.producer.poll().items():
                 self._settle(command_id, verdict)
             for command_id in list(self._waiting):
-                if now - born.setdefault(command_id, now) > TTL_DEFAULT_NS + GRACE_NS:
-                    self._settle(command_id, Verdict(Reason.NO_VERDICT))
-                elif not self.gateway.is_alive(now):
+                is_overdue = now - born.setdefault(command_id, now) > TTL_DEFAULT_NS + GRACE_NS
+                if is_overdue or not self.gateway.is_alive(now):
                     self._settle(command_id, Verdict(Reason.NO_VERDICT))
             await asyncio.sleep(POLL_S)
 
@@ -146,7 +146,8 @@ class CommandDesk:
             "event": event,
             **dc.asdict(who),
             "writes": [
-                [points[i].tag if 0 <= i < len(points) else None, repr(v) if v != v else v] for i, v in writes
+                [points[i].tag if 0 <= i < len(points) else None, v if math.isfinite(v) else repr(v)]
+                for i, v in writes
             ],
         }
         if verdict is not None:

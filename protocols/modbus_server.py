@@ -22,7 +22,7 @@ from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import ModbusMap
-from protocols.modbus_pdu import DEVICE_FAILURE, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
+from protocols.modbus_pdu import DEVICE_FAILURE, IDENTITY, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
 from protocols.modbus_writes import WriteRoom, Writers, parse_address
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Point
@@ -73,6 +73,10 @@ class Settings:
             problems.append(
                 Problem(file, "unknown_unit", f"{unknown!r}; allowed {', '.join(UNKNOWN_UNIT)}{hint}")
             )
+        problems += [
+            Problem(file, "identity", f"unknown key {key!r}{did_you_mean(key, IDENTITY)}")
+            for key in sorted(set(row.get("identity", {})) - set(IDENTITY))
+        ]
         writers = Writers(())
         try:
             writers = Writers.parse(row.get("writers", ()), file)

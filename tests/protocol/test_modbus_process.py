@@ -88,10 +88,11 @@ def test_gateway_serves_audits_and_counts_and_ends_on_sigterm(spec: RunSpec) -> 
         with Master(port) as m:
             assert m.ask(2, "05 0003 FF00") == bytes.fromhex("05 0003 FF00")
             assert m.ask(101, "06 0014 0001") == b"\x86\x01"
+            assert m.ask(1, "2B 0E 04 05").endswith(b"\x05\x04test")  # the model is the station
             time.sleep(0.5)  # the status board is written five times a second
             status = gateway_status.read(spec.gateway_path("modbus"))
         assert status is not None
-        wanted = {"state": gateway_status.SERVING, "clients": 1, "requests": 2, "commands": 1, "refused": 1}
+        wanted = {"state": gateway_status.SERVING, "clients": 1, "requests": 3, "commands": 1, "refused": 1}
         assert {k: status[k] for k in wanted} == wanted
         assert status["pid"] == process.pid
         process.send_signal(signal.SIGINT)  # Ctrl-C is the supervisor's business

@@ -141,7 +141,7 @@ class Rig:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.call(self.server.stop()).result(5)
+        self.call(self._stop()).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
         self.loop.close()
@@ -150,6 +150,13 @@ class Rig:
     async def _start(self) -> int:
         self.server = ModbusServer(self.gateway, self.desk, self.map, self._settings)
         return (await self.server.start())[1]
+
+    async def _stop(self) -> None:
+        await self.server.stop()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
