@@ -40,9 +40,7 @@ def test_settled_taps_are_those_of_the_reference(name: str) -> None:
 
 def test_iowa_networks_differ_in_the_transformer_at_2002_alone() -> None:
     one, two = (read_network(NETWORKS / n) for n in ("iowa240", "iowa240-ref"))
-    kva = {
-        n.name: next(t for t in n.transformers if t.name == "t_2002").windings[0].kva for n in (one, two)
-    }
+    kva = {n.name: next(t for t in n.transformers if t.name == "t_2002").windings[0].kva for n in (one, two)}
     assert kva == {"iowa240": 300.0, "iowa240-ref": 1125.0}
     rest = [[t for t in n.transformers if t.name != "t_2002"] for n in (one, two)]
     assert rest[0] == rest[1]

@@ -195,7 +195,15 @@ def test_source_matrix_has_the_sequence_impedances_as_eigenvalues(
     base: float, angle: float, r: float, x: float, r0: float, x0: float
 ) -> None:
     source = Source(
-        name="s", bus="b", nodes=(1, 2, 3), base_kv=base, angle_deg=angle, r1_ohm=r, x1_ohm=x, r0_ohm=r0, x0_ohm=x0
+        name="s",
+        bus="b",
+        nodes=(1, 2, 3),
+        base_kv=base,
+        angle_deg=angle,
+        r1_ohm=r,
+        x1_ohm=x,
+        r0_ohm=r0,
+        x0_ohm=x0,
     )
     z = source_impedance(source)
     emf = source_emf(source)
