@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -94,9 +95,10 @@ async def serve(spec: RunSpec) -> None:
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> str:
-    holder = port_holder(settings.port)
+    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    holder = port_holder(settings.port) if error.errno == errno.EADDRINUSE else ""
     by = f", held by {holder}" if holder else ""
-    return f"Modbus: cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}{by}"
+    return f"Modbus: cannot listen on {settings.host}:{settings.port}: {why}{by}"
 
 
 def main(arguments: list[str]) -> int:

@@ -65,8 +65,9 @@ class Settings:
         ]
         for key, low, high in _BOUNDS:
             value = row.get(key, getattr(cls(), key))
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                problems.append(Problem(file, key, f"{value!r} is not a number in {low}..{high}"))
+            kinds, what = ((int,), "a whole number") if isinstance(low, int) else ((int, float), "a number")
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+                problems.append(Problem(file, key, f"{value!r} is not {what} in {low}..{high}"))
         unknown = row.get("unknown_unit", "0B")
         if unknown not in UNKNOWN_UNIT:
             hint = did_you_mean(str(unknown), UNKNOWN_UNIT)
@@ -79,7 +80,8 @@ class Settings:
         ]
         writers = Writers(())
         try:
-            writers = Writers.parse(row.get("writers", ()), file)
+            declared = {unit.get("unit") for unit in row.get("units", ())}
+            writers = Writers.parse(row.get("writers", ()), declared, file)
         except UserInputError as error:
             problems += error.problems
         if problems:

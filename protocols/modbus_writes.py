@@ -17,7 +17,7 @@ from protocols.gateway import MODBUS_EXCEPTION
 from protocols.modbus_codec import decode
 from protocols.modbus_pdu import DEVICE_FAILURE, NO_RESPONSE, Responder, UnitView, Write, masked, refusal
 from rtcore.commands import Reason
-from rtcore.errors import Problem, UserInputError
+from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Kind
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -30,16 +30,25 @@ class Writers:
     rules: tuple[tuple[Network, frozenset[int]], ...]
 
     @classmethod
-    def parse(cls, rows: Iterable[Mapping[str, Any]], file: str = "modbus map") -> Writers:
+    def parse(
+        cls, rows: Iterable[Mapping[str, Any]], declared: set[Any], file: str = "modbus map"
+    ) -> Writers:
         """Read ``[{"network": "127.0.0.0/8", "units": [1, 2]}]``; UserInputError with every problem."""
         rules, problems = [], []
         for k, row in enumerate(rows):
+            place = f"writers[{k}]"
+            for key in sorted(set(row) - {"network", "units"}):
+                hint = did_you_mean(key, ("network", "units"))
+                problems.append(Problem(file, place, f"unknown key {key!r}; allowed network, units{hint}"))
+            units = row.get("units", [])
+            for unit in units:
+                if unit not in declared:
+                    known = ", ".join(map(str, sorted(declared, key=str)))
+                    problems.append(Problem(file, place, f"no unit {unit!r}; allowed {known}"))
             try:
-                network = ipaddress.ip_network(row.get("network", ""))
+                rules.append((ipaddress.ip_network(row.get("network", "")), frozenset(units)))
             except ValueError as error:
-                problems.append(Problem(file, f"writers[{k}]", f"{error}; allowed e.g. '127.0.0.0/8'"))
-                continue
-            rules.append((network, frozenset(row.get("units", ()))))
+                problems.append(Problem(file, place, f"{error}; allowed e.g. '127.0.0.0/8'"))
         if problems:
             raise UserInputError(problems)
         return cls(tuple(rules))

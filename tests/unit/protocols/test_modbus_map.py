@@ -160,6 +160,25 @@ def test_settings_and_map_are_reported_together():
     assert all(w in text for w in ("no unit 9", "queue", "'prot'; did you mean 'port'?", "writers[0]"))
 
 
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        ({"queue": 2.5}, "queue: 2.5 is not a whole number in 1..1024"),
+        ({"port": True}, "port: True is not a whole number in 0..65535"),
+        ({"idle_s": "60"}, "idle_s: '60' is not a number"),
+        ({"unknown_unit": "silent"}, "did you mean 'silence'?"),
+        ({"identity": {"vendr": "x"}}, "unknown key 'vendr'; did you mean 'vendor'?"),
+        ({"writers": [{"network": "127.0.0.0/8", "units": [7]}]}, "writers[0]: no unit 7; allowed 1"),
+        ({"writers": [{"netwrok": "127.0.0.0/8"}]}, "did you mean 'network'?"),
+        ({"writers": [{"network": "127.0.0.1/8", "units": [1]}]}, "has host bits set"),
+    ],
+)
+def test_setting_that_cannot_be_is_refused_with_what_is_allowed(row, wanted):
+    with pytest.raises(UserInputError) as caught:
+        Settings.parse({"units": [{"unit": 1}]} | row)
+    assert wanted in str(caught.value)
+
+
 def test_settings_default_to_the_documented_ones():
     s = Settings.parse({})
     assert (s.host, s.port, s.max_connections, s.idle_s, s.partial_s) == ("127.0.0.1", 5020, 128, 60.0, 2.0)
