@@ -66,37 +66,35 @@ def measure(points, x, live, is_solved, noise, key, values, quality):  # type: i
     noise, key : float64[], uint64
         Quantile table and the key of this step's instrument noise.
     """
+    source, factor, is_analog, node = points.source, points.factor, points.is_analog, points.node
+    is_network, gain, noise_frac, noise_abs = (
+        points.is_network,
+        points.gain,
+        points.noise_frac,
+        points.noise_abs,
+    )
+    cutoff, low, high, quantum = points.cutoff, points.low, points.high, points.quantum
     for i in range(values.shape[0]):
-        true = x[points.source[i]] * points.factor[i]
-        if not points.is_analog[i]:
+        true = x[source[i]] * factor[i]
+        if not is_analog[i]:
             values[i] = true
             quality[i] = GOOD
             continue
-        if points.is_network[i] and not is_solved:
+        if is_network[i] and not is_solved:
             quality[i] = BAD_NOT_CONVERGED
             continue
-        if points.node[i] >= 0 and live[points.node[i]] == 0:
+        if node[i] >= 0 and live[node[i]] == 0:
             values[i] = 0.0
             quality[i] = BAD_DEENERGISED
             continue
-        _read(points, i, true, noise, key, values, quality)
-
-
-@kernel
-def _read(points, i, true, noise, key, values, quality):  # type: ignore[no-untyped-def]
-    sigma = points.noise_frac[i] * abs(true) + points.noise_abs[i]
-    y = true * points.gain[i]
-    if sigma > 0.0:
-        y += sigma * normal(noise, key, i)
-    if abs(y) < points.cutoff[i]:
-        y = 0.0
-    quality[i] = GOOD
-    if y < points.low[i]:
-        y = points.low[i]
-        quality[i] = UNCERTAIN_RANGE
-    elif y > points.high[i]:
-        y = points.high[i]
-        quality[i] = UNCERTAIN_RANGE
-    if points.quantum[i] > 0.0:
-        y = np.rint(y / points.quantum[i]) * points.quantum[i]
-    values[i] = y
+        y = true * gain[i]
+        sigma = noise_frac[i] * abs(true) + noise_abs[i]
+        if sigma > 0.0:
+            y += sigma * normal(noise, key, i)
+        if abs(y) < cutoff[i]:
+            y = 0.0
+        inside = min(max(y, low[i]), high[i])
+        quality[i] = GOOD if inside == y else UNCERTAIN_RANGE
+        if quantum[i] > 0.0:
+            inside = np.rint(inside / quantum[i]) * quantum[i]
+        values[i] = inside

@@ -145,19 +145,12 @@ def _loop_points(w, step):  # type: ignore[no-untyped-def]
 
 @kernel
 def _status_events(w, step, utc_ns):  # type: ignore[no-untyped-def]
-    for i in range(w.values.shape[0]):
-        if w.points.is_status[i] and w.values[i] != w.status_before[i]:
-            push_event(
-                w.events,
-                step,
-                utc_ns,
-                EVENT_STATUS,
-                i,
-                np.int64(w.status_before[i]),
-                np.int64(w.values[i]),
-                0,
-            )
-            w.status_before[i] = w.values[i]
+    values, is_status, before = w.values, w.points.is_status, w.status_before
+    for i in range(values.shape[0]):
+        if is_status[i] and values[i] != before[i]:
+            old, new = np.int64(before[i]), np.int64(values[i])
+            push_event(w.events, step, utc_ns, EVENT_STATUS, i, old, new, 0)
+            before[i] = values[i]
 
 
 @kernel
@@ -182,9 +175,10 @@ def _stamp_image(w, step, utc_ns, sim_ns, is_solved):  # type: ignore[no-untyped
 def _digest(w, before):  # type: ignore[no-untyped-def]
     """Chain a 64-bit digest over the plant part of the image: equal digests, equal histories."""
     h = np.uint64(before) ^ np.uint64(0xCBF29CE484222325)
-    for i in range(w.values.shape[0]):
-        if not w.points.is_health[i]:
-            bits = np.uint64(w.image[META_WORDS + i]) ^ (np.uint64(w.quality[i]) << np.uint64(56))
+    is_health, image, quality = w.points.is_health, w.image, w.quality
+    for i in range(is_health.shape[0]):
+        if not is_health[i]:
+            bits = np.uint64(image[META_WORDS + i]) ^ (np.uint64(quality[i]) << np.uint64(56))
             h = (h ^ bits) * np.uint64(FNV_PRIME)
             h ^= h >> np.uint64(29)
     return np.int64(h)

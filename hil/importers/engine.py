@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from rtcore.errors import HostError, Problem, UserInputError
 
 FULL = 1  # DSSJSONFlags.Full: every property, full precision
 EXPLICIT = 0  # only what the script set
+
+NOT_JSON = re.compile(r"(?<=[:,\[])[+-]?(?:nan|inf)(?=[,\]}])", re.IGNORECASE)
+NOT_FINITE = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""The engine leaves some unused matrices uninitialised and prints what lies there, not always as JSON."""
 
 
 def new_context() -> Any:
@@ -73,7 +78,8 @@ class Session:
     def all_data(self, kind: str, which: int = FULL) -> dict[str, dict[str, Any]]:
         """Return the properties of every object of a class by lower-case name, disabled ones included."""
         self.circuit.SetActiveClass(kind)
-        return {str(row["Name"]).lower(): row for row in json.loads(self.circuit.ActiveClass.ToJSON(which))}
+        text = NOT_JSON.sub(lambda m: NOT_FINITE[m[0].lower().lstrip("+")], self.circuit.ActiveClass.ToJSON(which))
+        return {str(row["Name"]).lower(): row for row in json.loads(text)}
 
     def activate(self, element: str) -> Any:
         """Make a circuit element active and return its interface."""

@@ -112,32 +112,26 @@ def _source_currents(g):  # type: ignore[no-untyped-def]
 @fast_kernel
 def fixed_point(g, tol_pu, iterations_max):  # type: ignore[no-untyped-def]
     """Iterate from the present V; returns iterations, negative when not converged (or NaN)."""
-    load, v, rhs, live = g.loads, g.v, g.rhs, g.live
-    n = live.shape[0]
+    ld, v, rhs, inv_base2, factor = g.loads, g.v, g.rhs, g.inv_base2, g.factor
+    load_a, load_b, y_const, s, vb = ld.a, ld.b, ld.y_const, ld.s, ld.vb
+    model, v_low, v_min, v_max, z = ld.model, ld.v_low, ld.v_min, ld.v_max, ld.z
+    n = inv_base2.shape[0]
     limit = tol_pu * tol_pu
     for iteration in range(iterations_max):
         _source_currents(g)
-        for k in range(load.a.shape[0]):
-            a, b = load.a[k], load.b[k]
+        for k in range(load_a.shape[0]):
+            a, b = load_a[k], load_b[k]
             u = v[a] - v[b]
-            c = load.y_const[k] * u - load_current(
-                u,
-                load.s[k],
-                load.vb[k],
-                load.model[k],
-                load.v_low[k],
-                load.v_min[k],
-                load.v_max[k],
-                load.z[k],
-            )
+            i = load_current(u, s[k], vb[k], model[k], v_low[k], v_min[k], v_max[k], z[k])
+            c = y_const[k] * u - i
             rhs[a] += c
             rhs[b] -= c
         rhs[n] = 0.0
-        solve(g.factor, rhs)
+        solve(factor, rhs)
         worst = 0.0
         for i in range(n):
             d = rhs[i] - v[i]
-            r = (d.real * d.real + d.imag * d.imag) * g.inv_base2[i]
+            r = (d.real * d.real + d.imag * d.imag) * inv_base2[i]
             if r > worst or r != r:  # NaN sticks and never passes the test below
                 worst = r
             v[i] = rhs[i]

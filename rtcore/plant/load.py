@@ -64,17 +64,19 @@ def demand(p, s, totals, profile_p, profile_q, row, next_row, fraction, noise, k
         Load branches of the network; ``s`` is written.
     """
     scale = totals["scale_sp"][0]
-    for i in range(s.shape[0]):
-        if p["ripple_pu"][i] > 0.0:
-            keep = math.exp(-dt_s / p["ripple_tau_s"][i])
-            fresh = p["ripple_pu"][i] * math.sqrt(1.0 - keep * keep)
-            s["ripple_pu"][i] = keep * s["ripple_pu"][i] + fresh * normal(noise, key, i)
-        k = scale * (1.0 + s["ripple_pu"][i])
-        s["demand_w"][i] = k * (profile_p[row, i] + fraction * (profile_p[next_row, i] - profile_p[row, i]))
-        s["demand_var"][i] = k * (profile_q[row, i] + fraction * (profile_q[next_row, i] - profile_q[row, i]))
-    for b in range(loads.load.shape[0]):
-        i = loads.load[b]
-        loads.s[b] = complex(s["demand_w"][i], s["demand_var"][i]) * loads.share[b]
+    sigma, tau_s = p["ripple_pu"], p["ripple_tau_s"]  # views, taken once: cheap inside the loops
+    ripple, demand_w, demand_var = s["ripple_pu"], s["demand_w"], s["demand_var"]
+    for i in range(ripple.shape[0]):
+        if sigma[i] > 0.0:
+            keep = math.exp(-dt_s / tau_s[i])
+            fresh = sigma[i] * math.sqrt(1.0 - keep * keep)
+            ripple[i] = keep * ripple[i] + fresh * normal(noise, key, i)
+        k = scale * (1.0 + ripple[i])
+        demand_w[i] = k * (profile_p[row, i] + fraction * (profile_p[next_row, i] - profile_p[row, i]))
+        demand_var[i] = k * (profile_q[row, i] + fraction * (profile_q[next_row, i] - profile_q[row, i]))
+    load, share, branch_s = loads.load, loads.share, loads.s
+    for b in range(load.shape[0]):
+        branch_s[b] = complex(demand_w[load[b]], demand_var[load[b]]) * share[b]
 
 
 @fast_kernel
@@ -84,15 +86,15 @@ def measure(g, branch, columns, totals):  # type: ignore[no-untyped-def]
     ``branch``: int32[n_branches], number of the branch within its load (0..2);
     ``columns``: float64[n_loads, n_attrs], the loads' state rows.
     """
-    ld = g.loads
+    ld, volts = g.loads, g.v
+    load, load_a, load_b, s, vb, model = ld.load, ld.a, ld.b, ld.s, ld.vb, ld.model
+    v_low, v_min, v_max, z = ld.v_low, ld.v_min, ld.v_max, ld.z
     p_all, q_all = 0.0, 0.0
-    for b in range(ld.load.shape[0]):
-        v = g.v[ld.a[b]] - g.v[ld.b[b]]
-        i = load_current(
-            v, ld.s[b], ld.vb[b], ld.model[b], ld.v_low[b], ld.v_min[b], ld.v_max[b], ld.z[b]
-        )
+    for b in range(load.shape[0]):
+        v = volts[load_a[b]] - volts[load_b[b]]
+        i = load_current(v, s[b], vb[b], model[b], v_low[b], v_min[b], v_max[b], z[b])
         power = v * i.conjugate()
-        row, k = ld.load[b], branch[b]
+        row, k = load[b], branch[b]
         columns[row, V1 + k] = math.sqrt(v.real * v.real + v.imag * v.imag)
         columns[row, P1 + k] = power.real
         columns[row, Q1 + k] = power.imag

@@ -45,10 +45,11 @@ def measure_buses(v, at, columns):  # type: ignore[no-untyped-def]
 def measure_terminals(g, rows, of_terminal, phase, columns):  # type: ignore[no-untyped-def]
     """Currents and powers; ``of_terminal``, ``phase``: int32[n_rows], where each row belongs."""
     columns[:, P_ALL:] = 0.0
-    for r in range(rows.at.shape[0]):
+    v, unit, at = g.v, g.unit, rows.at
+    for r in range(at.shape[0]):
         i, k = of_terminal[r], phase[r]
-        current = row_current(g.v, g.unit, rows, r)
-        power = g.v[rows.at[r]] * current.conjugate()
+        current = row_current(v, unit, rows, r)
+        power = v[at[r]] * current.conjugate()
         columns[i, I1 + k] = math.sqrt(current.real * current.real + current.imag * current.imag)
         columns[i, P1 + k] = power.real
         columns[i, Q1 + k] = power.imag
