@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import errno
 import os
 import signal
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from hil import segment
+from hil import ports, segment
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
-from hil.port_holder import port_holder
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
 from protocols.command_desk import CommandDesk
@@ -62,7 +60,8 @@ def default_identity(station: str) -> dict[str, str]:
 
 async def serve(spec: RunSpec) -> None:
     """Serve until SIGTERM; HostError when the port cannot be had."""
-    identity = default_identity(spec.station) | spec.modbus.get("identity", {})
+    chosen = {key: text for key, text in spec.modbus.get("identity", {}).items() if text}
+    identity = default_identity(spec.station) | chosen
     settings, places = prepare(spec.points, spec.stamps, spec.modbus | {"identity": identity})
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -75,7 +74,7 @@ async def serve(spec: RunSpec) -> None:
     try:
         host, port = await server.start()
     except OSError as error:
-        raise HostError(_cannot_listen(settings, error)) from None
+        raise HostError(ports.refusal(settings.host, settings.port, "Modbus", error)) from None
     sys.stdout.write(f"ready {host}:{port}\n")
     sys.stdout.flush()
     while not stopping.is_set():
@@ -92,13 +91,6 @@ async def serve(spec: RunSpec) -> None:
         except TimeoutError:
             continue
     await server.stop()
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> str:
-    why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    holder = port_holder(settings.port) if error.errno == errno.EADDRINUSE else ""
-    by = f", held by {holder}" if holder else ""
-    return f"Modbus: cannot listen on {settings.host}:{settings.port}: {why}{by}"
 
 
 def main(arguments: list[str]) -> int:

@@ -157,7 +157,7 @@ def test_port_taken_is_exit_3_and_one_line_that_names_port_and_holder(spec: RunS
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert f"127.0.0.1:{port}" in line
-    assert f"(pid {os.getpid()})" in line
+    assert f"pid {os.getpid()} " in line
 
 
 def test_bad_settings_are_exit_2_with_every_problem_and_no_traceback(spec: RunSpec) -> None:
