@@ -20,7 +20,7 @@ from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
-from protocols.modbus_server import ModbusServer, Settings, prepare
+from protocols.modbus_server import ModbusServer, prepare
 from rtcore.board import Board
 from rtcore.errors import HostError, UserInputError
 from rtcore.ring import Producer, RingPair
