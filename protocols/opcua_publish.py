@@ -23,6 +23,7 @@ from asyncua.server.address_space import NodeData
 from asyncua.server.internal_subscription import InternalSubscription
 from asyncua.server.monitored_item_service import MonitoredItemService
 from asyncua.server.subscription_service import SubscriptionService
+from asyncua.ua import uaprotocol_auto  # ua.DataChangeFilter is a subclass that decoding does not make
 
 from protocols.gateway import Gateway
 from protocols.opcua_settings import OpcuaSettings
@@ -90,7 +91,7 @@ class MonitoredItems(MonitoredItemService):  # type: ignore[misc]  # asyncua is 
         if asked is None or (isinstance(asked, ua.ExtensionObject) and asked.TypeId.is_null()):
             wanted.Filter = None
             return None
-        if not isinstance(asked, ua.DataChangeFilter):
+        if not isinstance(asked, uaprotocol_auto.DataChangeFilter):
             return int(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
         if asked.DeadbandType == ua.DeadbandType.None_:
             return None
