@@ -137,7 +137,7 @@ def _terminals(found: Found) -> Iterator[Problem]:
                         key, row, nodes, "no nodes; give them parted by blanks, such as '1 2 3'"
                     )
                 live = [k for k in numbers if k]
-                if key in ("lines", "switches", "sources") and len(set(live)) != len(live):
+                if len(set(live)) != len(live):
                     yield found.problem(key, row, nodes, f"a node stands there twice in {numbers!r}")
 
 
@@ -193,6 +193,12 @@ def _impedances(found: Found) -> Iterator[Problem]:
             )
 
 
+def _mesh(x12: float, x13: float, x23: float) -> list[list[float]]:
+    """Return the reactances of windings 2 and 3 seen from winding 1, as the model inverts them."""
+    mutual = 0.5 * (x12 + x13 - x23)
+    return [[x12, mutual], [mutual, x13]]
+
+
 def _transformers(found: Found) -> Iterator[Problem]:
     raw: dict[str, list[str]] = {}
     for texts in found.raw["windings"]:
@@ -216,6 +222,9 @@ def _transformers(found: Found) -> Iterator[Problem]:
             yield found.problem(
                 "transformers", row, "x_pct", "a reactance is 0; give a small one, such as 0.01"
             )
+        elif n == 3 and _is_singular(_mesh(*x_pct)):
+            what = "these reactances leave no impedance between two windings; check the pairs"
+            yield found.problem("transformers", row, "x_pct", what)
         if row.values["phases"] not in (1, 2, 3):
             yield found.problem("transformers", row, "phases", f"{row.values['phases']} is not 1, 2 or 3")
     names = found.names("transformers")

@@ -60,5 +60,29 @@ def compare_admittances(network: Network, session: Session, engine_name: Mapping
     return Deviations(largest, tuple(omissions))
 
 
+BASE_FACTOR = 2.5
+"""A winding rated further than this from its bus base shows a base that the engine guessed."""
+
+
+def doubtful_bases(network: Network) -> list[Omission]:
+    """Return the buses whose base does not fit the windings on them.
+
+    The engine takes bases from a no-load solution: a bus that is dead there (behind an open switch)
+    gets whatever base is next to 0 V.
+    """
+    base = {b.name: b.base_kv_ln for b in network.buses}
+    units = [*network.transformers, *(r.transformer for r in network.regulators)]
+    found = {
+        w.bus: w.kv / (3**0.5 if t.phases > 1 else 1.0)
+        for t in units
+        for w in t.windings
+        if not 1 / BASE_FACTOR < w.kv / (3**0.5 if t.phases > 1 else 1.0) / base[w.bus] < BASE_FACTOR
+    }
+    why = "the engine's base does not fit the {:.4g} kV winding there (was the bus dead?); set it by hand"
+    return [
+        Omission(f"bus.{bus}", "base_kv_ln", f"{base[bus]:.4g}", why.format(kv)) for bus, kv in found.items()
+    ]
+
+
 def _indices(index: Mapping[str, int], bus: str, numbers: tuple[int, ...]) -> list[int]:
     return [index.get(f"{bus}.{k}", -1) if k else -1 for k in numbers]

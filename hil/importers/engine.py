@@ -27,6 +27,11 @@ NOT_FINITE = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity
 """The engine leaves some unused matrices uninitialised and prints what lies there, not always as JSON."""
 
 
+def as_json(text: str) -> str:
+    """Return the engine's property listing with its not-a-numbers spelt as the parser wants them."""
+    return NOT_JSON.sub(lambda m: NOT_FINITE[m[0].lower().lstrip("+")], text)
+
+
 def new_context() -> Any:
     """Return a fresh engine context, or raise HostError naming the extra that holds it."""
     try:
@@ -78,8 +83,8 @@ class Session:
     def all_data(self, kind: str, which: int = FULL) -> dict[str, dict[str, Any]]:
         """Return the properties of every object of a class by lower-case name, disabled ones included."""
         self.circuit.SetActiveClass(kind)
-        text = NOT_JSON.sub(lambda m: NOT_FINITE[m[0].lower().lstrip("+")], self.circuit.ActiveClass.ToJSON(which))
-        return {str(row["Name"]).lower(): row for row in json.loads(text)}
+        rows = json.loads(as_json(self.circuit.ActiveClass.ToJSON(which)))
+        return {str(row["Name"]).lower(): row for row in rows}
 
     def activate(self, element: str) -> Any:
         """Make a circuit element active and return its interface."""

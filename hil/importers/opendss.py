@@ -11,7 +11,7 @@ import dataclasses as dc
 from pathlib import Path
 from typing import Any
 
-from hil.importers.checked import compare_admittances
+from hil.importers.checked import compare_admittances, doubtful_bases
 from hil.importers.engine import EXPLICIT, Baseline, Session, compiled, working_directory_kept
 from hil.importers.report import (
     CARRIED,
@@ -63,7 +63,7 @@ def import_opendss(master: Path) -> tuple[Network, Report]:
         importer = _Importer(compiled(master), master)
         network = importer.network()
         deviations = compare_admittances(network, importer.session, importer.engine_name)
-    importer.omissions += deviations.omissions
+    importer.omissions += [*deviations.omissions, *doubtful_bases(network)]
     carried = {k: len(getattr(network, k)) for k in COUNTED}
     report = Report(str(master), carried, tuple(sorted(importer.omissions)), deviations.largest)
     return network, report

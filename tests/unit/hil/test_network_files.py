@@ -364,6 +364,17 @@ def test_a_transformer_without_all_its_windings_is_reported(moved: str, words: s
     )
 
 
+def test_three_windings_with_impossible_reactances_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(NETWORKS / "ieee13", tmp_path, dirs_exist_ok=True)
+    windings, transformers = tmp_path / "windings.csv", tmp_path / "transformers.csv"
+    rows = windings.read_text()
+    sub = next(row for row in rows.splitlines() if row.startswith("sub,2"))
+    windings.write_text(rows + sub.replace("sub,2", "sub,3", 1) + "\n")
+    transformers.write_text(transformers.read_text().replace("0.008", "4 1 1", 1))
+    with pytest.raises(UserInputError, match="no impedance between two windings"):
+        read_network(tmp_path)
+
+
 @pytest.mark.parametrize("file", ["network.toml", "buses.csv", "sources.csv"])
 def test_a_needed_file_that_is_missing_is_named(file: str, tmp_path: Path) -> None:
     shutil.copytree(NETWORKS / "ieee13", tmp_path, dirs_exist_ok=True)
@@ -375,7 +386,7 @@ def test_a_needed_file_that_is_missing_is_named(file: str, tmp_path: Path) -> No
 def test_a_misspelt_table_is_not_passed_over(tmp_path: Path) -> None:
     shutil.copytree(NETWORKS / "ieee13", tmp_path, dirs_exist_ok=True)
     (tmp_path / "loads.csv").rename(tmp_path / "load.csv")
-    with pytest.raises(UserInputError, match="did you mean 'loads.csv'"):
+    with pytest.raises(UserInputError, match=r"did you mean 'loads\.csv'"):
         read_network(tmp_path)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 import sys
 from pathlib import Path
 
 import pytest
 
+from hil.importers.engine import as_json
 from hil.importers.opendss import import_command, import_opendss
 from hil.importers.shipped import NETWORKS, ORIGINALS, RECIPES, make, source_note
 from hil.network_files import read_network
@@ -151,3 +154,39 @@ def test_a_folder_with_other_files_is_not_written_into(tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match="no network"):
         import_command(ZOO, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+DEAD = """Clear
+New Circuit.Dead basekv=12.47 bus1=src
+New Line.on bus1=src bus2=b length=1
+New Line.sw bus1=b bus2=c switch=y
+Open Line.sw 1
+New Transformer.t windings=2 buses=(c e) kvs=(12.47 0.48) kvas=(100 100)
+New Load.l bus1=e kv=0.48 kw=20
+Set VoltageBases=(12.47 0.48)
+CalcVoltageBases
+Solve
+"""
+
+
+def test_a_base_that_the_engine_guessed_for_a_dead_bus_is_reported(tmp_path: Path) -> None:
+    master = tmp_path / "Dead.dss"
+    master.write_text(DEAD)
+    network, report = import_opendss(master)
+    assert [o.element for o in report.omissions if o.prop == "base_kv_ln"] == ["bus.e"]
+    assert [s.is_closed for s in network.switches] == [False]
+
+
+def test_controls_that_do_not_settle_are_refused(tmp_path: Path) -> None:
+    master = tmp_path / "Hunting.dss"
+    master.write_text(ZOO.read_text().replace("maxcontroliter=100", "maxcontroliter=1"))
+    with pytest.raises(UserInputError, match="Max Control Iterations"):
+        import_opendss(master)
+
+
+def test_numbers_that_the_engine_left_uninitialised_do_not_break_reading() -> None:
+    text = '{"a":[Nan,+Inf,-Inf,1.5],"b":Nan,"name":"nan,inf"}'
+    row = json.loads(as_json(text))
+    assert row["name"] == "nan,inf"
+    assert row["a"][1:] == [math.inf, -math.inf, 1.5]
+    assert math.isnan(row["b"])
