@@ -27,6 +27,10 @@ class Codec:
     write: Callable[[Any], str]
 
 
+SMALLEST = 1e-30
+"""Magnitudes beyond this or its inverse are slips of the keyboard and would overflow when squared."""
+
+
 def _number(text: str) -> float:
     try:
         value = float(text)
@@ -34,6 +38,10 @@ def _number(text: str) -> float:
         raise ValueError(f"{text!r} is not a number") from None
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is not a finite number")
+    if value and not SMALLEST <= abs(value) <= 1.0 / SMALLEST:
+        raise ValueError(
+            f"{text!r} is no physical magnitude; 0 or {SMALLEST:g} to {1.0 / SMALLEST:g} is allowed"
+        )
     return value
 
 

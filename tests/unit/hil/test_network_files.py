@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ def test_shipped_network_says_where_it_comes_from_and_under_which_licence(name: 
 
 
 POSITIVE = st.floats(1e-3, 1e6, allow_subnormal=False)
-ANY = st.floats(-1e9, 1e9)
+ANY = st.just(0.0) | st.floats(1e-9, 1e9) | st.floats(-1e9, -1e-9)
 WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-äß#'\"", min_size=1, max_size=8)
 
 
@@ -47,13 +48,13 @@ def networks(draw: st.DrawFn) -> Network:
     buses = tuple(Bus(name=n, base_kv_ln=draw(POSITIVE), x=draw(st.none() | ANY)) for n in names)
     n = draw(st.integers(1, 3))
     nodes = tuple(range(1, n + 1))
-    own, mutual = draw(POSITIVE), draw(st.floats(0, 1e-4))
+    own, mutual = draw(POSITIVE), draw(st.just(0.0) | st.floats(1e-9, 1e-4))
     matrix = tuple(tuple(own if i == j else mutual for j in range(n)) for i in range(n))
     code = LineCode(
         name=draw(WORD), unit=draw(st.sampled_from(["mi", "none", "km"])), r=matrix, x=matrix, c_nf=matrix
     )
     ends = {"bus1": names[0], "nodes1": nodes, "bus2": names[1], "nodes2": nodes[::-1]}
-    low = draw(st.floats(0, 0.6))
+    low = draw(st.just(0.0) | st.floats(1e-3, 0.6))
     load = Load(
         name=draw(WORD),
         bus=names[-1],
@@ -430,3 +431,32 @@ def test_all_problems_of_all_files_come_in_one_report(tmp_path: Path) -> None:
     # one line end and three regulator windings stand on the bus that is gone
     assert text.count("unknown bus 'rg60'; did you mean 'rg6o'?") == 4
     assert len(caught.value.problems) == 6
+
+
+NONSENSE = st.sampled_from(
+    ["", "0", "-1", "1e999", "1 2", "1 2 3 4 5", "x", "yes", "| |", "wye", "671", "1e-320", "8"]
+)
+
+
+@settings(max_examples=150, deadline=None)  # files on disk
+@given(st.data())
+def test_nonsense_in_any_cell_is_read_or_refused_but_never_crashes(data: st.DataObject) -> None:
+    source = NETWORKS / "ieee13"
+    path = data.draw(st.sampled_from(sorted(source.glob("*.csv"))))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    row = data.draw(st.integers(0, min(len(lines) - 1, 5)))
+    cells = lines[row].split(",")
+    cells[data.draw(st.integers(0, len(cells) - 1))] = data.draw(NONSENSE)
+    lines[row] = ",".join(cells)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        (folder / path.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        try:
+            network = read_network(folder)
+        except UserInputError as error:
+            assert error.problems
+        else:
+            nodes = node_table(network)
+            assert all(np.isfinite(b.y).all() for b in blocks(network, nodes))
+            assert (load_branches(network, nodes).vb_v > 0.0).all()
