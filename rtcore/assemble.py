@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rtcore import board as bd
 from rtcore import ring as rg
 from rtcore.clock import NS_PER_HOUR, SimClock
+from rtcore.commands import GROUP_MAX, RECORD_WORDS
 from rtcore.component import REGISTRY, Spec, rows_of
 from rtcore.instruments import PointArrays, draw_gain
 from rtcore.network.admittance import blocks, node_table
@@ -215,10 +216,11 @@ def build_world(setup: Setup) -> tuple[World, Grid, Store]:
         quality=image.quality,
         status_before=np.zeros(n),
         events=np.zeros(rg.EVENT_BYTES // 8, np.int64)[rg.HEADER_WORDS :],
-        word=np.zeros(1, np.int64),
+        group=np.zeros(GROUP_MAX * RECORD_WORDS, np.int64),
         counters=np.zeros(16, np.int64),
     )
     world.counters[K_IS_SOLVED] = 1
+    world.regulator["wait_s"] = world.regulator_p["tap_time_s"]
     for i in np.flatnonzero(world.points.is_status):
         world.status_before[i] = store.x[world.points.source[i]]
     return world, grid, store

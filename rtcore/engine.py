@@ -30,7 +30,7 @@ def _run(w, commands, verdicts, first, n):  # type: ignore[no-untyped-def]
     for step in range(first, first + n):
         now_ns = step * w.times[T_DT]
         utc_ns = w.times[T_EPOCH] + now_ns
-        drain(commands, verdicts, w.points, w.x, now_ns, step, utc_ns, w.events, VIRTUAL, w.word)
+        drain(commands, verdicts, w.points, w.x, now_ns, step, utc_ns, w.events, VIRTUAL, w.group)
         step_once(w, step, utc_ns)
 
 

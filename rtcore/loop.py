@@ -74,13 +74,13 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
             burst += 1
             behind = (now - deadline) // period_ns - kmax
             if behind > 0:
-                _slip(w, stats, step, behind, period_ns)
+                _slip(w, stats, step, now_ns(CLOCK_REALTIME, timespec), behind, period_ns)
                 deadline += behind * period_ns
         utc_ns = now_ns(CLOCK_REALTIME, timespec) - (now - deadline)
         done, topology = 0, w.counters[K_TOPOLOGY]
         for k in range(len(commands)):
             done += drain(
-                commands[k], verdicts[k], w.points, w.x, now, step, utc_ns, w.events, k + 1, w.word
+                commands[k], verdicts[k], w.points, w.x, now, step, utc_ns, w.events, k + 1, w.group
             )
         w.counters[K_COMMANDS] += done
         _pacing_points(w, stats, burst, mode)
@@ -90,7 +90,8 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
             w, stats, step, utc_ns, now - deadline, ended - now, period_ns, burst, done, topology
         )
         deadline += period_ns
-        if ended < deadline or period_ns == 0 or burst % 16 == 15:
+        is_last = step + 1 == n_steps or (over and strict)
+        if ended < deadline or period_ns == 0 or burst % 16 == 15 or is_last:
             w.image[M_MONO_NS] = deadline - period_ns
             w.image[M_BURST] = burst
             if stats[S_SLIP_NS] > 0:
@@ -105,9 +106,9 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
 
 
 @kernel
-def _slip(w, stats, step, periods, period_ns):  # type: ignore[no-untyped-def]
+def _slip(w, stats, step, utc_ns, periods, period_ns):  # type: ignore[no-untyped-def]
     stats[S_SLIP_NS] += periods * period_ns
-    push_event(w.events, step, 0, EVENT_SLIP, -1, 0, periods * period_ns, 0)
+    push_event(w.events, step, utc_ns, EVENT_SLIP, -1, 0, periods * period_ns, 0)
 
 
 @kernel

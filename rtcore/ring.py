@@ -62,6 +62,8 @@ class RingPair:
 
     def __init__(self, buffer: Any) -> None:
         words: Words = np.frombuffer(buffer, np.int64)
+        if len(words) * 8 < PAIR_BYTES:  # kernels do not check where they write
+            raise ValueError(f"a ring pair takes {PAIR_BYTES} bytes, not {len(words) * 8}")
         self.header = words[:HEADER_WORDS]
         self.commands = words[HEADER_WORDS : HEADER_WORDS + RING_WORDS]
         self.verdicts = words[HEADER_WORDS + RING_WORDS : HEADER_WORDS + 2 * RING_WORDS]
@@ -85,6 +87,7 @@ class Producer:
 
     def __init__(self, pair: RingPair, incarnation: int) -> None:
         self._commands, self._verdicts = pair.commands, pair.verdicts
+        self._incarnation = incarnation
         self._next_id = (incarnation << 32) + 1
         self._verdicts[TAIL] = self._verdicts[HEAD]
 
@@ -120,16 +123,16 @@ class Producer:
         return ids
 
     def poll(self) -> dict[int, Verdict]:
-        """Take every verdict that has arrived, by command id."""
+        """Take every verdict that has arrived for this incarnation, by command id."""
         ring = self._verdicts
         found: dict[int, Verdict] = {}
         tail, head = int(ring[TAIL]), int(ring[HEAD])
         while tail < head:
             at = RECORDS_AT + tail % CAPACITY * RECORD_WORDS
             r = ring[at : at + RECORD_WORDS]
-            found[int(r[V_ID])] = Verdict(
-                Reason(int(r[V_REASON])), int(r[V_STEP]), bits_float(int(r[V_VALUE]))
-            )
+            if int(r[V_ID]) >> 32 == self._incarnation:
+                reason = Reason(int(r[V_REASON]))
+                found[int(r[V_ID])] = Verdict(reason, int(r[V_STEP]), bits_float(int(r[V_VALUE])))
             tail += 1
         ring[TAIL] = tail
         return found
@@ -141,8 +144,8 @@ class EventReader:
     def __init__(self, buffer: Any, *, from_start: bool = False) -> None:
         self._words: Words = np.frombuffer(buffer, np.int64)[HEADER_WORDS:]
         head = int(self._words[HEAD])
-        self._next = max(0, head - EVENT_CAPACITY) if from_start else head
-        self.n_lost = 0
+        self._next = max(0, head - EVENT_CAPACITY + 1) if from_start else head
+        self.n_lost = self._next if from_start else 0
 
     def take(self, limit: int = EVENT_CAPACITY) -> list[tuple[int, ...]]:
         """Return the records that arrived since the last call, oldest first."""

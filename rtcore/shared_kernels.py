@@ -14,6 +14,7 @@ from rtcore.commands import (
     C_CREATED_NS,
     C_GROUP_N,
     C_ID,
+    C_SPARE,
     C_TARGET,
     C_TTL_NS,
     C_VALUE,
@@ -86,12 +87,6 @@ def push_event(ring, step, utc_ns, kind, target, old, new, cause):  # type: igno
 
 
 @kernel
-def _value_of(ring, at, word):  # type: ignore[no-untyped-def]
-    word[0] = ring[at + C_VALUE]
-    return word.view(np.float64)[0]
-
-
-@kernel
 def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped-def]
     """Return the reason a command is refused, DONE when it may be applied."""
     if target < 0 or target >= points.source.shape[0]:
@@ -113,60 +108,81 @@ def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped
 
 
 @kernel
-def _judge_group(ring, tail, n, points, x, now_ns, word):  # type: ignore[no-untyped-def]
-    """Return DONE when every command of a group may be applied, else the first refusal."""
+def _take_group(ring, tail, left, group):  # type: ignore[no-untyped-def]
+    """Copy the next group to private memory; returns its size, which is bounded whatever it claims.
+
+    What was judged is what is applied, even when the producer's memory changes meanwhile.
+    """
+    claimed = ring[RECORDS_AT + tail % CAPACITY * RECORD_WORDS + C_GROUP_N]
+    n = min(max(claimed, 1), GROUP_MAX, left)
     for k in range(n):
         at = RECORDS_AT + (tail + k) % CAPACITY * RECORD_WORDS
-        reason = _judge(
-            points,
-            x,
-            ring[at + C_TARGET],
-            _value_of(ring, at, word),
-            now_ns - ring[at + C_CREATED_NS],
-            ring[at + C_TTL_NS],
-        )
-        if reason != DONE:
-            return reason
-    return DONE
+        for w in range(RECORD_WORDS):
+            group[k * RECORD_WORDS + w] = ring[at + w]
+    return n
 
 
 @kernel
-def drain(commands, verdicts, points, x, now_ns, step, utc_ns, events, cause, word):  # type: ignore[no-untyped-def]
+def _judge_group(group, n, points, x, now_ns):  # type: ignore[no-untyped-def]
+    """Put each command's reason into its spare word; returns whether all may be applied."""
+    value = group.view(np.float64)
+    is_allowed = True
+    for k in range(n):
+        at = k * RECORD_WORDS
+        age_ns = now_ns - group[at + C_CREATED_NS]
+        reason = _judge(points, x, group[at + C_TARGET], value[at + C_VALUE], age_ns, group[at + C_TTL_NS])
+        is_allowed = is_allowed and reason == DONE and group[at + C_GROUP_N] == n - k
+        group[at + C_SPARE] = reason
+    if not is_allowed:
+        for at in range(0, n * RECORD_WORDS, RECORD_WORDS):
+            if group[at + C_SPARE] == DONE:
+                group[at + C_SPARE] = GROUP_REFUSED
+    return is_allowed
+
+
+@kernel
+def drain(commands, verdicts, points, x, now_ns, step, utc_ns, events, cause, group):  # type: ignore[no-untyped-def]
     """Apply queued command groups at this step boundary; returns how many commands were done.
 
     A group is judged as a whole and applied as a whole or not at all. Work is bounded; a
-    full verdict ring stops the intake instead of losing an answer.
+    full verdict ring stops the intake instead of losing an answer. The producer may write
+    anything into its rings: it can spoil its own commands, nothing else. ``group``: private
+    int64[GROUP_MAX * RECORD_WORDS].
     """
     head, tail = load_acquire(commands, HEAD), commands[TAIL]
+    left = head - tail
+    if left < 0 or left > CAPACITY:  # counters no producer leaves behind: start afresh
+        store_release(commands, TAIL, head)
+        return 0
+    value = group.view(np.float64)
     taken, done = 0, 0
-    while tail < head:
-        first = RECORDS_AT + tail % CAPACITY * RECORD_WORDS
-        n = min(max(commands[first + C_GROUP_N], 1), GROUP_MAX)
-        if tail + n > head or taken + n > COMMANDS_MAX:
+    while left > 0:
+        n = _take_group(commands, tail, left, group)
+        if taken + n > COMMANDS_MAX:
             break
-        if commands[first + C_APPLY_STEP] > step:
+        if group[C_APPLY_STEP] > step and now_ns - group[C_CREATED_NS] <= group[C_TTL_NS]:
             break
         v_head = verdicts[HEAD]
         if v_head - load_acquire(verdicts, TAIL) + n > CAPACITY:
             break
-        verdict = _judge_group(commands, tail, n, points, x, now_ns, word)
+        is_allowed = _judge_group(group, n, points, x, now_ns)
         for k in range(n):
-            at = RECORDS_AT + (tail + k) % CAPACITY * RECORD_WORDS
-            target, value = commands[at + C_TARGET], _value_of(commands, at, word)
-            reason = verdict
-            if verdict == DONE:
-                if points.writable[target] != PULSE or value != 0.0:
-                    x[points.source[target]] = value / points.factor[target]
+            at = k * RECORD_WORDS
+            target, bits, reason = group[at + C_TARGET], group[at + C_VALUE], group[at + C_SPARE]
+            if is_allowed:
+                if points.writable[target] != PULSE or value[at + C_VALUE] != 0.0:
+                    x[points.source[target]] = value[at + C_VALUE] / points.factor[target]
                 done += 1
             out = RECORDS_AT + (v_head + k) % CAPACITY * RECORD_WORDS
-            verdicts[out + V_ID] = commands[at + C_ID]
+            verdicts[out + V_ID] = group[at + C_ID]
             verdicts[out + V_TARGET] = target
-            verdicts[out + V_VALUE] = commands[at + C_VALUE]
+            verdicts[out + V_VALUE] = bits
             verdicts[out + V_STEP] = step
             verdicts[out + V_REASON] = reason
-            push_event(events, step, utc_ns, EVENT_COMMAND, target, reason, commands[at + C_VALUE], cause)
+            push_event(events, step, utc_ns, EVENT_COMMAND, target, reason, bits, cause)
         store_release(verdicts, HEAD, v_head + n)
         tail += n
+        left -= n
         taken += n
     store_release(commands, TAIL, tail)
     return done

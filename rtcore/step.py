@@ -59,6 +59,7 @@ _measure_capacitors = capacitor.measure
 @kernel
 def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
     """Advance the plant by one step and fill its image (not yet published)."""
+    take_fp_flags()  # whatever else ran in this thread is not the plant's
     dt_s = w.times[T_DT] * 1e-9
     sim_ns = w.times[T_EPOCH] + step * w.times[T_DT]
     _sources_and_demand(w, step, sim_ns, dt_s)
@@ -77,10 +78,13 @@ def _sources_and_demand(w, step, sim_ns, dt_s):  # type: ignore[no-untyped-def]
     _source_step(w.source_p, w.source, w.grid.source_scale)
     since = sim_ns - w.times[T_PROFILE_START]
     rows, interval = w.profile_p.shape[0], w.times[T_PROFILE_STEP]
-    row = since // interval % rows
-    next_row = row + 1
-    if next_row == rows:
-        next_row = 0 if w.times[T_PROFILE_WRAPS] else row
+    row = since // interval
+    if w.times[T_PROFILE_WRAPS]:
+        row = row % rows
+        next_row = (row + 1) % rows
+    else:  # the ends are held
+        next_row = min(max(row + 1, 0), rows - 1)
+        row = min(max(row, 0), rows - 1)
     fraction = (since % interval) / interval
     _demand(
         w.load_p,

@@ -65,5 +65,5 @@ class World(NamedTuple):
     quality: npt.NDArray[np.uint8]
     status_before: Floats
     events: Words
-    word: Words
+    group: Words
     counters: Words

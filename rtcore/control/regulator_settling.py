@@ -1,8 +1,8 @@
 """Where step-voltage regulators come to rest for a given load: quasi-static, no time.
 
-Each regulator outside its band asks for the whole number of taps, at least one, that brings
-its relay voltage nearest to the set value; all move together, the network is solved again,
-until none asks. The relay sees V/PT + (R + jX) I/CT with I into the tapped winding, and the
+Each regulator outside its band asks for 70 % of the taps, at least one, that would bring its
+relay voltage nearest to the set value (moving all the way overshoots: the load follows the
+voltage); all move together, the network is solved again, until none asks. The relay sees V/PT + (R + jX) I/CT with I into the tapped winding, and the
 first-customer limit caps the voltage (line-drop compensation as in OpenDSS' RegControl).
 """
 
@@ -14,6 +14,8 @@ from rtcore.network.grid import Grid
 from rtcore.network.model import Regulator
 
 ROUNDS_MAX = 40
+STRIDE = 0.7
+"""Share of the needed taps made in one round; OpenDSS' static control uses the same."""
 
 
 def settle(grid: Grid, taps: dict[str, int]) -> int:
@@ -42,8 +44,9 @@ def _wanted_move(grid: Grid, r: Regulator, tap: int) -> int:
         return 0
     winding = r.transformer.windings[r.tapped_winding - 1]
     base_v = winding.kv * 1e3 / (np.sqrt(3.0) if r.transformer.phases > 1 and winding.conn == "wye" else 1.0)
-    move = round(error * r.pt_ratio / base_v / r.step_pu)
-    move = max(-r.max_tap_change, min(r.max_tap_change, move))
+    needed = round(error * r.pt_ratio / base_v / r.step_pu)
+    size = min(max(1, int(STRIDE * abs(needed))), r.max_tap_change)
+    move = size if error > 0 else -size
     return max(-r.tap_highest, min(r.tap_highest, tap + move)) - tap
 
 

@@ -42,6 +42,8 @@ def load_current(v, s, vb, model, v_low, v_min, v_max, z):  # type: ignore[no-un
     y = np.conj(s) / (vb * vb)
     if u <= v_low or model == CONST_Z:
         return y * v
+    if model == ZIP:
+        return _zip_current(v, y, u, v_low, v_min, v_max, z)
     if u <= v_min:
         i_at_min = 1.0 if model == CONST_I else 1.0 / v_min
         return y * v * ((v_low + (i_at_min - v_low) * (u - v_low) / (v_min - v_low)) / u)
@@ -51,17 +53,27 @@ def load_current(v, s, vb, model, v_low, v_min, v_max, z):  # type: ignore[no-un
         return y * v / u
     if model == CVR:
         return complex(y.real * u ** (z[0] - 2.0), y.imag * u ** (z[1] - 2.0)) * v
-    if model == ZIP:
-        return _zip_current(v, y, u, z)
     return y * v / u2
 
 
 @fast_kernel
-def _zip_current(v, y, u, z):  # type: ignore[no-untyped-def]
-    """Polynomial load: shares of constant impedance, current and power, with a soft cut-off."""
-    p = z[0] + z[1] / u + z[2] / (u * u)
-    q = z[3] + z[4] / u + z[5] / (u * u)
-    current = complex(y.real * p, y.imag * q) * v
+def _zip_current(v, y, u, v_low, v_min, v_max, z):  # type: ignore[no-untyped-def]
+    """Polynomial load: shares of constant impedance, current and power, with a soft cut-off.
+
+    Outside vmin..vmax the law is that of the other models, with the polynomial's own current
+    at the limit, for P and Q each.
+    """
+    limit = min(max(u, v_min), v_max)
+    p = z[0] * limit + z[1] + z[2] / limit
+    q = z[3] * limit + z[4] + z[5] / limit
+    if u <= v_min:
+        along = (u - v_low) / (v_min - v_low)
+        p = v_low + (p - v_low) * along
+        q = v_low + (q - v_low) * along
+    elif u > v_max:
+        p *= u / v_max
+        q *= u / v_max
+    current = complex(y.real * p, y.imag * q) * v / u
     if z[6] > 0.0:
         current = current * (0.5 * (1.0 + np.tanh(500.0 * (u - z[6]))))
     return current
