@@ -89,9 +89,10 @@ async def _subscribe(client: Any, node_ids: list[str], interval_ms: float, on_pu
         PublishingEnabled=True,
     )
     made = await client.uaclient.create_subscription(params, on_publish)
+    value = ua.AttributeIds.Value
     items = [
         ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=ua.NodeId.from_string(key), AttributeId=ua.AttributeIds.Value),
+            ItemToMonitor=ua.ReadValueId(NodeId=ua.NodeId.from_string(key), AttributeId=value),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=ua.MonitoringParameters(
                 ClientHandle=handle, SamplingInterval=interval_ms, QueueSize=QUEUE, DiscardOldest=True

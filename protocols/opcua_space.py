@@ -337,10 +337,11 @@ def _xml_node(node: Node) -> str:
 
 
 def _xml_value(value: NodeValue) -> str:
+    """Print a value; line breaks inside, because asyncua's importer takes elements without text for null."""
     if isinstance(value, str):
         return f'<String xmlns="{_TYPES_NS}">{escape(value)}</String>'
     if isinstance(value, Text):
-        return f'<LocalizedText xmlns="{_TYPES_NS}"><Text>{escape(value.text)}</Text></LocalizedText>'
+        return f'<LocalizedText xmlns="{_TYPES_NS}">\n<Text>{escape(value.text)}</Text></LocalizedText>'
     if isinstance(value, Range):
         body = f"<Range><Low>{value.low!r}</Low><High>{value.high!r}</High></Range>"
         return _xml_extension(RANGE_XML, body, outermost=True)
@@ -353,7 +354,7 @@ def _xml_value(value: NodeValue) -> str:
         return _xml_extension(EU_INFORMATION_XML, body, outermost=True)
     assert value is not None
     items = "".join(_xml_extension(ARGUMENT_XML, _xml_argument(a)) for a in value)
-    return f'<ListOfExtensionObject xmlns="{_TYPES_NS}">{items}</ListOfExtensionObject>'
+    return f'<ListOfExtensionObject xmlns="{_TYPES_NS}">\n{items}</ListOfExtensionObject>'
 
 
 def _xml_argument(argument: Argument) -> str:
@@ -367,6 +368,6 @@ def _xml_argument(argument: Argument) -> str:
 def _xml_extension(type_id: int, body: str, *, outermost: bool = False) -> str:
     namespace = f' xmlns="{_TYPES_NS}"' if outermost else ""
     return (
-        f"<ExtensionObject{namespace}><TypeId><Identifier>i={type_id}</Identifier></TypeId>"
+        f"<ExtensionObject{namespace}>\n<TypeId><Identifier>i={type_id}</Identifier></TypeId>"
         f"<Body>{body}</Body></ExtensionObject>"
     )

@@ -1,0 +1,86 @@
+"""First-start secrets: made once, private, never silently replaced."""
+
+from __future__ import annotations
+
+import datetime
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from hil import credentials
+from protocols.passwords import check_password
+from rtcore.errors import HostError
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_password_is_made_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
+    password = credentials.ensure_operator(tmp_path)
+    assert password is not None
+    assert credentials.ensure_operator(tmp_path) is None
+    stored = credentials.accounts(tmp_path)
+    assert check_password(password, stored["operator"])
+    assert password not in credentials.users_path(tmp_path).read_text()
+    assert mode(credentials.users_path(tmp_path)) == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["opcua-users.json"]
+
+
+def test_passwords_differ_between_stations(tmp_path: Path) -> None:
+    assert credentials.ensure_operator(tmp_path / "a") != credentials.ensure_operator(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["opcua-users.json", "opcua-key.pem"])
+def test_files_that_others_can_read_are_refused(tmp_path: Path, name: str) -> None:
+    credentials.ensure_operator(tmp_path)
+    credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
+    (tmp_path / name).chmod(0o644)
+    with pytest.raises(HostError, match="0644"):
+        credentials.accounts(tmp_path)
+        credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"operator": 1}', '{"operator": "plain"}', "\x00\xff"])
+def test_a_broken_password_file_is_refused_by_name(tmp_path: Path, body: str) -> None:
+    path = credentials.users_path(tmp_path)
+    path.write_text(body)
+    path.chmod(0o600)
+    with pytest.raises(HostError, match="opcua-users"):
+        credentials.accounts(tmp_path)
+
+
+def test_the_certificate_names_the_application_and_the_host(tmp_path: Path) -> None:
+    certificate, key = credentials.ensure_identity(tmp_path, "iowa240", "127.0.0.1")
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    assert uris == [credentials.application_uri("iowa240")]
+    assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    assert key.key_size == 2048
+    assert mode(tmp_path / "opcua-key.pem") == 0o600
+    left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    assert left.days > 3600
+
+
+def test_certificate_and_key_stay_the_same(tmp_path: Path) -> None:
+    first, _ = credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
+    again, _ = credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
+    assert again == first
+
+
+def test_a_certificate_of_another_key_is_made_anew(tmp_path: Path) -> None:
+    first, _ = credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
+    (tmp_path / "opcua-key.pem").unlink()
+    second, key = credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
+    assert second != first
+    assert second.public_key() == key.public_key()
+
+
+def test_a_broken_key_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "opcua-key.pem"
+    path.write_text("no key")
+    path.chmod(0o600)
+    with pytest.raises(HostError, match="opcua-key"):
+        credentials.ensure_identity(tmp_path, "s", "127.0.0.1")

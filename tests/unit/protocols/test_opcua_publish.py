@@ -1,0 +1,128 @@
+"""The publisher: what counts as a change, what happens when a round does not fit its period."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from typing import Any
+
+import pytest
+from asyncua import ua
+from asyncua.server.address_space import AttributeValue, NodeData
+
+from protocols.gateway import Gateway
+from protocols.opcua_publish import Publisher, status_table, utc
+from protocols.opcua_settings import OpcuaSettings, is_loopback
+from rtcore.points import Kind
+from rtcore.quality import Quality
+from tests.support.opcua_rig import point
+from tests.support.python_core import PythonCore
+
+POINTS = [
+    point("A.B.V", deadband=2.0),
+    point("A.B.S", Kind.STATUS, states=("off", "on"), deadband=5.0),
+    point("A.B.SP", Kind.SETPOINT, deadband=5.0),
+]
+
+
+class NoSubscriptions:
+    async def tick(self, slack_s: float) -> None:
+        return
+
+
+@pytest.fixture
+def core() -> PythonCore:
+    core = PythonCore(POINTS, period_s=10.0)  # its heartbeat stays young for the whole test
+    core.value_of = lambda i, step: 0.0
+    core.tick()
+    return core
+
+
+def publisher(core: PythonCore, publish_ms: float = 100.0) -> Publisher:
+    records = {}
+    for i, p in enumerate(POINTS):
+        record = NodeData(ua.NodeId(p.tag, 2))
+        record.attributes[ua.AttributeIds.Value] = AttributeValue(ua.DataValue())
+        records[i] = record
+    subscriptions: Any = NoSubscriptions()
+    return Publisher(Gateway(POINTS, core.board, core.producer()), records, subscriptions, publish_ms)
+
+
+def test_the_first_sweep_reports_everything_and_the_next_nothing(core: PythonCore) -> None:
+    p = publisher(core)
+    assert [p.sweep(), p.sweep()] == [3, 0]
+
+
+def test_analog_points_obey_their_deadband_and_bits_and_setpoints_have_none(core: PythonCore) -> None:
+    p = publisher(core)
+    p.sweep()
+    core.value_of = lambda i, step: 1.0
+    core.setpoints[2] = 0.001
+    core.tick()
+    assert p.sweep() == 2
+    assert p.current(0).Value.Value == 1.0  # a read shows the value all the same
+    core.value_of = lambda i, step: 1.0 if i else 2.1  # drifts past 2 V from what was reported
+    core.tick()
+    assert p.sweep() == 1
+
+
+def test_a_change_of_quality_alone_is_reported(core: PythonCore) -> None:
+    p = publisher(core)
+    p.sweep()
+    core.set_quality("A.B.V", Quality.BAD_SENSOR)
+    core.tick()
+    assert p.sweep() == 1
+    assert p.current(0).StatusCode.value == ua.StatusCodes.BadSensorFailure
+
+
+def test_source_time_is_the_steps_and_to_the_microsecond(core: PythonCore) -> None:
+    p = publisher(core)
+    p.sweep()
+    snapshot = core.board.read()
+    assert snapshot is not None
+    assert p.current(0).SourceTimestamp == utc(snapshot.utc_ns)
+    assert utc(1_500_000_000_123_456_789).microsecond == 123456
+
+
+def test_an_unknown_quality_byte_is_bad() -> None:
+    assert status_table()[255].value == ua.StatusCodes.Bad
+
+
+async def test_a_round_that_does_not_fit_stretches_the_tier_and_leaves_time_to_others(
+    core: PythonCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = publisher(core, publish_ms=20.0)
+    rounds = []
+
+    def slow() -> int:
+        rounds.append(time.monotonic())
+        time.sleep(0.05)
+        return 0
+
+    monkeypatch.setattr(p, "sweep", slow)
+    task = asyncio.create_task(p.run())
+    await asyncio.sleep(0.5)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert p.n_stretched >= 3
+    # each round is 50 ms of work and at least 20 ms (one period) for everybody else
+    assert min(b - a for a, b in itertools.pairwise(rounds)) > 0.065
+
+
+@pytest.mark.parametrize(
+    ("host", "offered"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("192.0.2.1", False)],
+)
+def test_the_none_policy_and_plain_passwords_are_for_loopback_only(host: str, offered: bool) -> None:
+    settings = OpcuaSettings(host=host)
+    assert (is_loopback(host), settings.offers_none, settings.takes_plain_password) == (offered,) * 3
+    assert not OpcuaSettings(host=host, none_policy_on_loopback=False).takes_plain_password
+
+
+def test_settings_take_the_stations_table_and_leave_the_rest_at_the_defaults() -> None:
+    settings = OpcuaSettings.of({"port": 0, "writers": ["operator", "shift"], "enabled": True})
+    assert (settings.port, settings.writers) == (0, ("operator", "shift"))
+    assert (settings.max_connections, settings.publish_ms) == (64, 100.0)
