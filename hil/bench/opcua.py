@@ -65,7 +65,8 @@ def _measure(pid: int, url: str, seconds: float) -> dict[str, float]:
         answer, _ = client.communicate(timeout=CLIENT_EXTRA_S)
     if client.returncode != 0:
         raise HostError("the measuring client failed")
-    return {"core_pct": round(core_pct, 1)} | json.loads(answer)
+    row: dict[str, float] = json.loads(answer)
+    return {"core_pct": round(core_pct, 1)} | row
 
 
 def _client(url: str, seconds: float) -> None:
