@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import resource
 import struct
 import subprocess
 import sys
@@ -19,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from hil.doctor_check import Check, check
+from hil.realtime import FIFO_PRIORITY
 from rtcore.errors import HostError
 
-PRIORITY = 80
-"""Above the kernel's threaded interrupts (50), below its watchdogs (99)."""
 DMA_LATENCY = Path("/dev/cpu_dma_latency")
 PR_SET_TIMERSLACK = 29
 MCL_CURRENT_FUTURE_ONFAULT = 7
@@ -32,31 +30,22 @@ _MLOCK = (
 AREA = "probe"
 
 
-def fifo_priority() -> int:
-    """Return the SCHED_FIFO priority this process may use (80 if it can be had), 0 for none."""
-    limit = max(0, resource.getrlimit(resource.RLIMIT_RTPRIO)[1])
-    found: list[int] = []
+def fifo_granted() -> bool:
+    """Tell whether the loop gets SCHED_FIFO at the priority it asks for (chooses the default step)."""
+    granted: list[bool] = []
 
     def probe() -> None:
-        for priority in (PRIORITY, min(limit, PRIORITY)):
-            if priority < 1:
-                continue
-            try:
-                os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
-            except OSError:
-                continue
-            found.append(priority)
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        try:
+            os.sched_setscheduler(0, policy, os.sched_param(FIFO_PRIORITY))
+        except OSError:
             return
+        granted.append(True)
 
     thread = threading.Thread(target=probe)
     thread.start()
     thread.join()
-    return found[0] if found else 0
-
-
-def fifo_granted() -> bool:
-    """Tell whether the loop may run under SCHED_FIFO (chooses the default step)."""
-    return fifo_priority() > 0
+    return bool(granted)
 
 
 def default_cpu() -> int:
@@ -67,12 +56,13 @@ def default_cpu() -> int:
 def request_policy(cpu: int | None) -> dict[str, str]:
     """Ask for the loop's policy in the calling thread; return "granted" or the reason for each wish."""
     libc = ctypes.CDLL(None, use_errno=True)
-    priority = fifo_priority() or PRIORITY
     answers = {
         "timer_slack": _attempt(lambda: libc.prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)),
         "mlockall": _attempt(lambda: libc.mlockall(MCL_CURRENT_FUTURE_ONFAULT)),
         "fifo": _attempt(
-            lambda: os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+            lambda: os.sched_setscheduler(
+                0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(FIFO_PRIORITY)
+            )
         ),
     }
     if cpu is not None:
@@ -101,7 +91,7 @@ def start_mlock_probe() -> subprocess.Popen[str]:
 
 def permissions(mlock_probe: subprocess.Popen[str]) -> list[Check]:
     """Report what the loop will be granted."""
-    priority = fifo_priority()
+    has_fifo = fifo_granted()
     error = mlock_probe.wait()
     fd = hold_dma_latency()
     if fd >= 0:
@@ -110,8 +100,8 @@ def permissions(mlock_probe: subprocess.Popen[str]) -> list[Check]:
         check(
             AREA,
             "SCHED_FIFO",
-            priority > 0,
-            f"granted, priority {priority}" if priority else "refused",
+            has_fifo,
+            f"granted, priority {FIFO_PRIORITY}" if has_fifo else f"priority {FIFO_PRIORITY} refused",
             "without it the loop is best effort at 10 ms; give the user 'rtprio 80' in "
             "/etc/security/limits.conf, or the container --cap-add SYS_NICE",
         ),
