@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,8 @@ import numpy as np
 from hil import kernel_cache, segment
 from hil.realtime import Grant, elevate, shallow_idle
 from hil.runspec import PRODUCERS, RunSpec
-from hil.supervisor import die_with_parent
+from hil.supervisor import EXIT_HOST, die_with_parent
+from rtcore.errors import HostError
 
 LOOP_STACK_BYTES = 1 << 20
 
@@ -28,7 +30,11 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     spec = RunSpec.load(Path(sys.argv[1]))
     kernel_cache.prepare()
-    return Core(spec).run(started)
+    try:
+        return Core(spec).run(started)
+    except HostError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_HOST
 
 
 class Core:
@@ -105,4 +111,7 @@ class Core:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # taking an interpreter full of compiled code apart takes a second; the kernel is faster

@@ -164,6 +164,7 @@ def _announce(console: Console, plan: Plan, spec: RunSpec, cache: kernel_cache.K
             console.print(
                 f"  OPC UA user 'operator', password '{password}' (shown this once, stored hashed)",
                 highlight=False,
+                soft_wrap=True,
             )
 
 
