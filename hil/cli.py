@@ -133,7 +133,7 @@ def import_opendss(
 ) -> None:
     """Convert an OpenDSS circuit; name every element and property that is not carried over."""
     _compiled()
-    from hil.importers.command import import_command
+    from hil.importers.opendss import import_command
 
     report = import_command(master, output)
     if json_:

@@ -88,8 +88,9 @@ class Board:
 
     def __init__(self, buffer: Any, n_values: int) -> None:
         words = np.frombuffer(buffer, np.int64)
-        if len(words) * 8 < board_bytes(n_values):  # kernels do not check where they write
-            raise ValueError(f"a board of {n_values} values takes {board_bytes(n_values)} bytes, not {len(words) * 8}")
+        size, found = board_bytes(n_values), 8 * len(words)
+        if found < size:  # kernels do not check where they write
+            raise ValueError(f"a board of {n_values} values takes {size} bytes, not {found}")
         self.n_values = n_values
         self.header = words[:HEADER_WORDS]
         self.ctl = words[CTL_AT : CTL_AT + CTL_WORDS]

@@ -49,13 +49,13 @@ class Engine:
         self.points = setup.points
         self.index = index_of(setup.points)
         self.n_steps = 0
-        self._pair = rg.RingPair(bytearray(rg.PAIR_BYTES))
-        self._producer = rg.Producer(self._pair, incarnation=0)
+        self.rings = rg.RingPair(bytearray(rg.PAIR_BYTES))
+        self._producer = rg.Producer(self.rings, incarnation=0)
         self.events = rg.EventReader(_with_header(self.world.events), from_start=True)
 
     def step(self, n: int = 1) -> None:
         """Advance by ``n`` steps; commands given before are applied at the first boundary."""
-        _run(self.world, self._pair.commands, self._pair.verdicts, self.n_steps, n)
+        _run(self.world, self.rings.commands, self.rings.verdicts, self.n_steps, n)
         self.n_steps += n
 
     def command(self, writes: Sequence[tuple[str, float]]) -> list[int]:

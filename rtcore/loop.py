@@ -86,9 +86,7 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
         _pacing_points(w, stats, burst, mode)
         step_once(w, step, utc_ns)
         ended = now_ns(CLOCK_MONOTONIC, timespec)
-        over = _account(
-            w, stats, step, utc_ns, now - deadline, ended - now, period_ns, burst, done, topology
-        )
+        over = _account(w, stats, step, utc_ns, now - deadline, ended - now, period_ns, burst, done, topology)
         deadline += period_ns
         is_last = step + 1 == n_steps or (over and strict)
         if ended < deadline or period_ns == 0 or burst % 16 == 15 or is_last:

@@ -16,7 +16,7 @@ import scipy.sparse.linalg as spl
 
 from rtcore.jit import fast_kernel, kernel
 
-PIVOT_MIN = 1e-12
+PIVOT_MIN = 1e-16
 """Smallest pivot accepted [S]; below it (or NaN) the pivot is replaced and counted."""
 
 Complex = npt.NDArray[np.complex128]

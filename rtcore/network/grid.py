@@ -27,7 +27,7 @@ from rtcore.network.grid_arrays import (
 )
 from rtcore.network.model import Network
 
-EPS_S = 1e-9
+EPS_S = 1e-12
 """Shunt at every node that keeps opened islands non-singular [S]."""
 
 SWITCHED = ("switch", "regulator", "capacitor")
@@ -330,6 +330,7 @@ class Grid:
             rhs=np.zeros(self.n + 1, np.complex128),
             live=np.zeros(self.n, np.uint8),
             queue=np.zeros(self.n, np.int32),
+            rate=np.array([1.0, 0.0]),
             counters=np.zeros(8, np.int64),
         )
 

@@ -66,6 +66,7 @@ class GridArrays(NamedTuple):
     rhs: Complex
     live: npt.NDArray[np.uint8]
     queue: Ints
+    rate: Floats
     counters: npt.NDArray[np.int64]
 
 

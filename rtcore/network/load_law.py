@@ -34,10 +34,7 @@ def load_current(v, s, vb, model, v_low, v_min, v_max, z):  # type: ignore[no-un
         ZIP shares Zp, Ip, Pp, Zq, Iq, Pq and the cut-off voltage [pu]; for the CVR model
         the exponents of P and Q in columns 0 and 1.
     """
-    m2 = v.real * v.real + v.imag * v.imag
-    u2 = m2 / (vb * vb)
-    if model == CONST_PQ and v_min * v_min < u2 <= v_max * v_max:
-        return np.conj(s) * v / m2
+    u2 = (v.real * v.real + v.imag * v.imag) / (vb * vb)
     u = np.sqrt(u2)
     y = np.conj(s) / (vb * vb)
     if u <= v_low or model == CONST_Z:
@@ -54,6 +51,18 @@ def load_current(v, s, vb, model, v_low, v_min, v_max, z):  # type: ignore[no-un
     if model == CVR:
         return complex(y.real * u ** (z[0] - 2.0), y.imag * u ** (z[1] - 2.0)) * v
     return y * v / u2
+
+
+@fast_kernel
+def branch_current(k, v, s, vb, model, v_low, v_min, v_max, z):  # type: ignore[no-untyped-def]
+    """Return the current of branch ``k`` of load arrays [A]; the common case without a call."""
+    m2 = v.real * v.real + v.imag * v.imag
+    low, high = v_min[k] * vb[k], v_max[k] * vb[k]
+    if model[k] == CONST_PQ and low * low < m2 <= high * high:
+        scale = 1.0 / m2
+        p, q = s[k].real * scale, s[k].imag * scale
+        return complex(p * v.real + q * v.imag, p * v.imag - q * v.real)
+    return load_current(v, s[k], vb[k], model[k], v_low[k], v_min[k], v_max[k], z[k])
 
 
 @fast_kernel

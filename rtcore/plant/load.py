@@ -11,7 +11,7 @@ import math
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import fast_kernel, kernel
-from rtcore.network.load_law import load_current
+from rtcore.network.load_law import branch_current
 from rtcore.noise import normal
 
 V1, P1, Q1 = 0, 3, 6
@@ -92,7 +92,7 @@ def measure(g, branch, columns, totals):  # type: ignore[no-untyped-def]
     p_all, q_all = 0.0, 0.0
     for b in range(load.shape[0]):
         v = volts[load_a[b]] - volts[load_b[b]]
-        i = load_current(v, s[b], vb[b], model[b], v_low[b], v_min[b], v_max[b], z[b])
+        i = branch_current(b, v, s, vb, model, v_low, v_min, v_max, z)
         power = v * i.conjugate()
         row, k = load[b], branch[b]
         columns[row, V1 + k] = math.sqrt(v.real * v.real + v.imag * v.imag)
