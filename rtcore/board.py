@@ -106,7 +106,7 @@ class Board:
 
     def check(self) -> None:
         """Raise ValueError when the memory is not a board of this shape."""
-        found = tuple(int(w) for w in self.header[:2]) + (int(self.header[3]),)
+        found = tuple(int(self.header[k]) for k in (0, 1, 3))
         if found != (MAGIC, LAYOUT, self.n_values):
             raise ValueError(f"not a board of {self.n_values} values: header says {found}")
 

@@ -1,5 +1,9 @@
 import pytest
 
+from hil import kernel_cache
+
+kernel_cache.prepare()  # before any test module imports numba
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
