@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from hil.run_dir import SHARED_MEMORY
-from tests.support.station import STOP_S, Station, running
+from tests.support.station import running, say
 
 
 @pytest.mark.timeout(360)  # the first start of a session compiles the kernels
@@ -22,6 +18,6 @@ def test_stops_within_two_seconds_and_leaves_nothing(tmp_path: Path, way: str) -
             took_s = station.stop(signal.SIGTERM)
         else:
             took_s = station.stop(signal.SIGINT, to_group=True)
-        print(f"{way}: stopped after {took_s:.2f} s")
+        say(f"{way}: everything gone after {took_s:.2f} s")
         assert "stopped after" in station.output
         assert "killed" not in station.output

@@ -7,7 +7,6 @@ only the first start of a session compiles.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from hil import gateway_status, segment
+from hil import gateway_status, kernel_cache, segment
 from hil.run_dir import SHARED_MEMORY
 from hil.runspec import RunSpec
 from rtcore.board import Board, Snapshot
@@ -37,23 +36,12 @@ STOP_S = 2.0
 """What the program promises: everything gone this long after Ctrl-C or SIGTERM."""
 
 
-@functools.cache
-def kernel_folder() -> str:
-    """Return the kernel cache that this user's own stations use, compiled on the first start."""
-    env = {k: v for k, v in os.environ.items() if k not in {"NUMBA_CACHE_DIR", "GRIDHIL_CACHE_READY"}}
-    code = "from hil import kernel_cache; print(kernel_cache.prepare().path)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()[-1]
-
-
 def environment(state: Path) -> dict[str, str]:
     """Return the environment of a station with a state directory of its own."""
     return os.environ | {
         "XDG_STATE_HOME": str(state),
-        "NUMBA_CACHE_DIR": kernel_folder(),
-        "GRIDHIL_CACHE_READY": "1",
+        "NUMBA_CACHE_DIR": str(kernel_cache.prepare().path),
+        kernel_cache.READY: "1",
         "PYTHONUNBUFFERED": "1",
         "COLUMNS": "200",
     }
@@ -72,6 +60,11 @@ def gridhil(
         timeout=timeout_s,
         check=False,
     )
+
+
+def say(text: str) -> None:
+    """Report a measured figure (shown by ``pytest -s``, and when a test fails)."""
+    sys.stdout.write(text + "\n")
 
 
 class Station:
