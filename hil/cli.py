@@ -56,8 +56,12 @@ def run(
     speed: Annotated[str | None, typer.Option(help='1 is real time; "max" as fast as possible.')] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random number.", min=0)] = None,
     step_us: Annotated[int | None, typer.Option(help="Step length [us].", min=250, max=100_000)] = None,
-    modbus_port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = None,
-    opcua_port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = None,
+    modbus_port: Annotated[
+        int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
+    ] = None,
+    opcua_port: Annotated[
+        int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
+    ] = None,
 ) -> None:
     """Start a station: the plant in real time behind Modbus TCP and OPC UA."""
     from hil import kernel_cache

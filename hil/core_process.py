@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import sys
@@ -18,9 +19,13 @@ from hil import kernel_cache, segment
 from hil.realtime import Grant, elevate, shallow_idle
 from hil.runspec import PRODUCERS, RunSpec
 from hil.supervisor import EXIT_HOST, die_with_parent
+from rtcore import board as bd
+from rtcore import ring as rg
 from rtcore.errors import HostError
 
 LOOP_STACK_BYTES = 1 << 20
+UNPACED_PERIOD_NS = 1_000_000
+"""Period that readers judge the heartbeat by when the loop runs as fast as it can [ns]."""
 
 
 def main() -> int:
@@ -41,53 +46,58 @@ class Core:
     """Memory, plant and loop thread of one run."""
 
     def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        self.period_ns = int(spec.core["period_ns"])
+        self._make_memory()  # first: gateways start beside the core and wait for it
         from hil.station import load_setup
-        from rtcore import board as bd
         from rtcore import loop
-        from rtcore import ring as rg
         from rtcore.assemble import build_world
 
-        self.spec = spec
         self._loop = loop
         setup = load_setup(spec.core["station"], spec.core["dt_ns"], spec.core)
-        n = len(setup.points)
-        self.board = bd.Board(segment.create(spec.board_path, bd.board_bytes(n)), n)
-        self.board.format(generation=time.monotonic_ns())
-        self.period_ns = int(spec.core["period_ns"])
-        self.board.ctl[bd.CTL_PERIOD_NS] = max(self.period_ns, 1_000_000)
-        self._stop_word, self._ended_word, self._mode_word = bd.CTL_STOP, bd.CTL_ENDED, bd.CTL_MODE
-        events = np.frombuffer(segment.create(spec.events_path, rg.EVENT_BYTES), np.int64)
-        self.pairs = []
-        for producer in PRODUCERS:
-            pair = rg.RingPair(segment.create(spec.ring_path(producer), rg.PAIR_BYTES))
-            pair.format()
-            self.pairs.append(pair)
         world, self.grid, _ = build_world(setup)
-        self.world = world._replace(events=events[rg.HEADER_WORDS :])
+        self.world = world._replace(events=self._events)
         self.grants: list[Grant] = []
+
+    def _make_memory(self) -> None:
+        spec, n = self.spec, len(self.spec.points)
+
+        def rings(memory: mmap.mmap) -> None:
+            rg.RingPair(memory).format()
+
+        def board(memory: mmap.mmap) -> None:
+            shown = bd.Board(memory, n)
+            shown.format(generation=time.monotonic_ns())
+            shown.ctl[bd.CTL_PERIOD_NS] = max(self.period_ns, UNPACED_PERIOD_NS)
+
+        paths = [spec.ring_path(p) for p in PRODUCERS]
+        self.pairs = [rg.RingPair(segment.create(p, rg.PAIR_BYTES, rings)) for p in paths]
+        events = np.frombuffer(segment.create(spec.events_path, rg.EVENT_BYTES), np.int64)
+        self._events = events[rg.HEADER_WORDS :]
+        self.board = bd.Board(segment.create(spec.board_path, bd.board_bytes(n), board), n)
 
     def run(self, started: float) -> int:
         """Compile, announce, run; returns the exit code."""
         self._call(n_steps=0, mode=0)  # compiles or loads every kernel, does no step
         kernel_cache.mark_complete(time.monotonic() - started)
-        self.board.ctl[self._ended_word] = 0
-        signal.signal(signal.SIGTERM, lambda *_: self.board.ctl.__setitem__(self._stop_word, 1))
+        self.board.ctl[bd.CTL_ENDED] = 0
+        signal.signal(signal.SIGTERM, lambda *_: self.board.ctl.__setitem__(bd.CTL_STOP, 1))
         threading.stack_size(LOOP_STACK_BYTES)
         with shallow_idle() as idle:
             self.grants.append(idle)
             thread = threading.Thread(target=self._body, name="loop")
             thread.start()
-            while not self.board.ctl[self._ended_word]:  # never join: a signal could mark it dead
+            while not self.board.ctl[bd.CTL_ENDED]:  # never join: a signal could mark it dead
                 time.sleep(0.02)
             thread.join()
-        return 1 if self.spec.core["strict"] and not self.board.ctl[self._stop_word] else 0
+        return 1 if self.spec.core["strict"] and not self.board.ctl[bd.CTL_STOP] else 0
 
     def _body(self) -> None:
         self.grants += elevate(self.spec.core["cpu"], use_fifo=self.spec.core["fifo"])
         has_fifo = any(g.name == "SCHED_FIFO" and g.is_granted for g in self.grants)
         is_realtime = has_fifo and self.spec.core["speed"] == 1
         mode = self._loop.MODE_REALTIME if is_realtime else self._loop.MODE_BEST_EFFORT
-        self.board.ctl[self._mode_word] = mode
+        self.board.ctl[bd.CTL_MODE] = mode
         print("ready " + "; ".join(str(g) for g in self.grants), flush=True)  # noqa: T201
         self._call(n_steps=-1, mode=mode)
 

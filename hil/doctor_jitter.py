@@ -40,10 +40,10 @@ def _measure_compiled(count: int) -> tuple[Any, Any]:
 
     @kernel
     def pace(late: Any, period_ns: Any, timespec: Any) -> None:
-        due = now_ns(CLOCK_MONOTONIC, timespec) // period_ns * period_ns + 2 * period_ns  # type: ignore[no-untyped-call]
+        due = now_ns(CLOCK_MONOTONIC, timespec) // period_ns * period_ns + 2 * period_ns
         for i in range(late.shape[0]):
-            sleep_until(due, timespec)  # type: ignore[no-untyped-call]
-            late[i] = now_ns(CLOCK_MONOTONIC, timespec) - due  # type: ignore[no-untyped-call]
+            sleep_until(due, timespec)
+            late[i] = now_ns(CLOCK_MONOTONIC, timespec) - due
             due += period_ns
 
     late, timespec = np.zeros(count, np.int64), np.zeros(2, np.int64)

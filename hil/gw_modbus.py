@@ -7,40 +7,22 @@ that a restarted gateway listens again within a second: nothing here may import 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
 from importlib import metadata
 from pathlib import Path
 
-from hil import ports, segment
+from hil import gateway_process, ports
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
+from hil.supervisor import die_with_parent
 from protocols.command_desk import CommandDesk
-from protocols.gateway import Gateway
 from protocols.modbus_server import ModbusServer, prepare
-from rtcore.board import Board
 from rtcore.errors import HostError, UserInputError
-from rtcore.ring import Producer, RingPair
 
 STATUS_S = 0.2
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor dies."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def make_gateway(spec: RunSpec) -> Gateway:
-    """Attach the core's board (read-only) and this producer's rings."""
-    board = Board(segment.attach(spec.board_path), len(spec.points))
-    board.check()
-    pair = RingPair(segment.attach(spec.ring_path("modbus"), writable=True))
-    pair.check()
-    return Gateway(spec.points, board, Producer(pair, os.getpid() & 0x7FFFFFFF))
 
 
 def default_identity(station: str) -> dict[str, str]:
@@ -68,7 +50,7 @@ async def serve(spec: RunSpec) -> None:
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     status = GatewayStatus.create(spec.gateway_path("modbus"))
     status.write(state=STARTING, pid=os.getpid())
-    gateway = make_gateway(spec)
+    gateway = gateway_process.attach(spec, "modbus")
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("modbus")))
     server = ModbusServer(gateway, desk, places, settings)
     try:

@@ -7,33 +7,29 @@ stop, 1 when the server failed, 3 when the host cannot (port taken, files that c
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-from hil import credentials, ports, segment
+from hil import credentials, gateway_process, ports
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
+from hil.supervisor import die_with_parent
 from protocols.command_desk import CommandDesk
-from protocols.gateway import Gateway
 from protocols.opcua_server import OpcuaServer
 from protocols.opcua_settings import OpcuaSettings
-from rtcore.board import Board
 from rtcore.errors import HostError
-from rtcore.ring import Producer, RingPair
 
 STATUS_S = 0.2
-PR_SET_PDEATHSIG = 1
 EXIT_FAILED, EXIT_HOST = 1, 3
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the gateway; return the exit code."""
-    _die_with_parent()
+    die_with_parent()
     arguments = sys.argv[1:] if argv is None else argv
     if len(arguments) != 1:
         _say("usage: python -m hil.gw_opcua SPEC_JSON", error=True)
@@ -77,11 +73,7 @@ async def _serve(spec: RunSpec) -> int:
 
 
 def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer]:
-    board = Board(segment.attach(spec.board_path), len(spec.points))
-    pair = RingPair(segment.attach(spec.ring_path("opcua"), writable=True))
-    board.check()
-    pair.check()
-    gateway = Gateway(spec.points, board, Producer(pair, os.getpid() & 0x7FFFFFFF))
+    gateway = gateway_process.attach(spec, "opcua")
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("opcua")))
     settings = OpcuaSettings.of(spec.opcua)
     password = credentials.ensure_operator(spec.state_dir)
@@ -112,11 +104,6 @@ async def _report(status: GatewayStatus, desk: CommandDesk, server: OpcuaServer)
             errors=server.tally.bad_messages + server.tally.refused_connections,
         )
         await asyncio.sleep(STATUS_S)
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _say(text: str, *, error: bool = False) -> None:

@@ -129,7 +129,9 @@ class Panel:
         return f"{text} (bad)" if is_bad(int(snapshot.quality[i])) else text
 
     def _line(self, s: Snapshot) -> str:
-        v = lambda tag: self._value(s, tag)  # noqa: E731
+        def v(tag: str) -> str:
+            return self._value(s, tag)
+
         clients = ", ".join(f"{n} {c['clients']}" for n, c in self._gateways().items())
         return (
             f"{iso(s.sim_ns, self.station.utc_offset_s)} step {s.step}  P {v('SUB.T1.P')} kW "

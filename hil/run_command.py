@@ -78,7 +78,7 @@ def override(plan: Plan, options: RunOptions) -> Plan:
     for section, port in (("modbus", options.modbus_port), ("opcua", options.opcua_port)):
         if port is not None:
             changed = getattr(station, section).model_copy(update={"port": port})
-            station = dc.replace(station, **{section: changed})  # type: ignore[arg-type]
+            station = dc.replace(station, **{section: changed})
     return dc.replace(plan, station=station)
 
 
@@ -168,9 +168,7 @@ def _announce(console: Console, plan: Plan, spec: RunSpec, cache: kernel_cache.K
             )
 
 
-def _supervise(
-    spec: RunSpec, spec_path: Path, plan: Plan, console: Console, sim_s: float | None
-) -> int:
+def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, sim_s: float | None) -> int:
     panel = Panel(spec, plan.station, console)
     supervisor = Supervisor(process_list(spec, spec_path, plan.station), panel.note)
     panel.supervisor = supervisor

@@ -6,6 +6,7 @@ import dataclasses as dc
 from collections.abc import Mapping
 from typing import Any
 
+from hil import profiles
 from hil.network_files import read_network
 from hil.point_files import PointSet, instrument_arrays, read_points
 from hil.point_units import factors
@@ -82,14 +83,7 @@ def make_setup(
         unit_factor=factors(plan.points.points),
         clock=SimClock(station.start_utc_ns, dt_ns),
         seed=given.get("seed", station.loop.seed),
-        profile=profile
-        and Profile(
-            start_ns=profile.start_utc_ns,
-            step_ns=profile.step_ns,
-            p_w=profile.p_w,
-            q_var=profile.q_var,
-            wraps=profile.wraps,
-        ),
+        profile=None if profile is None else _for_the_plant(profile),
         load_scale=station.load.scale,
         ripple_pu=station.load.ripple_pct / 100.0,
         ripple_tau_s=station.load.ripple_tau_s,
@@ -102,3 +96,11 @@ def simulated_s(wall_s: float, station: Station) -> float:
     return wall_s if station.time.speed == "max" else wall_s * station.time.speed
 
 
+def _for_the_plant(profile: profiles.Profile) -> Profile:
+    return Profile(
+        start_ns=profile.start_utc_ns,
+        step_ns=profile.step_ns,
+        p_w=profile.p_w,
+        q_var=profile.q_var,
+        wraps=profile.wraps,
+    )

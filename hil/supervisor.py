@@ -30,7 +30,8 @@ STOP_KILL_S = 1.2
 CORE_LINGER_S = 2.0
 """How long gateways go on after the core's death, so that masters see Bad quality [s]."""
 CRASH_LOOP_DEATHS, CRASH_LOOP_S, RETRY_S = 5, 10.0, 2.0
-"""After 5 deaths within 10 s the next start waits 2 s; before that it is immediate."""
+"""After 5 deaths within 10 s the next start waits 2 s; before that it is immediate. A process that
+served and was killed from outside is not counted: it can run, and masters wait for it."""
 LOG_BYTES_MAX = 4_000_000
 """A log beyond this size is put aside as ``.old`` when its process first starts."""
 EXIT_HOST = 3
@@ -235,7 +236,7 @@ class Supervisor:
     # ---- start ----------------------------------------------------------------------------
 
     def start(self) -> bool:
-        """Start every process, each after the one before it is ready.
+        """Start every process in order, then wait until each is ready.
 
         Takes SIGINT, SIGTERM and SIGHUP over until `stop`.
 
@@ -252,7 +253,9 @@ class Supervisor:
         self._take_signals()
         try:
             for spec in self.specs:
-                if not self._start_one(spec):
+                self._spawn(spec)
+            for spec in self.specs:
+                if not self._await_ready(spec):
                     self.stop()
                     return False
         except BaseException:
@@ -261,7 +264,7 @@ class Supervisor:
         self._watched_s = time.monotonic()
         return True
 
-    def _start_one(self, spec: ProcessSpec) -> bool:
+    def _spawn(self, spec: ProcessSpec) -> None:
         log = Path(spec.log_path)
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
             log.replace(log.with_name(log.name + ".old"))
@@ -270,6 +273,9 @@ class Supervisor:
         except OSError as error:
             raise StartError(spec.name, f"{spec.name} cannot be started: {error}", EXIT_HOST) from None
         self._on_event(spec.name, f"starting, pid {child.pid}")
+
+    def _await_ready(self, spec: ProcessSpec) -> bool:
+        child = self._children[spec.name]
         while child.ready_text is None:
             if self.stop_requested:
                 return False
@@ -280,9 +286,8 @@ class Supervisor:
             if status is not None:
                 raise self._start_error(child, status)
             if child.age_s() > spec.ready_timeout_s:
-                raise StartError(
-                    spec.name, f"{spec.name} was not ready after {spec.ready_timeout_s:g} s; see {log}", 1
-                )
+                text = f"{spec.name} was not ready after {spec.ready_timeout_s:g} s; see {spec.log_path}"
+                raise StartError(spec.name, text, 1)
             self._check_others_live(spec)
             self._wait(WATCH_S)
         self._note_ready(child)
@@ -299,7 +304,7 @@ class Supervisor:
         return StartError(name, f"{text}; see {child.spec.log_path}", 1)
 
     def _check_others_live(self, starting: ProcessSpec) -> None:
-        """A process that was ready and died while a later one starts ends the start as well."""
+        """A process that dies while another one starts ends the start as well."""
         for name, child in list(self._children.items()):
             if name != starting.name and (status := child.exit_status()) is not None:
                 raise self._start_error(child, status)
@@ -388,12 +393,14 @@ class Supervisor:
         if not child.spec.restart:
             self._on_event(name, f"{text}; the run ends in {CORE_LINGER_S:g} s, see {child.spec.log_path}")
             return True
-        self._plan_restart(name, text, now)
+        was_killed = status < 0 and child.ready_text is not None
+        self._plan_restart(name, text, now, was_killed=was_killed)
         return False
 
-    def _plan_restart(self, name: str, text: str, now: float) -> None:
+    def _plan_restart(self, name: str, text: str, now: float, *, was_killed: bool = False) -> None:
         deaths = self._deaths[name]
-        deaths.append(now)
+        if not was_killed:
+            deaths.append(now)
         is_crash_loop = len(deaths) == CRASH_LOOP_DEATHS and now - deaths[0] < CRASH_LOOP_S
         self._start_at[name] = now + RETRY_S if is_crash_loop else now
         when = f"starting again in {RETRY_S:g} s" if is_crash_loop else "starting again"

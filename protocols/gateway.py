@@ -16,7 +16,8 @@ from rtcore.ring import Producer
 
 STALE_PERIODS = 5
 STALE_MARGIN_NS = 50_000_000
-"""The core counts as dead when its heartbeat is older than 5 periods plus 50 ms."""
+STALE_MAX_NS = 450_000_000
+"""The core counts as dead when its heartbeat is older than 5 periods plus 50 ms, 450 ms at most."""
 
 MODBUS_EXCEPTION = {
     Reason.UNKNOWN_POINT: 0x02,
@@ -66,7 +67,8 @@ class Gateway:
     def is_alive(self, now_mono_ns: int) -> bool:
         """Tell whether the core's heartbeat is fresh."""
         period = int(self.board.ctl[CTL_PERIOD_NS])
-        return self.board.beat_age_ns(now_mono_ns) <= STALE_PERIODS * period + STALE_MARGIN_NS
+        limit_ns = min(STALE_PERIODS * period + STALE_MARGIN_NS, STALE_MAX_NS)
+        return self.board.beat_age_ns(now_mono_ns) <= limit_ns
 
     def snapshot(self, now_mono_ns: int) -> Snapshot | None:
         """Return the newest whole step, None when the core is dead or nothing is published."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses as dc
 import operator
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class ParameterError(GridhilError, ValueError):
     """A parameter outside its declared range."""
 
 
-def param(default: Any = dc.MISSING, *, unit: str, doc: str, source: str = "", **limits: float) -> Any:
+def param(*, default: Any = dc.MISSING, unit: str, doc: str, source: str = "", **limits: float) -> Any:
     """Declare one parameter with its unit, meaning, source and limits (gt, ge, lt, le)."""
     return dc.field(default=default, metadata={"unit": unit, "doc": doc, "source": source, "limits": limits})
 
@@ -81,6 +81,7 @@ class Spec:
 REGISTRY: dict[str, Spec] = {}
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(param,))
 def component(kind: str, *, attrs: tuple[Attr, ...]) -> Callable[[T], T]:
     """Register a parameter class as a component kind."""
 
@@ -98,9 +99,9 @@ def component(kind: str, *, attrs: tuple[Attr, ...]) -> Callable[[T], T]:
                         )
 
         cls.__post_init__ = check  # type: ignore[attr-defined]
-        made = dc.dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        made: Any = dc.dataclass(frozen=True, slots=True, kw_only=True)(cls)
         REGISTRY[kind] = Spec(kind, made, attrs, (cls.__doc__ or "").strip())
-        return made
+        return made  # type: ignore[no-any-return]
 
     return wrap
 

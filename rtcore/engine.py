@@ -19,7 +19,7 @@ from rtcore.points import index_of
 from rtcore.quality import Quality
 from rtcore.shared_kernels import drain
 from rtcore.step import step_once
-from rtcore.world import K_DIGEST, T_DT, T_EPOCH
+from rtcore.world import K_DIGEST, T_DT, T_EPOCH, Words
 
 VIRTUAL = 0
 """Producer number (cause) of commands given through ``Engine.command``."""
@@ -97,7 +97,7 @@ class Engine:
         return int(self.world.counters[K_DIGEST])
 
 
-def _with_header(events: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _with_header(events: Words) -> Words:
     """Return the event words with the header words that lie before them in memory."""
     base = events.base
     assert isinstance(base, np.ndarray)

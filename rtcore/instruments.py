@@ -96,5 +96,5 @@ def measure(points, x, live, is_solved, noise, key, values, quality):  # type: i
         inside = min(max(y, low[i]), high[i])
         quality[i] = GOOD if inside == y else UNCERTAIN_RANGE
         if quantum[i] > 0.0:
-            inside = np.rint(inside / quantum[i]) * quantum[i]
+            inside = min(max(np.rint(inside / quantum[i]) * quantum[i], low[i]), high[i])
         values[i] = inside

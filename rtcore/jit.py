@@ -8,21 +8,19 @@ live in another file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from numba import njit
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 NAN_SAFE_FASTMATH = {"contract", "reassoc", "nsz"}
 """Not ``fastmath=True``: that deletes NaN tests."""
 
 
-def kernel(function: F) -> F:
-    """Compile a kernel with IEEE arithmetic."""
-    return njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a kernel with IEEE arithmetic (typed Any: its types are those it is called with)."""
+    return njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
-def fast_kernel(function: F) -> F:
+def fast_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel whose sums may be reordered and contracted; NaN tests still hold."""
-    return njit(cache=True, nogil=True, error_model="numpy", fastmath=NAN_SAFE_FASTMATH)(function)  # type: ignore[no-any-return]
+    return njit(cache=True, nogil=True, error_model="numpy", fastmath=NAN_SAFE_FASTMATH)(function)

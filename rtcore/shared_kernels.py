@@ -96,7 +96,7 @@ def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped
         return REFUSE_READ_ONLY
     if not abs(value) < 1e300:  # also catches NaN
         return NOT_A_NUMBER
-    if way != SETPOINT and value != 0.0 and value != 1.0:
+    if way != SETPOINT and value not in (0.0, 1.0):
         return WRONG_TYPE
     if value < points.low[target] or value > points.high[target]:
         return OUT_OF_RANGE

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtcore.instruments import PointArrays
-from rtcore.network.grid_arrays import Complex, Floats, GridArrays, Ints, TerminalRows
+from rtcore.network.factor import Complex, Ints
+from rtcore.network.grid_arrays import Floats, GridArrays, TerminalRows
 
 Rows = np.ndarray[Any, Any]
 Words = npt.NDArray[np.int64]

@@ -2,8 +2,9 @@
 
 Each regulator outside its band asks for 70 % of the taps, at least one, that would bring its
 relay voltage nearest to the set value (moving all the way overshoots: the load follows the
-voltage); all move together, the network is solved again, until none asks. The relay sees V/PT + (R + jX) I/CT with I into the tapped winding, and the
-first-customer limit caps the voltage (line-drop compensation as in OpenDSS' RegControl).
+voltage); all move together, the network is solved again, until none asks. The relay sees
+V/PT + (R + jX) I/CT with I into the tapped winding, and the first-customer limit caps the
+voltage (line-drop compensation as in OpenDSS' RegControl).
 """
 
 from __future__ import annotations

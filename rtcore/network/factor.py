@@ -37,7 +37,7 @@ class Factor(NamedTuple):
     work: Complex
     path: Ints
     mark: Ints
-    count: Ints
+    fill: Ints
 
 
 def order(pattern: sp.csc_array) -> Ints:
@@ -77,7 +77,7 @@ def make_factor(pattern: sp.csc_array) -> Factor:
         work=np.zeros(n, np.complex128),
         path=np.zeros(n, np.int32),
         mark=np.zeros(n, np.int32),
-        count=np.zeros(n, np.int32),
+        fill=np.zeros(n, np.int32),
     )
 
 
@@ -121,7 +121,7 @@ def position(ap, ai, i, j):  # type: ignore[no-untyped-def]
 def refactor(f):  # type: ignore[no-untyped-def]
     """Factor ``f.ax`` anew; returns the number of pivots that had to be replaced."""
     ap, ai, ax, parent, lp, li, lx = f.ap, f.ai, f.ax, f.parent, f.lp, f.li, f.lx
-    d_inv, y, path, mark, count = f.d_inv, f.work, f.path, f.mark, f.count
+    d_inv, y, path, mark, count = f.d_inv, f.work, f.path, f.mark, f.fill
     n, bad = d_inv.shape[0], 0
     for k in range(n):
         mark[k] = -1

@@ -181,14 +181,18 @@ class Grid:
             np.array(start, np.int32),
             np.array(node, np.int32),
             np.array(unit, np.int32),
-            *(np.ascontiguousarray(table[:, k]) for k in range(3)),
+            np.ascontiguousarray(table[:, 0]),
+            np.ascontiguousarray(table[:, 1]),
+            np.ascontiguousarray(table[:, 2]),
             np.array(at, np.int32),
         )
 
     def terminal_current(self, element: str, terminal: int) -> Complex:
         """Return the currents into an element at one terminal, shape (conductors,) [A]."""
         rows = self.terminal_rows([(element, terminal)])
-        return np.array([pf.row_current(self.arrays.v, self.arrays.unit, rows, r) for r in range(len(rows.at))])
+        return np.array(
+            [pf.row_current(self.arrays.v, self.arrays.unit, rows, r) for r in range(len(rows.at))]
+        )
 
     def power_from_sources(self) -> complex:
         """Return the power the sources feed into the network at their terminals [VA]."""
@@ -234,7 +238,7 @@ class Grid:
     def _number_units(self) -> int:
         count = 0
         for element, block in self.blocks.items():
-            kind, _, name = element.partition(".")
+            kind = element.partition(".")[0]
             if kind in SWITCHED:
                 poles = len(block.nodes) // 2 if kind == "switch" else 1
                 self.units[element] = tuple(range(count, count + poles))
@@ -282,7 +286,7 @@ class Grid:
             v_min=branches.vmin,
             v_max=branches.vmax,
             z=branches.zip,
-            y_const=np.conj(s) / branches.vb_v**2,
+            y_const=np.asarray(np.conj(s) / branches.vb_v**2, np.complex128),
             s=s.copy(),
         )
 

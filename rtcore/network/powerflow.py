@@ -147,7 +147,7 @@ def fixed_point(g, tol_pu, iterations_max):  # type: ignore[no-untyped-def]
         for i in range(n):
             d = rhs[i] - v[i]
             r = (d.real * d.real + d.imag * d.imag) * inv_base2[i]
-            if r > worst or r != r:  # NaN sticks and never passes the test below
+            if not r <= worst:  # a NaN sticks and never passes the test below
                 worst = r
             v[i] = rhs[i]
         change = math.sqrt(worst)

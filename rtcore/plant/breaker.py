@@ -30,8 +30,8 @@ OPEN, CLOSED, OPENING, CLOSING = 0.0, 1.0, 2.0, 3.0
 class Breaker:
     """Three-pole breaker with one mechanism."""
 
-    open_time_s: float = param(0.050, unit="s", doc="trip command to contacts parted", gt=0)
-    close_time_s: float = param(0.060, unit="s", doc="close command to contacts made", gt=0)
+    open_time_s: float = param(default=0.050, unit="s", doc="trip command to contacts parted", gt=0)
+    close_time_s: float = param(default=0.060, unit="s", doc="close command to contacts made", gt=0)
 
 
 @kernel
@@ -48,13 +48,13 @@ def step(p, s, units, unit, dt_s):  # type: ignore[no-untyped-def]
     changed = 0
     for i in range(s.shape[0]):
         state = s["state"][i]
-        if s["trip"][i] != 0.0 and (state == CLOSED or state == CLOSING):
+        if s["trip"][i] != 0.0 and state in (CLOSED, CLOSING):
             s["state"][i] = OPENING
             s["travel_s"][i] = p["open_time_s"][i]
         elif s["close"][i] != 0.0 and s["trip"][i] == 0.0 and state == OPEN:
             s["state"][i] = CLOSING
             s["travel_s"][i] = p["close_time_s"][i]
-        elif state == OPENING or state == CLOSING:
+        elif state in (OPENING, CLOSING):
             changed += _travel(s, i, units, unit, dt_s)
         s["trip"][i] = 0.0
         s["close"][i] = 0.0

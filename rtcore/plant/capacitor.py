@@ -19,7 +19,7 @@ from rtcore.network.powerflow import row_current
 class Capacitor:
     """Capacitor bank with a vacuum switch."""
 
-    is_closed: float = param(1.0, unit="", doc="initial position", ge=0, le=1)
+    is_closed: float = param(default=1.0, unit="", doc="initial position", ge=0, le=1)
 
 
 @kernel

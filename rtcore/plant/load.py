@@ -32,8 +32,8 @@ V1, P1, Q1 = 0, 3, 6
 class Load:
     """One metered service."""
 
-    ripple_pu: float = param(0.02, unit="pu", doc="standard deviation of the ripple", ge=0, le=0.3)
-    ripple_tau_s: float = param(60.0, unit="s", doc="correlation time of the ripple", gt=0)
+    ripple_pu: float = param(default=0.02, unit="pu", doc="standard deviation of the ripple", ge=0, le=0.3)
+    ripple_tau_s: float = param(default=60.0, unit="s", doc="correlation time of the ripple", gt=0)
 
 
 @component(
@@ -47,7 +47,7 @@ class Load:
 class Loads:
     """All loads together."""
 
-    scale: float = param(1.0, unit="pu", doc="initial factor", ge=0, le=5)
+    scale: float = param(default=1.0, unit="pu", doc="initial factor", ge=0, le=5)
 
 
 @kernel

@@ -31,6 +31,8 @@ class LoopHealth:
     """The loop itself, seen as a device."""
 
 
-@component("scratch", attrs=(Attr("value_sp", "", "free value, no effect on the plant", writable="setpoint"),))
+@component(
+    "scratch", attrs=(Attr("value_sp", "", "free value, no effect on the plant", writable="setpoint"),)
+)
 class Scratch:
     """A register for masters to practise on."""

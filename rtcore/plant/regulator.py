@@ -18,9 +18,9 @@ class Regulator:
     """Motor-driven tap changer."""
 
     step_pu: float = param(unit="pu", doc="ratio change of one tap", gt=0)
-    mid_pu: float = param(1.0, unit="pu", doc="ratio at tap 0", gt=0)
-    tap_max: float = param(16.0, unit="tap", doc="end stops, either side", gt=0)
-    tap_time_s: float = param(2.0, unit="s", doc="time of one tap movement", gt=0)
+    mid_pu: float = param(default=1.0, unit="pu", doc="ratio at tap 0", gt=0)
+    tap_max: float = param(default=16.0, unit="tap", doc="end stops, either side", gt=0)
+    tap_time_s: float = param(default=2.0, unit="s", doc="time of one tap movement", gt=0)
 
 
 @kernel

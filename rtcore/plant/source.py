@@ -17,8 +17,8 @@ from rtcore.jit import kernel
 class Source:
     """Upstream source; its EMF follows the setpoint at once."""
 
-    f_hz: float = param(60.0, unit="Hz", doc="nominal frequency", gt=0)
-    v_pu: float = param(1.0, unit="pu", doc="initial EMF", ge=0)
+    f_hz: float = param(default=60.0, unit="Hz", doc="nominal frequency", gt=0)
+    v_pu: float = param(default=1.0, unit="pu", doc="initial EMF", ge=0)
 
 
 @kernel
