@@ -128,7 +128,7 @@ class Station:
 
     def ready(self) -> Station:
         """Wait until the station serves; find out where."""
-        self.wait_for(r"ready after .* opc\.tcp", START_S)
+        self.wait_for(r"^ready after ", START_S)
         self.modbus_port = int(self.wait_for(r"modbus: ready .* 127\.0\.0\.1:(\d+)", 1)[1])
         self.opcua_port = int(self.wait_for(r"opcua: ready .* opc\.tcp://127\.0\.0\.1:(\d+)/", 1)[1])
         # The command and its processes have the same user; it may not be ours.
