@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +28,7 @@ from rtcore.quality import is_bad
 
 TICK_TTY_S, TICK_PIPE_S = 0.25, 5.0
 LINES_KEPT = 4
+REMIND_S = 10.0
 MODE_REALTIME = 1
 
 
@@ -53,13 +56,28 @@ class Panel:
             self.console.print(f"  {name}: {text}", highlight=False, soft_wrap=True)
 
     @contextlib.contextmanager
-    def starting(self) -> Iterator[None]:
-        """Show that the processes are starting."""
-        if not self.console.is_terminal:
-            yield
+    def starting(self, what: str) -> Iterator[None]:
+        """Show what the start is waiting for and for how long it has."""
+        if self.console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Progress(*columns, console=self.console, transient=True) as bar:
+                bar.add_task(what, total=None)
+                yield
             return
-        with self.console.status("starting the processes (first start: compiling kernels) ..."):
+        done = threading.Event()
+
+        def remind() -> None:
+            while not done.wait(REMIND_S):
+                waited = time.monotonic() - self._started
+                self.console.print(f"  {what}, {waited:.0f} s so far", highlight=False)
+
+        thread = threading.Thread(target=remind, daemon=True)
+        thread.start()
+        try:
             yield
+        finally:
+            done.set()
+            thread.join()
 
     def attach(self) -> None:
         """Map the core's board, which exists once the core is ready."""

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from hil import doctor, kernel_cache, ports, run_dir
 from hil.credentials import ensure_operator
+from hil.output import err
 from hil.panel import Panel
 from hil.runspec import RunSpec
 from hil.settings import Station
@@ -57,8 +58,8 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     try:
         spec = make_spec(plan, directory, dt_ns, has_fifo, options, sim_s)
         path = spec.save()
-        _announce(console, plan, spec, cache)
-        return _supervise(spec, path, plan, console, sim_s)
+        _announce(console, plan, spec)
+        return _supervise(spec, path, plan, console, _waiting_for(cache))
     finally:
         run_dir.remove_run_dir(directory)
 
@@ -147,7 +148,7 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
     ]
 
 
-def _announce(console: Console, plan: Plan, spec: RunSpec, cache: kernel_cache.KernelCache) -> None:
+def _announce(console: Console, plan: Plan, spec: RunSpec) -> None:
     station, core = plan.station, spec.core
     console.print(f"station {station.name}: {station.title}", highlight=False)
     console.print(
@@ -155,9 +156,6 @@ def _announce(console: Console, plan: Plan, spec: RunSpec, cache: kernel_cache.K
         f"{len(plan.points.points)} points, step {core['dt_ns'] / 1e6:g} ms, seed {core['seed']}",
         highlight=False,
     )
-    if not cache.is_warm:
-        expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "about 60 s"
-        console.print(f"  compiling the kernels for this machine, {expected}, once ...", highlight=False)
     if station.opcua.enabled:
         password = ensure_operator(spec.state_dir)
         if password is not None:
@@ -168,28 +166,38 @@ def _announce(console: Console, plan: Plan, spec: RunSpec, cache: kernel_cache.K
             )
 
 
-def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, sim_s: float | None) -> int:
+def _waiting_for(cache: kernel_cache.KernelCache) -> str:
+    """Say what the start takes its time for."""
+    if cache.is_warm:
+        return "starting the processes"
+    expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "about a minute"
+    return f"compiling the kernels for this machine, once ({expected})"
+
+
+def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, waiting: str) -> int:
     panel = Panel(spec, plan.station, console)
     supervisor = Supervisor(process_list(spec, spec_path, plan.station), panel.note)
     panel.supervisor = supervisor
     started = time.monotonic()
-    with panel.starting():
+    console.print(f"  {waiting} ...", highlight=False)
+    with panel.starting(waiting):
         try:
             if not supervisor.start():
                 return 0
         except StartError as error:
-            console.print(f"gridhil: {error}", style="red", highlight=False, soft_wrap=True)
+            err.print(f"gridhil: {error}", highlight=False, soft_wrap=True)
             return error.exit_code
     panel.attach()
     panel.ready(time.monotonic() - started)
     with panel.live():
-        code = supervisor.run(_until(panel, sim_s), panel.tick, panel.tick_s)
+        code = supervisor.run(_until(panel), panel.tick, panel.tick_s)
     panel.farewell(code)
     return code
 
 
-def _until(panel: Panel, sim_s: float | None) -> Callable[[], bool]:
+def _until(panel: Panel) -> Callable[[], bool]:
     """Return the question "is the run over?": asked of the board, not of the wall clock."""
+    sim_s = panel.spec.core["duration_s"]
     if sim_s is None:
         return lambda: False
     steps = round(sim_s * 1e9 / panel.spec.core["dt_ns"])

@@ -88,6 +88,7 @@ class _Child:
         self.spec = spec
         self.started_ns = time.monotonic_ns()
         self.ready_text: str | None = None
+        self.ready_s = 0.0
         self.log = os.open(spec.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.log_start = os.fstat(self.log).st_size
         try:
@@ -140,6 +141,7 @@ class _Child:
     def _take(self, line: bytes) -> None:
         if self.ready_text is None and line.startswith(b"ready"):
             self.ready_text = line[len(b"ready") :].decode(errors="replace").strip()
+            self.ready_s = self.age_s()
         with contextlib.suppress(OSError):  # a full disk must not end the run
             os.write(self.log, b"out: " + line + b"\n")
 
@@ -280,7 +282,8 @@ class Supervisor:
             if self.stop_requested:
                 return False
             status = child.exit_status()  # before drain: what it said last is then already in the pipe
-            child.drain()
+            for other in self._children.values():
+                other.drain()
             if child.ready_text is not None:
                 break
             if status is not None:
@@ -313,7 +316,7 @@ class Supervisor:
         name = child.spec.name
         self.ready_text[name] = child.ready_text or ""
         self._is_starting.discard(name)
-        self._on_event(name, f"ready after {child.age_s():.2f} s {child.ready_text or ''}".rstrip())
+        self._on_event(name, f"ready after {child.ready_s:.2f} s {child.ready_text or ''}".rstrip())
 
     # ---- run ------------------------------------------------------------------------------
 
