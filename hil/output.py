@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 out = Console()
@@ -31,14 +32,19 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def as_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows as a table on stdout; numbers right-aligned."""
-    table = Table(title=title, title_justify="left")
+    out.print(make_table(title, columns, rows))
+
+
+def make_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return rows as a table; numbers right-aligned, brackets taken literally."""
+    table = Table(title=escape(title), title_justify="left")
     body = [[_cell(v) for v in row] for row in rows]
     for k, name in enumerate(columns):
         numeric = bool(body) and all(_is_number(row[k]) for row in body)
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(escape(name), justify="right" if numeric else "left")
     for row in body:
-        table.add_row(*row)
-    out.print(table)
+        table.add_row(*map(escape, row))
+    return table
 
 
 def as_pairs(pairs: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hil import gateway_status, segment
+from hil.output import make_table
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_types import iso
@@ -118,7 +119,8 @@ class Panel:
         assert self._board is not None
         for producer, tail in self._tails.items():
             for record in tail.take():
-                self._commands.append(_command_line(producer, record))
+                if record.get("event") != "command":  # its verdict follows
+                    self._commands.append(_command_line(producer, record))
         snapshot = self._board.read()
         if snapshot is None:
             return
@@ -169,34 +171,25 @@ class Panel:
 
     def _loop_table(self, s: Snapshot) -> Table:
         names = {
-            "late p50 [us]": "LATE_P50", "p99": "LATE_P99", "p99.9": "LATE_P999", "max": "LATE_MAX",
-            "exec p50 [us]": "EXEC_P50", "exec p99": "EXEC_P99", "overruns": "OVERRUNS",
-            "slipped [ms]": "SLIPPED_MS",
+            "late p50 [us]": "LATE_P50", "p99 [us]": "LATE_P99", "p99.9 [us]": "LATE_P999",
+            "max [us]": "LATE_MAX", "exec p50 [us]": "EXEC_P50", "p99  [us]": "EXEC_P99",
+            "overruns": "OVERRUNS", "slipped [ms]": "SLIPPED_MS",
         }  # fmt: skip
-        table = Table(*names, title="loop", title_justify="left")
-        table.add_row(*(self._value(s, f"SUB.LOOP.{n}") for n in names.values()))
-        return table
+        return make_table("loop", list(names), [[self._value(s, f"SUB.LOOP.{n}") for n in names.values()]])
 
     def _feeder_table(self, s: Snapshot) -> Table:
         columns = ("", "P [kW]", "Q [kvar]", "IA [A]", "IB [A]", "IC [A]", "VA [V]", "VB [V]", "VC [V]")
-        table = Table(*columns, title="feeders", title_justify="left")
-        heads = [t.rpartition(".")[0] for t in self._index if t.endswith(".HEAD.P")]
-        for device in ["SUB.T1", *heads]:
+        rows = []
+        for device in ["SUB.T1", *(t.rpartition(".")[0] for t in self._index if t.endswith(".HEAD.P"))]:
             volts = "SUB.BUS1" if device == "SUB.T1" else device
             cells = [self._value(s, f"{device}.{n}") for n in ("P", "Q", "IA", "IB", "IC")]
-            cells += [self._value(s, f"{volts}.{n}") for n in ("VA", "VB", "VC")]
-            table.add_row(device, *cells)
-        return table
+            rows.append([device, *cells, *(self._value(s, f"{volts}.{n}") for n in ("VA", "VB", "VC"))])
+        return make_table("feeders", columns, rows)
 
     def _client_table(self) -> Table:
-        table = Table(
-            "server", "clients", "requests", "commands", "refused", "errors", title="clients",
-            title_justify="left",
-        )  # fmt: skip
-        for name, c in self._gateways().items():
-            columns = ("clients", "requests", "commands", "refused", "errors")
-            table.add_row(name, *(str(c[k]) for k in columns))
-        return table
+        columns = ("clients", "requests", "commands", "refused", "errors")
+        rows = [(name, *(c[k] for k in columns)) for name, c in self._gateways().items()]
+        return make_table("servers", ("", *columns), rows)
 
     def _texts(self) -> Text:
         lines = ["last commands:", *(f"  {c}" for c in self._commands), "events:"]
@@ -224,9 +217,6 @@ class _Tail:
 
 
 def _command_line(producer: str, record: dict[str, Any]) -> str:
-    if record.get("event") == "command":
-        result = "sent"
-    else:
-        result = str(record.get("result", record.get("event")))
+    result = str(record.get("result", record.get("event")))
     writes = ", ".join(f"{tag}={value}" for tag, value in record.get("writes", []))
     return f"{producer} {record.get('user') or record.get('peer', '')}: {writes} -> {result}"

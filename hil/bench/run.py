@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from hil.output import make_table
 from rtcore.errors import GridhilError, HostError, did_you_mean
 
 BENCHES = {
@@ -46,11 +46,6 @@ def show(results: dict[str, Any], console: Console) -> None:
     """Print every result as a table: one column a case, one row a figure."""
     for name, result in results.items():
         cases = result if all(isinstance(v, dict) for v in result.values()) else {"": result}
-        table = Table("figure", *cases, title=f"bench {name}", title_justify="left")
-        for figure in next(iter(cases.values())):
-            table.add_row(figure, *(_cell(case.get(figure, "")) for case in cases.values()))
-        console.print(table)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        figures = list(next(iter(cases.values())))
+        rows = [(f, *(case.get(f, "") for case in cases.values())) for f in figures]
+        console.print(make_table(f"bench {name}", ("", *cases), rows))
