@@ -15,8 +15,8 @@ def components_md() -> str:
     for module in pkgutil.iter_modules(rtcore.plant.__path__):
         importlib.import_module(f"rtcore.plant.{module.name}")
     head = (
-        "# Components\n\nMade from the declarations in `rtcore/plant` (`hil/doc_tables.py`). A point binds to "
-        "`<kind>.<name>` and one attribute.\n"
+        "# Components\n\nMade from the declarations in `rtcore/plant` (`hil/doc_tables.py`). "
+        "A point binds to `<kind>.<name>` and one attribute.\n"
     )
     return "\n".join([head, *(_section(REGISTRY[kind]) for kind in sorted(REGISTRY))])
 

@@ -24,6 +24,19 @@ from hil.settings import Station
 from hil.settings_types import iso
 from hil.supervisor import Supervisor
 from rtcore.board import CTL_MODE, Board, Snapshot
+from rtcore.overruns import (
+    CAUSE_TEXT,
+    O_CAUSE,
+    O_COMMANDS,
+    O_EXEC_NS,
+    O_LATE_NS,
+    O_STEP,
+    O_TOPOLOGY,
+    OVERRUN_ROWS,
+    OVERRUN_WORDS,
+    S_N_OVERRUN,
+    S_OVERRUN,
+)
 from rtcore.points import index_of
 from rtcore.quality import is_bad
 
@@ -134,6 +147,8 @@ class Panel:
         snapshot = self._board.read() if self._board is not None else None
         if snapshot is not None:
             self.console.print(self._line(snapshot), highlight=False, soft_wrap=True)
+        for line in self._overruns():
+            self.console.print(f"  {line}", highlight=False, soft_wrap=True)
         how = "stopped" if code == 0 else "ended because the core died"
         self.console.print(
             f"{how} after {time.monotonic() - self._started:.1f} s", highlight=False, soft_wrap=True
@@ -159,6 +174,27 @@ class Panel:
             f"{v('SUB.LOOP.LATE_MAX')} us  exec p50 {v('SUB.LOOP.EXEC_P50')} us  overruns "
             f"{v('SUB.LOOP.OVERRUNS')}  slipped {v('SUB.LOOP.SLIPPED_MS')} ms  clients {clients}"
         )
+
+    def _overruns(self) -> list[str]:
+        """Return the latest overruns with what caused each, newest last."""
+        if self._board is None:
+            return []
+        stats = self._board.stats
+        count = int(stats[S_N_OVERRUN])
+        lines = []
+        for k in range(max(0, count - LINES_KEPT), count):
+            at = S_OVERRUN + k % OVERRUN_ROWS * OVERRUN_WORDS
+            row = stats[at : at + OVERRUN_WORDS]
+            with_what = [f"{int(row[O_COMMANDS])} commands"] if row[O_COMMANDS] else []
+            with_what += ["a change of topology"] if row[O_TOPOLOGY] else []
+            during = f", with {' and '.join(with_what)}" if with_what else ""
+            late_ms, took_us = row[O_LATE_NS] / 1e6, row[O_EXEC_NS] / 1e3
+            cause = CAUSE_TEXT[int(row[O_CAUSE])]
+            lines.append(
+                f"overrun at step {int(row[O_STEP])}: {cause}, {late_ms:.2f} ms late, "
+                f"took {took_us:.0f} us{during}"
+            )
+        return lines
 
     def _gateways(self) -> dict[str, dict[str, int]]:
         found = {n: gateway_status.read(self.spec.gateway_path(n)) for n in ("modbus", "opcua")}
@@ -193,7 +229,8 @@ class Panel:
 
     def _texts(self) -> Text:
         lines = ["last commands:", *(f"  {c}" for c in self._commands), "events:"]
-        return Text("\n".join([*lines, *(f"  {e}" for e in self._events)]))
+        lines += [f"  {e}" for e in self._events]
+        return Text("\n".join([*lines, "overruns:", *(f"  {o}" for o in self._overruns())]))
 
 
 class _Tail:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import os
+import platform
 import secrets
 import sys
 import time
@@ -42,6 +43,8 @@ class RunOptions:
 
 def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.KernelCache) -> int:
     """Run a station until its duration is over, a signal comes or the core dies; the exit code."""
+    if platform.machine() != "x86_64":
+        raise HostError(f"boards rely on the store order of x86-64, this is {platform.machine()}")
     plan = override(read_plan(name), options)
     station = plan.station
     has_fifo = station.loop.scheduler != "other" and doctor.fifo_granted()

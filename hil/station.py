@@ -13,6 +13,7 @@ from hil.point_units import factors
 from hil.settings import Station, read_station
 from rtcore.assemble import Profile, Setup, bindable
 from rtcore.clock import SimClock
+from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import Network
 
 STEP_FIFO_NS, STEP_OTHER_NS = 1_000_000, 10_000_000
@@ -31,10 +32,21 @@ class Plan:
 
 
 def read_plan(name_or_path: str) -> Plan:
-    """Read a station with its network and points; UserInputError carries every problem."""
+    """Read a station with its network and points; one UserInputError carries every problem of all."""
     station = read_station(name_or_path)
-    network = read_network(station.network)
-    points = read_points(station.points, bindable(network))
+    problems: list[Problem] = []
+    network, known = None, None
+    try:
+        network = read_network(station.network)
+        known = bindable(network)
+    except UserInputError as error:
+        problems += error.problems
+    try:
+        points = read_points(station.points, known)
+    except UserInputError as error:
+        problems += error.problems
+    if network is None or problems:
+        raise UserInputError(problems)
     return Plan(station, network, points)
 
 

@@ -18,8 +18,32 @@ from rtcore.board import (
     M_FLAGS,
     M_MONO_NS,
 )
-from rtcore.histogram import BINS, bin_of, percentile_ns
+from rtcore.histogram import bin_of, percentile_ns
 from rtcore.jit import kernel
+from rtcore.overruns import (
+    CAUSE_CATCHING_UP,
+    CAUSE_EXECUTION,
+    CAUSE_WOKEN_LATE,
+    O_CAUSE,
+    O_COMMANDS,
+    O_EXEC_NS,
+    O_LATE_NS,
+    O_STEP,
+    O_TOPOLOGY,
+    O_UTC_NS,
+    OVERRUN_ROWS,
+    OVERRUN_WORDS,
+    S_BURST,
+    S_BURST_MAX,
+    S_EXEC,
+    S_EXEC_MAX,
+    S_LATE,
+    S_LATE_MAX,
+    S_N_OVERRUN,
+    S_OVERRUN,
+    S_SLIP_NS,
+    S_STEPS,
+)
 from rtcore.shared_kernels import EVENT_OVERRUN, EVENT_SLIP, drain, publish, push_event
 from rtcore.step import step_once
 from rtcore.world import K_COMMANDS, K_TOPOLOGY
@@ -32,17 +56,6 @@ CATCH_UP_MIN = 2
 
 UNTIMED_STEPS = 20
 """First steps, which still fault pages in, are not counted."""
-
-# Statistics words of the board.
-S_LATE, S_EXEC, S_OVERRUN = 0, 512, 1024
-OVERRUN_ROWS, OVERRUN_WORDS = 64, 8
-S_COUNT = S_OVERRUN + OVERRUN_ROWS * OVERRUN_WORDS
-S_N_OVERRUN, S_SLIP_NS, S_LATE_MAX, S_EXEC_MAX, S_BURST, S_BURST_MAX, S_STEPS = range(S_COUNT, S_COUNT + 7)
-assert S_LATE + BINS <= S_EXEC and S_EXEC + BINS <= S_OVERRUN
-
-# Columns of an overrun row; causes.
-O_STEP, O_UTC_NS, O_LATE_NS, O_EXEC_NS, O_CAUSE, O_COMMANDS, O_TOPOLOGY = range(7)
-CAUSE_WOKEN_LATE, CAUSE_EXECUTION, CAUSE_CATCHING_UP = 1, 2, 3
 
 MODE_BEST_EFFORT, MODE_REALTIME = 0, 1
 

@@ -21,9 +21,10 @@ from hil import doctor, run_dir, segment
 from hil.bench import cyclictest
 from hil.run_command import RunOptions, make_spec
 from hil.station import read_plan
-from rtcore import loop as rt
+from rtcore import overruns as rt
 from rtcore.board import CTL_PUB, Board
 from rtcore.histogram import percentile_ns
+from rtcore.loop import UNTIMED_STEPS
 
 BLOCKS = 5
 PERIOD_NS = 1_000_000
@@ -107,7 +108,7 @@ def core(has_fifo: bool, dt_ns: int = PERIOD_NS) -> Iterator[Board]:
 
 def _core_block(seconds: float, cpu: int | None, has_fifo: bool) -> dict[str, float]:
     with core(has_fifo) as board:
-        while board.ctl[CTL_PUB] < rt.UNTIMED_STEPS:
+        while board.ctl[CTL_PUB] < UNTIMED_STEPS:
             time.sleep(0.01)
         before = board.stats.copy()
         time.sleep(seconds)
