@@ -19,7 +19,7 @@ import pytest
 
 from hil import segment
 from rtcore import board as bd
-from rtcore import loop
+from rtcore import loop, overruns
 from rtcore import ring as rg
 from rtcore.commands import Reason, Verdict
 from rtcore.engine import Engine
@@ -40,18 +40,20 @@ CATCH_UP_NS = 64 * MS
 def coherent(board: bd.Board) -> tuple[bd.Snapshot, int]:
     """Return a snapshot and the slip in force at its step."""
     for _ in range(1000):
-        before = int(board.stats[loop.S_SLIP_NS])
+        before = int(board.stats[overruns.S_SLIP_NS])
         snapshot = board.read()
-        if snapshot is not None and before == int(board.stats[loop.S_SLIP_NS]):
+        if snapshot is not None and before == int(board.stats[overruns.S_SLIP_NS]):
             return snapshot, before
     raise AssertionError("slipping all the time")
 
 
-def overruns(board: bd.Board) -> np.ndarray:
+def overrun_rows(board: bd.Board) -> np.ndarray:
     """Return the recorded overrun rows, oldest first (the last 64 of them)."""
-    n = int(board.stats[loop.S_N_OVERRUN])
-    rows = board.stats[loop.S_OVERRUN : loop.S_COUNT].reshape(loop.OVERRUN_ROWS, loop.OVERRUN_WORDS)
-    return np.array([rows[k % loop.OVERRUN_ROWS] for k in range(max(0, n - loop.OVERRUN_ROWS), n)])
+    n = int(board.stats[overruns.S_N_OVERRUN])
+    rows = board.stats[overruns.S_OVERRUN : overruns.S_COUNT].reshape(
+        overruns.OVERRUN_ROWS, overruns.OVERRUN_WORDS
+    )
+    return np.array([rows[k % overruns.OVERRUN_ROWS] for k in range(max(0, n - overruns.OVERRUN_ROWS), n)])
 
 
 def ask(rig: Rig, writes: list[tuple[str, float]], producer: rg.Producer) -> list[Verdict]:
@@ -102,7 +104,7 @@ def test_stop_ends_the_loop_and_says_so() -> None:
         rig.stop()
         assert time.monotonic() - asked_at < 2.0  # one period, and room for a busy machine
     assert rig.board.ctl[bd.CTL_ENDED] == 1
-    assert rig.n_done == int(rig.board.stats[loop.S_STEPS])
+    assert rig.n_done == int(rig.board.stats[overruns.S_STEPS])
     assert rig.n_done - 1 - 16 <= rig.board.published <= rig.n_done - 1
 
 
@@ -120,9 +122,9 @@ def test_as_fast_as_possible_has_no_deadlines_to_miss() -> None:
     rig.run(500)
     assert time.monotonic() - started < 10.0  # some 10 us a step
     stats = rig.board.stats
-    assert stats[loop.S_N_OVERRUN] == 0
-    assert stats[loop.S_SLIP_NS] == 0
-    assert stats[loop.S_LATE_MAX] == 0
+    assert stats[overruns.S_N_OVERRUN] == 0
+    assert stats[overruns.S_SLIP_NS] == 0
+    assert stats[overruns.S_LATE_MAX] == 0
 
 
 def test_the_loop_computes_what_the_engine_computes() -> None:
@@ -142,11 +144,14 @@ def test_every_timed_step_is_in_the_histograms() -> None:
     rig = Rig(MS)
     n = rig.run(300)
     stats = rig.board.stats
-    late, execution = stats[loop.S_LATE : loop.S_LATE + BINS], stats[loop.S_EXEC : loop.S_EXEC + BINS]
+    late, execution = (
+        stats[overruns.S_LATE : overruns.S_LATE + BINS],
+        stats[overruns.S_EXEC : overruns.S_EXEC + BINS],
+    )
     assert execution.sum() == n - loop.UNTIMED_STEPS
     assert 0 < late.sum() <= n - loop.UNTIMED_STEPS  # steps of a catch-up were not waited for
-    assert stats[loop.S_STEPS] == n
-    assert stats[loop.S_EXEC_MAX] > 0
+    assert stats[overruns.S_STEPS] == n
+    assert stats[overruns.S_EXEC_MAX] > 0
     assert rig.world.loop["exec_p50_us"][0] > 0.0
     assert rig.world.loop["late_p50_us"][0] <= rig.world.loop["late_p999_us"][0]
 
@@ -250,30 +255,37 @@ def origin(child: Child) -> int:
 def test_a_stall_of_20_ms_is_caught_up_without_slipping(child: Child) -> None:
     before, start = origin(child), coherent(child.board)[0]
     for _ in range(20):  # a busy machine stretches the stall itself: then try again
-        slipped, n_before = int(child.board.stats[loop.S_SLIP_NS]), int(child.board.stats[loop.S_N_OVERRUN])
+        slipped, n_before = (
+            int(child.board.stats[overruns.S_SLIP_NS]),
+            int(child.board.stats[overruns.S_N_OVERRUN]),
+        )
         shortest, longest = child.stall(0.020)
         child.settle()
         if longest < 0.040:
             break
     else:
         pytest.skip("this host cannot stop a process for 20 ms: 20 tries took over 40 ms each")
-    assert int(child.board.stats[loop.S_SLIP_NS]) == slipped
+    assert int(child.board.stats[overruns.S_SLIP_NS]) == slipped
     assert origin(child) == before
     assert coherent(child.board)[0].step - start.step >= 20
-    assert int(child.board.stats[loop.S_BURST_MAX]) >= shortest * 1e3 - 3
-    rows = overruns(child.board)[-(int(child.board.stats[loop.S_N_OVERRUN]) - n_before) :]
+    assert int(child.board.stats[overruns.S_BURST_MAX]) >= shortest * 1e3 - 3
+    rows = overrun_rows(child.board)[-(int(child.board.stats[overruns.S_N_OVERRUN]) - n_before) :]
     assert len(rows) >= shortest * 1e3 - 3  # each step of the catch-up ended after its deadline
-    assert set(rows[:, loop.O_CAUSE]) <= {loop.CAUSE_WOKEN_LATE, loop.CAUSE_EXECUTION, loop.CAUSE_CATCHING_UP}
-    assert loop.CAUSE_CATCHING_UP in rows[:, loop.O_CAUSE]
-    assert rows[:, loop.O_LATE_NS].max() >= (shortest - 0.003) * 1e9
-    assert np.all(np.diff(rows[:, loop.O_STEP]) >= 1)
+    assert set(rows[:, overruns.O_CAUSE]) <= {
+        overruns.CAUSE_WOKEN_LATE,
+        overruns.CAUSE_EXECUTION,
+        overruns.CAUSE_CATCHING_UP,
+    }
+    assert overruns.CAUSE_CATCHING_UP in rows[:, overruns.O_CAUSE]
+    assert rows[:, overruns.O_LATE_NS].max() >= (shortest - 0.003) * 1e9
+    assert np.all(np.diff(rows[:, overruns.O_STEP]) >= 1)
     kinds = [e[rg.E_KIND] for e in child.events.take()]
-    assert kinds.count(EVENT_OVERRUN) == child.board.stats[loop.S_N_OVERRUN]
+    assert kinds.count(EVENT_OVERRUN) == child.board.stats[overruns.S_N_OVERRUN]
 
 
 def test_a_stall_of_200_ms_slips_what_is_beyond_the_catch_up_and_keeps_the_grid(child: Child) -> None:
     before = origin(child)
-    slip_before = int(child.board.stats[loop.S_SLIP_NS])
+    slip_before = int(child.board.stats[overruns.S_SLIP_NS])
     index = {p.tag: i for i, p in enumerate(small.points())}
     shortest, longest = child.stall(0.200)
     child.settle()
@@ -317,13 +329,13 @@ def test_permanent_overload_still_publishes_answers_and_stops() -> None:
         assert rig.board.beat_age_ns(time.monotonic_ns()) < 1000 * MS
         snapshot = rig.board.read()
     assert snapshot is not None
-    assert int(rig.board.stats[loop.S_SLIP_NS]) > 0
+    assert int(rig.board.stats[overruns.S_SLIP_NS]) > 0
     assert snapshot.flags & bd.FLAG_SLIPPED
-    rows = overruns(rig.board)
-    assert len(rows) == loop.OVERRUN_ROWS
-    assert set(rows[:, loop.O_CAUSE]) == {loop.CAUSE_EXECUTION}
+    rows = overrun_rows(rig.board)
+    assert len(rows) == overruns.OVERRUN_ROWS
+    assert set(rows[:, overruns.O_CAUSE]) == {overruns.CAUSE_EXECUTION}
     # never further behind than the catch-up once it has slipped, and one late step (busy machine: 200 ms)
-    assert rows[-1, loop.O_LATE_NS] < CATCH_UP_NS + 200 * MS
+    assert rows[-1, overruns.O_LATE_NS] < CATCH_UP_NS + 200 * MS
 
 
 def test_overload_publishes_at_least_every_sixteenth_step() -> None:
@@ -340,12 +352,12 @@ def test_strict_ends_at_the_first_overrun_and_shows_it() -> None:
     rig = Rig(1_000)
     assert rig.run(-1, strict=True) == loop.UNTIMED_STEPS + 1
     assert rig.board.ctl[bd.CTL_ENDED] == 1
-    assert rig.board.stats[loop.S_N_OVERRUN] == 1
-    row = overruns(rig.board)[0]
-    assert row[loop.O_STEP] == loop.UNTIMED_STEPS
-    assert row[loop.O_CAUSE] == loop.CAUSE_EXECUTION
-    assert row[loop.O_EXEC_NS] > rig.period_ns
-    assert abs(int(row[loop.O_UTC_NS]) - time.time_ns()) < 60e9
+    assert rig.board.stats[overruns.S_N_OVERRUN] == 1
+    row = overrun_rows(rig.board)[0]
+    assert row[overruns.O_STEP] == loop.UNTIMED_STEPS
+    assert row[overruns.O_CAUSE] == overruns.CAUSE_EXECUTION
+    assert row[overruns.O_EXEC_NS] > rig.period_ns
+    assert abs(int(row[overruns.O_UTC_NS]) - time.time_ns()) < 60e9
     assert rig.board.published == loop.UNTIMED_STEPS
 
 
@@ -361,11 +373,11 @@ def test_an_overrun_row_names_commands_and_topology_of_its_step() -> None:
     group = [(rig.index["CB.TRIP"], 1.0), (rig.index["S.X_SP"], 2.0)]
     producer.push(group, time.monotonic_ns(), ttl_ns=60_000 * MS, apply_step=apply_at)
     rig.run(apply_at + 2)
-    rows = {int(r[loop.O_STEP]): r for r in overruns(rig.board)}
-    assert rows[apply_at][loop.O_COMMANDS] == 2
-    assert rows[apply_at][loop.O_TOPOLOGY] == 0
-    assert rows[apply_at + 1][loop.O_COMMANDS] == 0
-    assert rows[apply_at + 1][loop.O_TOPOLOGY] == 1
+    rows = {int(r[overruns.O_STEP]): r for r in overrun_rows(rig.board)}
+    assert rows[apply_at][overruns.O_COMMANDS] == 2
+    assert rows[apply_at][overruns.O_TOPOLOGY] == 0
+    assert rows[apply_at + 1][overruns.O_COMMANDS] == 0
+    assert rows[apply_at + 1][overruns.O_TOPOLOGY] == 1
 
 
 @pytest.mark.parametrize(
