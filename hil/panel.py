@@ -150,6 +150,8 @@ class Panel:
         for line in self._overruns():
             self.console.print(f"  {line}", highlight=False, soft_wrap=True)
         how = "stopped" if code == 0 else "ended because the core died"
+        if code and self.station.loop.strict and self._overruns():
+            how = "ended at the first missed deadline (loop.strict)"
         self.console.print(
             f"{how} after {time.monotonic() - self._started:.1f} s", highlight=False, soft_wrap=True
         )
