@@ -51,6 +51,14 @@ def is_free(host: str, port: int) -> bool:
     return bind_error(host, port) is None
 
 
+def some_free(host: str) -> int:
+    """Return the number of a port that is free now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def holder(port: int, host: str = "0.0.0.0") -> Holder | None:
     """Return who listens on ``port`` at an address that clashes with ``host``, if anybody."""
     for address, number, uid, inode in _listeners():

@@ -56,7 +56,7 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     dt_ns = step_ns(station, has_fifo=has_fifo)
     sim_s = None if options.duration_s is None else simulated_s(options.duration_s, station)
     station.read_profile([x.name for x in plan.network.loads], sim_s)
-    _require_ports(station)
+    plan = _with_ports(plan)
     directory = run_dir.make_run_dir(station.name)
     try:
         spec = make_spec(plan, directory, dt_ns, has_fifo, options, sim_s)
@@ -123,11 +123,21 @@ def _cpu(station: Station) -> int | None:
     return allowed[-1] if len(allowed) > 1 else None
 
 
-def _require_ports(station: Station) -> None:
-    if station.modbus.enabled:
-        ports.require_free(station.modbus.host, station.modbus.port, "Modbus TCP")
-    if station.opcua.enabled:
-        ports.require_free(station.opcua.host, station.opcua.port, "OPC UA")
+def _with_ports(plan: Plan) -> Plan:
+    """Return the plan with ports that can be had.
+
+    Port 0 becomes a free one here and not in the gateway: one that is restarted must come back
+    where its masters look for it.
+    """
+    for section, what in (("modbus", "Modbus TCP"), ("opcua", "OPC UA")):
+        settings = getattr(plan.station, section)
+        if not settings.enabled:
+            continue
+        ports.require_free(settings.host, settings.port, what)
+        if settings.port == 0:
+            changed = settings.model_copy(update={"port": ports.some_free(settings.host)})
+            plan = dc.replace(plan, station=dc.replace(plan.station, **{section: changed}))
+    return plan
 
 
 def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[ProcessSpec]:

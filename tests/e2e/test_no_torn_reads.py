@@ -51,7 +51,7 @@ class Writer(threading.Thread):
     """A master that toggles breakers and the load scale, and knows what was acknowledged."""
 
     def __init__(self, station: Station) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.station = station
         self.stopping = threading.Event()
         self.n_done = 0
@@ -94,7 +94,7 @@ def test_a_hundred_clients_never_see_two_steps_in_one_answer(tmp_path: Path) -> 
                 time.sleep(0.05)
             assert hammer.n_connected == CLIENTS
             writer.stopping.set()
-            writer.join()
+            writer.join(10.0)
         assert writer.error is None
         replay = Replay.of(station)
         overruns, last = station.value("SUB.LOOP.OVERRUNS"), station.snapshot().step

@@ -54,7 +54,7 @@ class Hammer:
         self._selector = selectors.DefaultSelector()
         self._waiting: list[tuple[float, int]] = []  # (when to connect again, request number)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Hammer:
         for k in range(self._n):
@@ -64,7 +64,7 @@ class Hammer:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(10.0)
         for key in list(self._selector.get_map().values()):
             key.data.socket.close()
         self._selector.close()
