@@ -332,7 +332,7 @@ def test_when_the_core_dies_every_read_says_so_and_the_run_ends_with_1(tmp_path:
         station.check_gone()
         assert "core died" in station.output
         for name in ("modbus", "opcua"):
-            before = [good for at, n, good in seen if n == name and at < died]
+            before = [good for at, n, good in seen if n == name and died - 0.5 < at < died]
             after = [(at - died, good) for at, n, good in seen if n == name and at >= died]
             last_good_s = max((at for at, good in after if good), default=0.0)
             n_bad = sum(not good for _, good in after)
