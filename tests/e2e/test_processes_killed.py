@@ -336,9 +336,7 @@ def test_when_the_core_dies_every_read_says_so_and_the_run_ends_with_1(tmp_path:
             after = [(at - died, good) for at, n, good in seen if n == name and at >= died]
             last_good_s = max((at for at, good in after if good), default=0.0)
             n_bad = sum(not good for _, good in after)
-            say(
-                f"{name}: last good answer {1000 * last_good_s:.0f} ms after the death, {n_bad} bad"
-            )
+            say(f"{name}: last good answer {1000 * last_good_s:.0f} ms after the death, {n_bad} bad")
             assert all(before)
             assert last_good_s < CORE_NOTICED_S
             assert n_bad > 10  # masters were told, before the connection ended
