@@ -57,14 +57,15 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     sim_s = None if options.duration_s is None else simulated_s(options.duration_s, station)
     station.read_profile([x.name for x in plan.network.loads], sim_s)
     plan = _with_ports(plan)
-    directory = run_dir.make_run_dir(station.name)
-    try:
-        spec = make_spec(plan, directory, dt_ns, has_fifo, options, sim_s)
-        path = spec.save()
-        _announce(console, plan, spec)
-        return _supervise(spec, path, plan, console, _waiting_for(cache))
-    finally:
-        run_dir.remove_run_dir(directory)
+    with run_dir.sole_user(run_dir.state_dir(station.name)):
+        directory = run_dir.make_run_dir(station.name)
+        try:
+            spec = make_spec(plan, directory, dt_ns, has_fifo, options, sim_s)
+            path = spec.save()
+            _announce(console, plan, spec)
+            return _supervise(spec, path, plan, console, _waiting_for(cache))
+        finally:
+            run_dir.remove_run_dir(directory)
 
 
 def override(plan: Plan, options: RunOptions) -> Plan:

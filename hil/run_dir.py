@@ -77,6 +77,33 @@ def state_dir(station: str) -> Path:
     return _make_private(state_root() / _safe(station))
 
 
+@contextlib.contextmanager
+def sole_user(directory: Path) -> Iterator[None]:
+    """Keep a state directory to this run: its journals are chains, each with one writer.
+
+    Raises
+    ------
+    HostError
+        Another run holds it.
+    """
+    fd = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise HostError(
+                f"station {directory.name} already runs (pid {pid}) and writes its records to {directory}; "
+                "stop it, give a copy of the station file another name, or set XDG_STATE_HOME to another "
+                "directory"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(fd)
+
+
 def _state_home() -> Path:
     given = os.environ.get("XDG_STATE_HOME", "")
     if Path(given).is_absolute():  # the XDG specification has relative values ignored

@@ -80,7 +80,7 @@ def test_duration_ends_the_run(
 
 
 @pytest.mark.timeout(360)
-def test_two_stations_of_one_name_work_side_by_side(tmp_path: Path) -> None:
+def test_two_stations_of_one_name_with_records_of_their_own_work_side_by_side(tmp_path: Path) -> None:
     with running(tmp_path / "a") as first, running(tmp_path / "b") as second:
         assert first.run_dir != second.run_dir
         with first.master() as a, second.master() as b:
@@ -92,6 +92,18 @@ def test_two_stations_of_one_name_work_side_by_side(tmp_path: Path) -> None:
         with second.master() as b:
             assert b.ask(1, "03 012C 0001") == bytes.fromhex("03 02 0009")
         second.stop()
+
+
+@pytest.mark.timeout(360)
+def test_a_second_run_with_the_same_records_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path) as station:
+        done = gridhil("run", "--modbus-port", "0", "--opcua-port", "0", state=tmp_path)
+        assert done.returncode == 3
+        assert len(done.stderr.splitlines()) == 1
+        assert f"station iowa240 already runs (pid {station.process.pid})" in done.stderr
+        station.stop()
+    with running(tmp_path) as station:  # the same again, once the first has gone
+        station.stop()
 
 
 @pytest.mark.parametrize(("option", "what"), [("--modbus-port", "Modbus TCP"), ("--opcua-port", "OPC UA")])
