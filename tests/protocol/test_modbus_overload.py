@@ -63,10 +63,10 @@ def in_threads(n: int, work: Callable[[threading.Event, int], None]) -> Iterator
 
 def test_reader_that_never_reads_is_dropped(rig: Rig) -> None:
     with rig.connect() as victim, rig.connect() as deaf:
-        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with contextlib.suppress(OSError):
-            # 30 MB of replies asked for: far more than socket buffers and the 64 kB on our side
-            for _ in range(1200):
+        with contextlib.suppress(ConnectionError):
+            # Kernels lend a connection tens of MB of buffers before it stalls, so ask until it ends.
+            deadline = time.monotonic() + 30.0
+            while time.monotonic() < deadline:
                 deaf.send(READ_125 * 100)
         assert wait_until(lambda: len(rig.server.connections) == 1)
         assert poll_victim(victim, 10) < PATIENCE_S
