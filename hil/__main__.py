@@ -1,8 +1,12 @@
 """``python -m hil`` is the console script; refuses to start on shadowed packages."""
 
-import importlib.util
-import sys
-from pathlib import Path
+from hil import stop_signals
+
+stop_signals.take()
+
+import importlib.util  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,6 +20,6 @@ for name in ("rtcore", "protocols", "estimation", "forecasting"):
             "'python -P -m hil', or another working directory."
         )
 
-from hil.cli import main  # noqa: E402
+from hil.entry import main  # noqa: E402
 
 main()

@@ -1,18 +1,22 @@
 """``gridhil``: one program, thin commands. What a command does lives in a module of its own.
 
-Exit codes: 0 done, 1 the thing tested failed, 2 the user's input is wrong, 3 this host cannot.
+Exit codes: 0 done, 1 the thing tested failed, 2 the user's input is wrong, 3 this host cannot,
+130 and 143 stopped by SIGINT and SIGTERM before it was done (a station: before it served).
 Heavy modules are imported inside the command that needs them.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
 
+from hil import stop_signals
 from hil.output import as_csv, as_json, as_pairs, as_table, err, out
 from rtcore.errors import GridhilError, HostError, UserInputError
 
@@ -28,6 +32,24 @@ app.add_typer(importers, name="import")
 
 EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
 DEFAULT_STATION = "iowa240"
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        import importlib.metadata
+
+        print(f"gridhil {importlib.metadata.version('gridhil')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """A power-distribution system that isn't there: real-time SCADA emulator."""
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -52,10 +74,15 @@ class NodeFormat(StrEnum):
 @app.command()
 def run(
     station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
-    duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.", min=0.1)] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop after this many seconds of running; with --speed max, of simulated time.", min=0.1
+        ),
+    ] = None,
     speed: Annotated[str | None, typer.Option(help='1 is real time; "max" as fast as possible.')] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random number.", min=0)] = None,
-    step_us: Annotated[int | None, typer.Option(help="Step length [us].", min=250, max=100_000)] = None,
+    step_us: Annotated[int | None, typer.Option(help=r"Step length \[us].", min=250, max=100_000)] = None,
     modbus_port: Annotated[
         int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
     ] = None,
@@ -84,10 +111,13 @@ def run(
 @app.command()
 def points(
     station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
-    form: Annotated[MapFormat, typer.Option("--format", help="Form of the map.")] = MapFormat.MD,
+    form: Annotated[
+        MapFormat | None, typer.Option("--format", help="Form of the map.", show_default="md")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Print the point map: what is where on Modbus and OPC UA."""
+    form = _one_form(form, json_, MapFormat.JSON) or MapFormat.MD
     _compiled()
     from hil import point_export
     from hil.station import read_plan
@@ -96,7 +126,7 @@ def points(
     plan = read_plan(station)
     orders = {u.unit: u.order for u in plan.station.modbus.units}
     listed = plan.points.points
-    if json_ or form is MapFormat.JSON:
+    if form is MapFormat.JSON:
         text = point_export.to_json(listed, plan.points.stamps, orders)
     elif form is MapFormat.CSV:
         text = point_export.to_csv(listed, orders)
@@ -124,7 +154,6 @@ def doctor(
         from hil.doctor_view import render
 
         out.print(render(diagnosis))
-        out.print(diagnosis.verdict, highlight=False)
     if any(c.status == "fail" for c in diagnosis.checks):
         raise typer.Exit(EXIT_HOST)
 
@@ -152,17 +181,20 @@ def import_opendss(
 def powerflow(
     name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
     at: Annotated[str | None, typer.Option(help="Moment of the station's profile, ISO 8601.")] = None,
-    form: Annotated[NodeFormat, typer.Option("--format")] = NodeFormat.TABLE,
+    form: Annotated[
+        NodeFormat | None, typer.Option("--format", help="Form of the result.", show_default="table")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Solve a snapshot: node voltages, losses, iterations."""
+    form = _one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
     _compiled()
     from hil import studies
 
-    case = studies.read_case(name, station_first=at is not None)
+    case = studies.read_case(name, station_first=at is not None, wish="--at")
     grid = studies.solved_grid(case, _moment(at, case))
     report = studies.powerflow_report(grid)
-    if json_ or form is NodeFormat.JSON:
+    if form is NodeFormat.JSON:
         as_json(report)
         return
     rows = studies.node_rows(grid)
@@ -178,7 +210,7 @@ def fault(
     bus: Annotated[str, typer.Option(help="Faulted bus.")],
     kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll or llg.")],
     phases: Annotated[str | None, typer.Option(help='Faulted phases, e.g. "ab".')] = None,
-    r: Annotated[float, typer.Option("--r", help="Resistance per faulted conductor [ohm].")] = 1e-4,
+    r: Annotated[float, typer.Option("--r", help=r"Resistance per faulted conductor \[ohm].")] = 1e-4,
     json_: Json = False,
 ) -> None:
     """Study a short circuit: fault currents and voltages."""
@@ -211,7 +243,7 @@ def year(
     from hil import studies
     from hil.progress import progress
 
-    case = studies.read_case(station, station_first=True)
+    case = studies.read_case(station, station_first=True, wish="year")
     with progress("year", err) as tick:
         rows = studies.year(case, days, tick)
         if json_:
@@ -222,12 +254,35 @@ def year(
 
 
 @app.command()
+def scenario(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Scenario files, or shipped ones' names.")
+    ],
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for results.json, junit.xml, report.html, record.csv.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the file's.", min=0)] = None,
+    json_: Json = False,
+) -> None:
+    """Run timed scenarios with assertions, headless and as fast as possible."""
+    _compiled()
+    from hil import scenario_command
+
+    talk = Console(quiet=True) if json_ else out
+    reports = scenario_command.run_files(files, report, seed, talk, err)
+    if json_:
+        as_json(scenario_command.document(reports))
+    if any(r.verdict != "PASS" for r in reports):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def check(
     files: Annotated[list[Path] | None, typer.Argument(help="Files or folders to validate.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
-    """Validate station, network, profile and point files."""
+    """Validate station, scenario, network, profile and point files."""
     _compiled()
     if schema:
         from hil.settings import schema as station_schema
@@ -274,6 +329,16 @@ def _compiled() -> None:
         kernel_cache.prepare()
 
 
+Form = TypeVar("Form", MapFormat, NodeFormat)
+
+
+def _one_form(form: Form | None, json_: bool, as_json_form: Form) -> Form | None:
+    """Return the form asked for by --format or --json; both are refused unless they agree."""
+    if json_ and form not in (None, as_json_form):
+        raise typer.BadParameter(f"--json contradicts --format {form}; keep one of them")
+    return as_json_form if json_ else form
+
+
 def _speed(text: str | None) -> float | str | None:
     if text is None or text == "max":
         return text
@@ -316,8 +381,13 @@ def _rounded(first: dict[str, float], rows: Any) -> Any:
 
 def main() -> None:
     """Entry point of the console script: every expected failure is one report and an exit code."""
+    stop_signals.take()
     try:
-        app()
+        with stop_signals.caught():
+            try:
+                app()
+            finally:
+                sys.stdout.flush()  # a full disk is found here, not while the interpreter ends
     except UserInputError as error:
         _fail(str(error), EXIT_INPUT)
     except HostError as error:
@@ -327,10 +397,20 @@ def main() -> None:
     except ArithmeticError as error:
         _fail(str(error), EXIT_FAILED)
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_output()
         sys.exit(EXIT_FAILED)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
+    except OSError as error:
+        _drop_output()
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", EXIT_HOST)
+    except stop_signals.Stopped as stopped:
+        _fail("interrupted", stop_signals.exit_code(stopped.number))
+
+
+def _drop_output() -> None:
+    """Let what standard output still holds go nowhere, or the interpreter fails on it once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _fail(text: str, code: int) -> None:

@@ -22,6 +22,7 @@ from hil.supervisor import EXIT_HOST, die_with_parent
 from rtcore import board as bd
 from rtcore import ring as rg
 from rtcore.errors import HostError
+from rtcore.overruns import S_N_OVERRUN
 
 LOOP_STACK_BYTES = 1 << 20
 UNPACED_PERIOD_NS = 1_000_000
@@ -55,7 +56,7 @@ class Core:
 
         self._loop = loop
         setup = load_setup(spec.core["station"], spec.core["dt_ns"], spec.core)
-        world, self.grid, _ = build_world(setup)
+        world, self.harmonics, self.grid = build_world(setup)
         self.world = world._replace(events=self._events)
         self.grants: list[Grant] = []
 
@@ -90,7 +91,12 @@ class Core:
             while not self.board.ctl[bd.CTL_ENDED]:  # never join: a signal could mark it dead
                 time.sleep(0.02)
             thread.join()
-        return 1 if self.spec.core["strict"] and not self.board.ctl[bd.CTL_STOP] else 0
+        if self.spec.core["strict"] and self.board.stats[S_N_OVERRUN]:
+            return 1
+        # After its last step the image stays on the board until the supervisor has seen it.
+        while not self.board.ctl[bd.CTL_STOP]:
+            time.sleep(0.02)
+        return 0
 
     def _body(self) -> None:
         self.grants += elevate(self.spec.core["cpu"], use_fifo=self.spec.core["fifo"])
@@ -99,12 +105,13 @@ class Core:
         mode = self._loop.MODE_REALTIME if is_realtime else self._loop.MODE_BEST_EFFORT
         self.board.ctl[bd.CTL_MODE] = mode
         print("ready " + "; ".join(str(g) for g in self.grants), flush=True)  # noqa: T201
-        self._call(n_steps=-1, mode=mode)
+        self._call(n_steps=self.spec.core["n_steps"], mode=mode)
 
     def _call(self, n_steps: int, mode: int) -> None:
         board = self.board
         self._loop.run(
             self.world,
+            self.harmonics,
             board.ctl,
             board.seq,
             board.slots,

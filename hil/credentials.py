@@ -12,6 +12,8 @@ import json
 import os
 import secrets
 import socket
+import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -19,12 +21,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hil.own_addresses import own_addresses
 from protocols.passwords import hash_password
 from rtcore.errors import HostError
 
 OPERATOR = "operator"
 CERTIFICATE_DAYS = 3650
 KEY_BITS = 2048  # what Basic256Sha256 asks for (OPC 10000-7, 6.6.165)
+COMMON_NAME_BYTES = 64  # ub-common-name (RFC 5280, appendix A.1)
 
 
 def users_path(state_dir: Path) -> Path:
@@ -57,12 +61,19 @@ def accounts(state_dir: Path) -> dict[str, str]:
 
 
 def application_uri(station: str) -> str:
-    """Return the server's application URI; the certificate must carry the same one."""
-    return f"urn:gridhil:server:{station}"
+    """Return the server's application URI, ASCII (RFC 3986); the certificate must carry the same one."""
+    return f"urn:gridhil:server:{urllib.parse.quote(station, safe='')}"
 
 
-def ensure_identity(state_dir: Path, station: str, host: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """Load the server's certificate and key, made on the first start and again once expired."""
+def ensure_identity(
+    state_dir: Path, station: str, host: str, say: Callable[[str], None] = lambda _text: None
+) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """Load the server's certificate and key, made on the first start.
+
+    The certificate is made again, for the same key, once it has expired, names another station or
+    lacks an address that clients may reach the server by; ``say`` is told why, because clients
+    that trusted the old one must trust the new one.
+    """
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     key_path, certificate_path = state_dir / "opcua-key.pem", state_dir / "opcua-certificate.der"
     if not key_path.exists():
@@ -74,9 +85,10 @@ def ensure_identity(state_dir: Path, station: str, host: str) -> tuple[x509.Cert
     loaded = _load_key(key_path)
     if certificate_path.exists():
         found = _load_certificate(certificate_path)
-        is_ours = found.public_key() == loaded.public_key()
-        if is_ours and found.not_valid_after_utc > datetime.datetime.now(datetime.UTC):
+        why = _why_anew(found, loaded, _names(station, host))
+        if why is None:
             return found, loaded
+        say(f"the OPC UA certificate is made anew: {why}")
     made = _self_signed(loaded, station, host)
     new = certificate_path.with_suffix(".new")
     new.write_bytes(made.public_bytes(serialization.Encoding.DER))
@@ -129,11 +141,26 @@ def _load_certificate(path: Path) -> x509.Certificate:
         raise HostError(f"{path}: not a certificate; delete it to make a new one") from None
 
 
+def _why_anew(found: x509.Certificate, key: rsa.RSAPrivateKey, wanted: list[x509.GeneralName]) -> str | None:
+    """Return why a certificate cannot be used any more, None when it can."""
+    if found.public_key() != key.public_key():
+        return "it belongs to another key"
+    if found.not_valid_after_utc <= datetime.datetime.now(datetime.UTC):
+        return "it has expired"
+    try:
+        held = list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        held = []
+    missing = ", ".join(str(name.value) for name in wanted if name not in held)
+    return f"it does not name {missing}" if missing else None
+
+
 def _self_signed(key: rsa.RSAPrivateKey, station: str, host: str) -> x509.Certificate:
     """Application instance certificate (OPC 10000-6, 6.2.2)."""
+    common = f"gridhil {station}".encode()[:COMMON_NAME_BYTES].decode(errors="ignore")
     name = x509.Name(
         [
-            x509.NameAttribute(NameOID.COMMON_NAME, f"gridhil {station}"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "gridhil"),
         ]
     )
@@ -168,10 +195,20 @@ def _self_signed(key: rsa.RSAPrivateKey, station: str, host: str) -> x509.Certif
 
 
 def _names(station: str, host: str) -> list[x509.GeneralName]:
+    """Return URI, addresses and host names of the server; a wildcard host stands for every own address."""
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(application_uri(station))]
-    for word in dict.fromkeys((host, "localhost", socket.gethostname())):
+    for word in dict.fromkeys((*_reached_by(host), "localhost", socket.gethostname())):
         try:
             names.append(x509.IPAddress(ipaddress.ip_address(word)))
         except ValueError:
-            names.append(x509.DNSName(word))
+            if word.isascii():  # a DNS name in a certificate is an IA5String
+                names.append(x509.DNSName(word))
     return names
+
+
+def _reached_by(host: str) -> list[str]:
+    try:
+        is_any = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return [host]
+    return own_addresses() if is_any else [host]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses as dc
-import importlib
-import pkgutil
+from typing import Any
 
-import rtcore.plant
+from hil.plant_settings import COMPONENT_PACKAGES, declare_all
 from rtcore.component import REGISTRY, Spec
 
 
 def components_md() -> str:
     """Return docs/components.md: every component kind with its parameters and attributes."""
-    for module in pkgutil.iter_modules(rtcore.plant.__path__):
-        importlib.import_module(f"rtcore.plant.{module.name}")
+    declare_all()
+    rooms = ", ".join(f"`{name.replace('.', '/')}`" for name in COMPONENT_PACKAGES)
     head = (
-        "# Components\n\nMade from the declarations in `rtcore/plant` (`hil/doc_tables.py`). "
+        f"# Components\n\nMade from the declarations in {rooms} (`hil/doc_tables.py`). "
         "A point binds to `<kind>.<name>` and one attribute.\n"
     )
     return "\n".join([head, *(_section(REGISTRY[kind]) for kind in sorted(REGISTRY))])
@@ -27,13 +26,28 @@ def _section(spec: Spec) -> str:
     if fields:
         lines += ["| parameter | default | unit | meaning | limits |", "| --- | --- | --- | --- | --- |"]
         for f in fields:
-            default = "required" if f.default is dc.MISSING else f"{f.default:g}"
-            limits = ", ".join(f"{k} {v:g}" for k, v in f.metadata["limits"].items())
-            lines.append(f"| {f.name} | {default} | {f.metadata['unit']} | {f.metadata['doc']} | {limits} |")
+            lines.append(
+                f"| {f.name} | {_default(f)} | {f.metadata['unit']} | {f.metadata['doc']} | {_limits(f)} |"
+            )
         lines.append("")
     lines += ["| attribute | unit | meaning | command |", "| --- | --- | --- | --- |"]
     lines += [f"| {a.name} | {a.unit} | {a.doc} | {_command(a.writable, a.guard)} |" for a in spec.attrs]
     return "\n".join([*lines, ""])
+
+
+def _default(field: dc.Field[Any]) -> str:
+    """Return the default as a user would write it: a word where there is a closed set of them."""
+    default = field.default
+    if default is dc.MISSING:
+        return "required"
+    words = {number: word for word, number in field.metadata["choices"].items()}
+    return default if isinstance(default, str) else words.get(default) or f"{default:g}"
+
+
+def _limits(field: dc.Field[Any]) -> str:
+    limits = [f"{k} {v:g}" for k, v in field.metadata["limits"].items()]
+    choices = field.metadata["choices"]
+    return ", ".join([*limits, f"one of {', '.join(choices)}"] if choices else limits)
 
 
 def _command(writable: str, guard: str) -> str:

@@ -124,26 +124,28 @@ def _timing(seconds: float, cpu: int) -> tuple[list[Check], dict[str, Any] | Non
     advice = "" if status == "ok" else "too late for steps of 1 ms; see the permissions and isolation below"
     form = "1 kHz" if row["compiled"] else "1 kHz, through ctypes"
     checks = [Check("probe", f"wake-up lateness ({form})", status, _lateness(row), advice)]
-    reference, note = _reference(seconds, cpu, is_fifo=row["policy"].get("fifo") == "granted")
-    if reference is not None:
-        ratio = row["p99_us"] / max(reference["p99_us"], 1.0)
-        value = f"{_lateness(reference)}; we are at {ratio:.2f} x its p99"
-        checks.append(Check("probe", "cyclictest, same policy", "ok", value))
-    else:
-        checks.append(Check("probe", "cyclictest", "ok", note))
+    reference, beside = _reference(seconds, cpu, row)
+    checks.append(beside)
     if row["steal_pct"] > STEAL_WARN_PCT:
         text = f"{row['steal_pct']:.1f} % of CPU time was stolen meanwhile"
         checks.append(Check("probe", "stolen time", "warn", text, "measure again when the host is quiet"))
     return checks, row, reference
 
 
-def _reference(seconds: float, cpu: int, *, is_fifo: bool) -> tuple[dict[str, Any] | None, str]:
+def _reference(seconds: float, cpu: int, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Check]:
+    """Run cyclictest under the probe's policy; its figures and what they say beside the probe's."""
     if not cyclictest.is_installed():
-        return None, "not installed (rt-tests), so no reference beside it"
+        note = "not installed (rt-tests), so no reference beside it"
+        return None, Check("probe", "cyclictest", "ok", note)
     try:
-        return dc.asdict(cyclictest.run(seconds, cpu, fifo=is_fifo)), ""
+        found = cyclictest.run(seconds, cpu, fifo=row["policy"].get("fifo") == "granted")
     except HostError as error:
-        return None, str(error)
+        advice = "there is no reference beside the probe; run it by hand to see why"
+        return None, Check("probe", "cyclictest", "warn", str(error), advice)
+    reference = dc.asdict(found)
+    ratio = row["p99_us"] / max(found.p99_us, 1.0)
+    value = f"{_lateness(reference)}; we are at {ratio:.2f} x its p99"
+    return reference, Check("probe", "cyclictest, same policy", "ok", value)
 
 
 def _lateness(row: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import uvloop
+
 from hil import gateway_process, ports
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
@@ -83,7 +85,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
     die_with_parent()
     try:
-        asyncio.run(serve(RunSpec.load(Path(arguments[0]))))
+        uvloop.run(serve(RunSpec.load(Path(arguments[0]))))
     except UserInputError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -87,8 +87,8 @@ def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer]:
         desk,
         settings,
         credentials.accounts(spec.state_dir),
-        credentials.ensure_identity(spec.state_dir, spec.station, settings.host),
-        credentials.application_uri(spec.station),
+        credentials.ensure_identity(spec.state_dir, spec.name, settings.host, _say),
+        credentials.application_uri(spec.name),
     )
     return desk, server
 

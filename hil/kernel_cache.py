@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hil import run_dir
+from hil import run_dir, stop_signals
 from rtcore.errors import HostError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ class KernelCache:
     expected_s: float | None
     """How long compiling took the last time on this machine [s]; None when never measured."""
     is_kept: bool
-    """False: a temporary directory, because the state directory cannot be written."""
+    """False: a temporary directory, because the cache directory cannot be written."""
 
 
 def prepare(say: Callable[[str], None] = lambda _text: None, root: Path = ROOT) -> KernelCache:
@@ -86,7 +86,7 @@ def digest(root: Path = ROOT) -> str:
 
 def _kept(name: str, say: Callable[[str], None]) -> KernelCache | None:
     try:
-        home = run_dir.state_root() / "numba"
+        home = run_dir.cache_root() / "numba"
         path = home / name
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".probe{os.getpid()}"
@@ -106,8 +106,8 @@ def _temporary(say: Callable[[str], None]) -> KernelCache:
         path = Path(tempfile.mkdtemp(prefix="gridhil-numba-"))
     except OSError as error:
         raise HostError(
-            f"no place for compiled kernels: neither the state directory nor {tempfile.gettempprefix()} "
-            f"directories can be written ({error}); set XDG_STATE_HOME to a writable directory"
+            f"no place for compiled kernels: neither the cache directory nor {tempfile.gettempprefix()} "
+            f"directories can be written ({error}); set XDG_CACHE_HOME to a writable directory"
         ) from None
     owner = os.getpid()
 
@@ -116,6 +116,7 @@ def _temporary(say: Callable[[str], None]) -> KernelCache:
             shutil.rmtree(path, ignore_errors=True)
 
     atexit.register(remove)
+    stop_signals.at_once.append(remove)
     say(f"kernels are compiled into {path} for this run")
     return KernelCache(path, False, None, False)
 

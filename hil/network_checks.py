@@ -19,22 +19,53 @@ from rtcore.errors import Problem, did_you_mean
 from rtcore.network.model import conductors
 
 
+def _empty() -> dict[str, list[Row]]:
+    return {key: [] for key in TABLES}
+
+
 @dc.dataclass
 class Found:
-    """What was read: good rows and the raw text of all rows, by table."""
+    """What was read, by table, after everything that a folder extends.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder asked for.
+    rows, raw : dict
+        Good rows, and all rows.
+    removed : dict
+        (table, name) of what was removed, and the file that says so.
+    unreadable : set
+        Tables that could not be read at all; nothing is missed in them.
+    """
 
     folder: Path
-    rows: dict[str, list[Row]] = dc.field(default_factory=lambda: {k: [] for k in TABLES})
-    raw: dict[str, list[dict[str, str]]] = dc.field(default_factory=lambda: {k: [] for k in TABLES})
+    rows: dict[str, list[Row]] = dc.field(default_factory=_empty)
+    raw: dict[str, list[Row]] = dc.field(default_factory=_empty)
+    removed: dict[tuple[str, str], Path] = dc.field(default_factory=dict)
+    unreadable: set[str] = dc.field(default_factory=set)
 
     def names(self, key: str) -> list[str]:
         """Return the texts of the naming column, bad rows included."""
-        return [r.get("bus" if key == "buses" else "name", "") for r in self.raw[key]]
+        return [row.texts.get(TABLES[key].key, "") for row in self.raw[key]]
 
     def problem(self, key: str, row: Row, column: str, what: str) -> Problem:
         """Return a problem at a cell."""
         place = f"row {row.line} column {column!r}" if column else f"row {row.line}"
-        return Problem(str(self.folder / TABLES[key].file), place, what)
+        return Problem(str(row.path), place, what)
+
+    def is_bare(self, key: str) -> bool:
+        """Tell whether a table that every network needs has no rows; one message says so."""
+        return TABLES[key].is_needed and not self.raw[key] and key not in self.unreadable
+
+    def unknown(self, key: str, row: Row, column: str, wanted: str, called: str) -> Iterator[Problem]:
+        """Report a cell that names a row of another table, ``wanted``, which is not there."""
+        name, names = row.values[column], self.names(wanted)
+        if name in names or wanted in self.unreadable or self.is_bare(wanted):
+            return
+        by = self.removed.get((wanted, name))
+        why = f"; {by} removes it" if by else did_you_mean(name, names)
+        yield self.problem(key, row, column, f"unknown {called} {name!r}{why}")
 
 
 POSITIVE = {
@@ -47,6 +78,7 @@ POSITIVE = {
     "capacitors": ["kv"],
     "reactors": ["parallel_r_ohm"],
     "loads": ["kv", "vmin_pu", "vmax_pu"],
+    "ders": ["kv", "kva"],
     "transformers": ["phases"],
 }
 NOT_NEGATIVE = {
@@ -57,6 +89,7 @@ NOT_NEGATIVE = {
     "regulators": ["band_v", "vlimit_v", "delay_s", "tap_delay_s", "max_tap_change"],
     "reactors": ["r_ohm"],
     "loads": ["vlow_pu"],
+    "ders": ["r1_pu", "r0_pu"],
 }
 
 BUS_COLUMNS = {
@@ -67,6 +100,7 @@ BUS_COLUMNS = {
     "capacitors": [("bus1", "nodes1"), ("bus2", "nodes2")],
     "reactors": [("bus1", "nodes1"), ("bus2", "nodes2")],
     "loads": [("bus", "nodes")],
+    "ders": [("bus", "nodes")],
 }
 
 
@@ -82,7 +116,9 @@ def check_network(found: Found) -> list[Problem]:
         _regulators,
         _banks,
         _loads,
+        _ders,
         _sources,
+        _needed,
     )
     return [problem for check in checks for problem in check(found)]
 
@@ -108,17 +144,8 @@ def _unique_names(found: Found) -> Iterator[Problem]:
         for row in found.rows[key]:
             name = row.values["name"]
             if counts[name] > 1:
-                column = "bus" if key == "buses" else "name"
-                yield found.problem(
-                    key, row, column, f"{name!r} stands there {counts[name]} times; names are unique"
-                )
-
-
-def _bus_problem(found: Found, key: str, row: Row, column: str) -> Iterator[Problem]:
-    buses = found.names("buses")
-    name = row.values[column]
-    if name not in buses:
-        yield found.problem(key, row, column, f"unknown bus {name!r}{did_you_mean(name, buses)}")
+                what = f"{name!r} stands there {counts[name]} times; names are unique"
+                yield found.problem(key, row, TABLES[key].key, what)
 
 
 def _terminals(found: Found) -> Iterator[Problem]:
@@ -127,7 +154,7 @@ def _terminals(found: Found) -> Iterator[Problem]:
             for bus, nodes in pairs:
                 numbers = row.values[nodes]
                 if row.values[bus]:
-                    yield from _bus_problem(found, key, row, bus)
+                    yield from found.unknown(key, row, bus, "buses", "bus")
                 elif any(numbers):
                     yield found.problem(
                         key, row, nodes, f"nodes {numbers!r} without a bus; give {bus!r} or leave both"
@@ -143,7 +170,6 @@ def _terminals(found: Found) -> Iterator[Problem]:
 
 def _lines(found: Found) -> Iterator[Problem]:
     codes = {row.values["name"]: len(row.values["r"]) for row in found.rows["linecodes"]}
-    names = found.names("linecodes")
     for key in ("lines", "switches"):
         for row in found.rows[key]:
             n1, n2 = len(row.values["nodes1"]), len(row.values["nodes2"])
@@ -154,11 +180,8 @@ def _lines(found: Found) -> Iterator[Problem]:
             code = row.values.get("linecode")
             if code is None:
                 continue
-            if code not in names:
-                yield found.problem(
-                    key, row, "linecode", f"unknown line code {code!r}{did_you_mean(code, names)}"
-                )
-            elif code in codes and codes[code] != n1:
+            yield from found.unknown(key, row, "linecode", "linecodes", "line code")
+            if code in codes and codes[code] != n1:
                 what = f"line code {code!r} has {codes[code]} phases, the line names {n1} nodes"
                 yield found.problem(key, row, "linecode", what)
 
@@ -201,13 +224,21 @@ def _mesh(x12: float, x13: float, x23: float) -> list[list[float]]:
 
 def _transformers(found: Found) -> Iterator[Problem]:
     raw: dict[str, list[str]] = {}
-    for texts in found.raw["windings"]:
-        raw.setdefault(texts.get("transformer", ""), []).append(texts.get("winding", ""))
+    file: dict[str, Path] = {}
+    for winding in found.raw["windings"]:
+        raw.setdefault(winding.texts.get("transformer", ""), []).append(winding.texts.get("winding", ""))
+        file[winding.texts.get("transformer", "")] = winding.path
     phases = {row.values["name"]: row.values["phases"] for row in found.rows["transformers"]}
     for row in found.rows["transformers"]:
         name, n = row.values["name"], len(raw.get(row.values["name"], []))
+        if row.values["phases"] not in (1, 2, 3):
+            yield found.problem("transformers", row, "phases", f"{row.values['phases']} is not 1, 2 or 3")
+        if "windings" in found.unreadable:
+            continue
         if n < 2:
-            what = f"{n} windings in windings.csv; two or more are needed"
+            at = file.get(name, row.path)
+            where = "windings.csv" if at.parent == row.path.parent else at
+            what = f"{n} windings in {where}; two or more are needed"
             yield found.problem("transformers", row, "name", what)
             continue
         if sorted(raw[name]) != [str(i) for i in range(1, n + 1)]:
@@ -225,16 +256,10 @@ def _transformers(found: Found) -> Iterator[Problem]:
         elif n == 3 and _is_singular(_mesh(*x_pct)):
             what = "these reactances leave no impedance between two windings; check the pairs"
             yield found.problem("transformers", row, "x_pct", what)
-        if row.values["phases"] not in (1, 2, 3):
-            yield found.problem("transformers", row, "phases", f"{row.values['phases']} is not 1, 2 or 3")
-    names = found.names("transformers")
     for row in found.rows["windings"]:
         name = row.values["transformer"]
-        if name not in names:
-            yield found.problem(
-                "windings", row, "transformer", f"unknown transformer {name!r}{did_you_mean(name, names)}"
-            )
-        elif name in phases:
+        yield from found.unknown("windings", row, "transformer", "transformers", "transformer")
+        if name in phases:
             yield from _conductors(found, "windings", row, phases[name])
 
 
@@ -249,22 +274,19 @@ def _conductors(found: Found, key: str, row: Row, phases: int) -> Iterator[Probl
 
 def _regulators(found: Found) -> Iterator[Problem]:
     names = found.names("transformers")
-    windings = Counter(t.get("transformer", "") for t in found.raw["windings"])
-    targets = Counter(t.get("transformer", "") for t in found.raw["regulators"])
+    windings, targets = Counter(found.names("windings")), Counter(found.names("regulators"))
     for row in found.rows["regulators"]:
         v = row.values
         name = v["transformer"]
         if name not in names:
-            yield found.problem(
-                "regulators", row, "transformer", f"unknown transformer {name!r}{did_you_mean(name, names)}"
-            )
+            yield from found.unknown("regulators", row, "transformer", "transformers", "transformer")
             continue
         if targets[name] > 1:
             yield found.problem(
                 "regulators", row, "transformer", f"transformer {name!r} has {targets[name]} regulators"
             )
         for column in ("tapped_winding", "measured_winding"):
-            if not 1 <= v[column] <= windings[name]:
+            if not 1 <= v[column] <= windings[name] and "windings" not in found.unreadable:
                 yield found.problem(
                     "regulators", row, column, f"{v[column]} is not a winding; 1 to {windings[name]} are"
                 )
@@ -288,7 +310,7 @@ def _regulators(found: Found) -> Iterator[Problem]:
             what = f"{v['measured_phase']!r} is neither a phase number nor 'max' nor 'min'"
             yield found.problem("regulators", row, "measured_phase", what)
         if v["controlled_bus"]:
-            yield from _bus_problem(found, "regulators", row, "controlled_bus")
+            yield from found.unknown("regulators", row, "controlled_bus", "buses", "bus")
 
 
 def _banks(found: Found) -> Iterator[Problem]:
@@ -334,12 +356,41 @@ def _loads(found: Found) -> Iterator[Problem]:
             )
 
 
+def _ders(found: Found) -> Iterator[Problem]:
+    for row in found.rows["ders"]:
+        v = row.values
+        given = [k for k in ("r1_pu", "x1_pu", "r0_pu", "x0_pu") if v[k]]
+        if v["kind"] == "pv":
+            allowed = (2, 3, 4) if v["conn"] == "wye" else (2, 3)
+            if len(v["nodes"]) not in allowed:
+                neutral = " (the neutral last)" if v["conn"] == "wye" else ""
+                what = f"{len(v['nodes'])} nodes; a {v['conn']} pv has {allowed[0]} to {allowed[-1]}{neutral}"
+                yield found.problem("ders", row, "nodes", what)
+            for column in given:
+                what = f"{v[column]!r}, but a pv is a current source; leave the cell empty"
+                yield found.problem("ders", row, column, what)
+            continue
+        if v["conn"] != "wye":
+            yield found.problem("ders", row, "conn", f"a {v['kind']} is connected wye")
+        elif len(v["nodes"]) != 4 or v["nodes"][-1]:
+            what = f"a {v['kind']} is three-phase with grounded neutral; give it like '1 2 3 0'"
+            yield found.problem("ders", row, "nodes", what)
+        for column in ("x1_pu", "x0_pu"):
+            if not v[column] > 0:
+                what = f"{v[column]!r} must be above 0: a {v['kind']} is an EMF behind an impedance"
+                yield found.problem("ders", row, column, what)
+
+
+def _needed(found: Found) -> Iterator[Problem]:
+    for key in filter(found.is_bare, TABLES):
+        path, place = found.folder / TABLES[key].file, ""
+        for (table, _), toml in found.removed.items():
+            if table == key:
+                path, place = toml, "'remove'"
+        yield Problem(str(path), place, f"no {TABLES[key].element}; a network needs one or more")
+
+
 def _sources(found: Found) -> Iterator[Problem]:
-    path = found.folder / TABLES["sources"].file
-    if path.is_file() and not found.raw["sources"]:
-        readable = "name" in path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        if readable:
-            yield Problem(str(path), "", "no source; a network needs one or more")
     for row in found.rows["sources"]:
         n, other = len(row.values["nodes"]), len(row.values["return_nodes"])
         if other and other != n:

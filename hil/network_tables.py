@@ -10,7 +10,8 @@ import csv
 import dataclasses as dc
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+import typing
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ BY_TYPE = {
     "tuple[bool, ...]": YES_NOS,
     "Matrix": MATRIX,
     "Conn": one_of("wye", "delta"),
+    "DerKind": one_of(*typing.get_args(model.DerKind)),
     "Literal['lag', 'lead']": one_of("lag", "lead"),
     "Literal['breaker', 'switch']": one_of("breaker", "switch"),
 }
@@ -149,28 +151,44 @@ class Column:
     field: str
     codec: Codec
     default: Any = REQUIRED
+    is_for_some: bool = False
+    """Some kinds of row have no such value: their cell may be empty."""
 
     @property
     def may_be_empty(self) -> bool:
         """Tell whether an empty cell means something (none, ground) rather than a forgotten value."""
-        return self.default is None or self.default in ("", ())
+        return self.is_for_some or self.default is None or self.default in ("", ())
 
 
 @dc.dataclass(frozen=True, slots=True)
 class Table:
-    """One CSV file."""
+    """One CSV file; ``key`` heads the column that names a row, for windings the element they are of."""
 
     file: str
+    element: str
+    """What one row is called, as in ``line.l1``; empty where a row is no element of its own."""
     columns: tuple[Column, ...]
     is_needed: bool = False
+    """Every network has rows of it."""
     build: Callable[..., Any] | None = None
+    key: str = "name"
+
+    @property
+    def heading(self) -> str:
+        """The least heading: the columns that cannot be left out."""
+        return ",".join(c.name for c in self.columns if c.default is REQUIRED)
 
 
 @dc.dataclass(frozen=True, slots=True)
 class Row:
-    """One parsed row: the line of the file it ends on, and the values by field."""
+    """One row: its file, the line it ends on, the texts by column, the values by field.
 
+    A row with a bad cell, which is reported when read, has no ``values``; its texts still tell its name.
+    """
+
+    path: Path
     line: int
+    texts: dict[str, str]
     values: dict[str, Any]
 
 
@@ -180,6 +198,7 @@ def _columns(
     drop: Iterable[str] = (),
     codecs: dict[str, Codec] | None = None,
     first: Sequence[Column] = (),
+    for_some: Collection[str] = (),
 ) -> tuple[Column, ...]:
     rows = list(first)
     for f in dc.fields(cls):
@@ -188,79 +207,86 @@ def _columns(
         kind = str(f.type).replace('"', "'")
         codec = (codecs or {}).get(f.name) or BY_TYPE[kind]
         default = REQUIRED if f.default is dc.MISSING else f.default
-        rows.append(Column((rename or {}).get(f.name, f.name), f.name, codec, default))
+        name = (rename or {}).get(f.name, f.name)
+        rows.append(Column(name, f.name, codec, default, f.name in for_some))
     return tuple(rows)
 
 
 UNIT = one_of(*LENGTH_UNITS)
 
 TABLES = {
-    "buses": Table("buses.csv", _columns(model.Bus, {"name": "bus"}), True, model.Bus),
-    "sources": Table("sources.csv", _columns(model.Source), True, model.Source),
+    "buses": Table("buses.csv", "bus", _columns(model.Bus, {"name": "bus"}), True, model.Bus, "bus"),
+    "sources": Table("sources.csv", "source", _columns(model.Source), True, model.Source),
     "linecodes": Table(
         "linecodes.csv",
+        "linecode",
         _columns(model.LineCode, {"r": "r_ohm", "x": "x_ohm"}, codecs={"unit": UNIT}),
         build=model.LineCode,
     ),
-    "lines": Table("lines.csv", _columns(model.Line, codecs={"unit": UNIT}), build=model.Line),
-    "switches": Table("switches.csv", _columns(model.Switch), build=model.Switch),
-    "transformers": Table("transformers.csv", _columns(model.Transformer, drop=["windings"])),
+    "lines": Table("lines.csv", "line", _columns(model.Line, codecs={"unit": UNIT}), build=model.Line),
+    "switches": Table("switches.csv", "switch", _columns(model.Switch), build=model.Switch),
+    "transformers": Table("transformers.csv", "transformer", _columns(model.Transformer, drop=["windings"])),
     "windings": Table(
         "windings.csv",
+        "",
         _columns(
             model.Winding,
             first=[Column("transformer", "transformer", NAME), Column("winding", "winding", INTEGER)],
         ),
+        key="transformer",
     ),
-    "regulators": Table("regulators.csv", _columns(model.Regulator, codecs={"transformer": NAME})),
-    "capacitors": Table("capacitors.csv", _columns(model.Capacitor), build=model.Capacitor),
-    "reactors": Table("reactors.csv", _columns(model.Reactor), build=model.Reactor),
+    "regulators": Table(
+        "regulators.csv",
+        "regulator",
+        _columns(model.Regulator, codecs={"transformer": NAME}),
+        key="transformer",
+    ),
+    "capacitors": Table("capacitors.csv", "capacitor", _columns(model.Capacitor), build=model.Capacitor),
+    "reactors": Table("reactors.csv", "reactor", _columns(model.Reactor), build=model.Reactor),
     "loads": Table(
-        "loads.csv", _columns(model.Load, codecs={"model": Codec(_load_model, str)}), build=model.Load
+        "loads.csv", "load", _columns(model.Load, codecs={"model": Codec(_load_model, str)}), build=model.Load
+    ),
+    "ders": Table(
+        "ders.csv",
+        "der",
+        _columns(model.Der, for_some=["r1_pu", "x1_pu", "r0_pu", "x0_pu"]),
+        build=model.Der,
     ),
 }
 
 
-def read_table(path: Path, table: Table, problems: list[Problem]) -> tuple[list[Row], list[dict[str, str]]]:
-    """Read one CSV file; rows with a bad cell are reported and left out.
-
-    Returns
-    -------
-    rows : list of Row
-        The good rows.
-    raw : list of dict
-        Text of every row, also of the bad ones: names for references from other tables.
-    """
+def read_table(path: Path, table: Table, problems: list[Problem]) -> list[Row] | None:
+    """Read one CSV file; None when it cannot be told into rows, which is reported."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         problems.append(Problem(str(path), f"byte {error.start}", "not UTF-8 text"))
-        return [], []
+        return None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         heading = next(reader, None)
         lines = [(reader.line_num, cells) for cells in reader if cells]
     except csv.Error as error:
         problems.append(Problem(str(path), f"row {reader.line_num}", f"not a CSV file: {error}"))
-        return [], []
+        return None
     if heading is None:
         problems.append(Problem(str(path), "", "the file is empty; a heading row is needed"))
-        return [], []
+        return None
     heading = [h.strip() for h in heading]
     if not _heading_is_good(path, table, heading, problems):
-        return [], []
-    rows, raw = [], []
+        return None
+    rows = []
     for line, cells in lines:
         if len(cells) != len(heading):
             what = f"{len(cells)} cells where the heading has {len(heading)}"
             problems.append(Problem(str(path), f"row {line}", what))
+            # Its name still counts: what refers to it is not wrong, too.
+            texts = {h: c.strip() for h, c in zip(heading, cells, strict=False)}
+            rows.append(Row(path, line, texts, {}))
             continue
         texts = {h: c.strip() for h, c in zip(heading, cells, strict=True)}
-        raw.append(texts)
-        values = _values(path, table, line, texts, problems)
-        if values is not None:
-            rows.append(Row(line, values))
-    return rows, raw
+        rows.append(Row(path, line, texts, _values(path, table, line, texts, problems)))
+    return rows
 
 
 def _heading_is_good(path: Path, table: Table, heading: list[str], problems: list[Problem]) -> bool:
@@ -278,7 +304,7 @@ def _heading_is_good(path: Path, table: Table, heading: list[str], problems: lis
 
 def _values(
     path: Path, table: Table, line: int, texts: dict[str, str], problems: list[Problem]
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     is_good = True
     for column in table.columns:
@@ -293,7 +319,7 @@ def _values(
         except ValueError as error:
             problems.append(Problem(str(path), f"row {line} column {column.name!r}", str(error)))
             is_good = False
-    return values if is_good else None
+    return values if is_good else {}
 
 
 def write_table(path: Path, table: Table, rows: Iterable[dict[str, Any]]) -> None:

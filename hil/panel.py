@@ -14,16 +14,14 @@ from typing import Any
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from hil import gateway_status, segment
-from hil.output import make_table
+from hil.panel_view import Shown, render
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_types import iso
-from hil.supervisor import Supervisor
-from rtcore.board import CTL_MODE, Board, Snapshot
+from hil.supervisor import SILENT_S, Supervisor
+from rtcore.board import CTL_BEAT_NS, CTL_ENDED, CTL_MODE, CTL_PERIOD_NS, Board, Snapshot
 from rtcore.overruns import (
     CAUSE_TEXT,
     O_CAUSE,
@@ -44,6 +42,20 @@ TICK_TTY_S, TICK_PIPE_S = 0.25, 5.0
 LINES_KEPT = 4
 REMIND_S = 10.0
 MODE_REALTIME = 1
+SILENT_PERIODS = 3
+"""A core is not called silent before so many periods without a step."""
+
+LOOP_FIGURES = (
+    ("late p50 [us]", "LATE_P50", 1), ("late p99 [us]", "LATE_P99", 1), ("late p99.9 [us]", "LATE_P999", 1),
+    ("late max [us]", "LATE_MAX", 1), ("exec p50 [us]", "EXEC_P50", 1), ("exec p99 [us]", "EXEC_P99", 1),
+    ("overruns", "OVERRUNS", 0), ("slipped [ms]", "SLIPPED_MS", 0),
+)  # fmt: skip
+"""Head, point, decimals."""
+
+FEEDER_FIGURES = (
+    ("P [kW]", "P", 1), ("Q [kvar]", "Q", 1), ("IA [A]", "IA", 1), ("IB [A]", "IB", 1), ("IC [A]", "IC", 1),
+    ("VA [V]", "VA", 0), ("VB [V]", "VB", 0), ("VC [V]", "VC", 0),
+)  # fmt: skip
 
 
 class Panel:
@@ -60,6 +72,7 @@ class Panel:
         self._commands: deque[str] = deque(maxlen=LINES_KEPT)
         self._tails = {p: _Tail(spec.audit_path(p)) for p in ("modbus", "opcua")}
         self._started = time.monotonic()
+        self._printed_step = -1
 
     # -- what the supervisor and the run command call ------------------------------------
 
@@ -119,12 +132,13 @@ class Panel:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
-        """Keep the panel on the terminal while the station runs."""
+        """Keep the panel on the terminal while the station runs; it stays with its last figures."""
         if not self.console.is_terminal:
             yield
             return
         with Live(console=self.console, refresh_per_second=4, transient=False) as self._live:
             yield
+            self.tick()
         self._live = None
 
     def tick(self) -> None:
@@ -140,29 +154,51 @@ class Panel:
         if self._live is not None:
             self._live.update(self._render(snapshot))
         elif not self.console.is_terminal:
-            self.console.print(self._line(snapshot), highlight=False, soft_wrap=True)
+            self._print_line(snapshot)
+
+    def _print_line(self, snapshot: Snapshot) -> None:
+        self._printed_step = snapshot.step
+        self.console.print(self._line(snapshot), highlight=False, soft_wrap=True)
 
     def farewell(self, code: int) -> None:
-        """Say how the run ended."""
+        """Say how the run ended; what the panel shows already is not said again."""
         snapshot = self._board.read() if self._board is not None else None
-        if snapshot is not None:
-            self.console.print(self._line(snapshot), highlight=False, soft_wrap=True)
-        for line in self._overruns():
-            self.console.print(f"  {line}", highlight=False, soft_wrap=True)
-        how = "stopped" if code == 0 else "ended because the core died"
-        if code and self.station.loop.strict and self._overruns():
-            how = "ended at the first missed deadline (loop.strict)"
+        if not self.console.is_terminal:
+            if snapshot is not None and snapshot.step != self._printed_step:
+                self._print_line(snapshot)
+            for line in self._overruns():
+                self.console.print(f"  {line}", highlight=False, soft_wrap=True)
         self.console.print(
-            f"{how} after {time.monotonic() - self._started:.1f} s", highlight=False, soft_wrap=True
+            f"{self._how_it_ended(code)} after {time.monotonic() - self._started:.1f} s",
+            highlight=False,
+            soft_wrap=True,
         )
+
+    def _how_it_ended(self, code: int) -> str:
+        if code == 0:
+            return "stopped"
+        if self.station.loop.strict and self._overruns():
+            return "ended at the first missed deadline (loop.strict)"
+        why = "" if self.supervisor is None else self.supervisor.why_ended
+        return f"ended because the {why}" if "no heartbeat" in why else "ended because the core died"
+
+    def silence(self) -> str:
+        """Return for how long the core has done nothing, if it should have; else an empty string."""
+        board = self._board
+        if board is None or board.ctl[CTL_ENDED] or not board.ctl[CTL_BEAT_NS]:
+            return ""
+        age_s = board.beat_age_ns(time.monotonic_ns()) / 1e9
+        patience_s = max(SILENT_S, SILENT_PERIODS * int(board.ctl[CTL_PERIOD_NS]) / 1e9)
+        return f"core silent for {age_s:.0f} s" if age_s > patience_s else ""
 
     # -- drawing -------------------------------------------------------------------------
 
-    def _value(self, snapshot: Snapshot, tag: str) -> str:
+    def _value(self, snapshot: Snapshot, tag: str, decimals: int | None = None) -> str:
         i = self._index.get(tag)
         if i is None:
             return "-"
-        text = f"{snapshot.values[i]:.6g}"
+        value = float(snapshot.values[i])
+        text = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
         return f"{text} (bad)" if is_bad(int(snapshot.quality[i])) else text
 
     def _line(self, s: Snapshot) -> str:
@@ -170,8 +206,10 @@ class Panel:
             return self._value(s, tag)
 
         clients = ", ".join(f"{n} {c['clients']}" for n, c in self._gateways().items())
+        silence = self.silence()
         return (
-            f"{iso(s.sim_ns, self.station.utc_offset_s)} step {s.step}  P {v('SUB.T1.P')} kW "
+            f"{iso(s.sim_ns, self.station.utc_offset_s)} step {s.step}  "
+            f"{silence + '  ' if silence else ''}P {v('SUB.T1.P')} kW "
             f"Q {v('SUB.T1.Q')} kvar  late p50/p99/max {v('SUB.LOOP.LATE_P50')}/{v('SUB.LOOP.LATE_P99')}/"
             f"{v('SUB.LOOP.LATE_MAX')} us  exec p50 {v('SUB.LOOP.EXEC_P50')} us  overruns "
             f"{v('SUB.LOOP.OVERRUNS')}  slipped {v('SUB.LOOP.SLIPPED_MS')} ms  clients {clients}"
@@ -203,36 +241,34 @@ class Panel:
         return {n: c for n, c in found.items() if c is not None}
 
     def _render(self, s: Snapshot) -> Group:
-        head = Text(f"gridhil {self.station.name}", style="bold")
-        head.append(f"   {iso(s.sim_ns, self.station.utc_offset_s)[:19]}   step {s.step}   {self.contract()}")
-        return Group(head, self._loop_table(s), self._feeder_table(s), self._client_table(), self._texts())
+        moment = iso(s.sim_ns, self.station.utc_offset_s)[:19]
+        shown = Shown(
+            title=f"gridhil {self.station.name}   {moment}   step {s.step}",
+            contract=self.contract(),
+            silence=self.silence(),
+            loop=(
+                [head for head, _, _ in LOOP_FIGURES],
+                [self._value(s, f"SUB.LOOP.{point}", n) for _, point, n in LOOP_FIGURES],
+            ),
+            feeders=(["", *(head for head, _, _ in FEEDER_FIGURES)], self._feeder_rows(s)),
+            servers=self._servers(),
+            lists=(list(self._commands), list(self._events), self._overruns()),
+        )
+        return render(shown, *self.console.size)
 
-    def _loop_table(self, s: Snapshot) -> Table:
-        names = {
-            "late p50 [us]": "LATE_P50", "p99 [us]": "LATE_P99", "p99.9 [us]": "LATE_P999",
-            "max [us]": "LATE_MAX", "exec p50 [us]": "EXEC_P50", "p99  [us]": "EXEC_P99",
-            "overruns": "OVERRUNS", "slipped [ms]": "SLIPPED_MS",
-        }  # fmt: skip
-        return make_table("loop", list(names), [[self._value(s, f"SUB.LOOP.{n}") for n in names.values()]])
-
-    def _feeder_table(self, s: Snapshot) -> Table:
-        columns = ("", "P [kW]", "Q [kvar]", "IA [A]", "IB [A]", "IC [A]", "VA [V]", "VB [V]", "VC [V]")
+    def _feeder_rows(self, s: Snapshot) -> list[list[str]]:
         rows = []
         for device in ["SUB.T1", *(t.rpartition(".")[0] for t in self._index if t.endswith(".HEAD.P"))]:
             volts = "SUB.BUS1" if device == "SUB.T1" else device
-            cells = [self._value(s, f"{device}.{n}") for n in ("P", "Q", "IA", "IB", "IC")]
-            rows.append([device, *cells, *(self._value(s, f"{volts}.{n}") for n in ("VA", "VB", "VC"))])
-        return make_table("feeders", columns, rows)
+            places = [volts if point.startswith("V") else device for _, point, _ in FEEDER_FIGURES]
+            figures = zip(places, FEEDER_FIGURES)
+            rows.append([device, *(self._value(s, f"{at}.{point}", n) for at, (_, point, n) in figures)])
+        return rows
 
-    def _client_table(self) -> Table:
-        columns = ("clients", "requests", "commands", "refused", "errors")
-        rows = [(name, *(c[k] for k in columns)) for name, c in self._gateways().items()]
-        return make_table("servers", ("", *columns), rows)
-
-    def _texts(self) -> Text:
-        lines = ["last commands:", *(f"  {c}" for c in self._commands), "events:"]
-        lines += [f"  {e}" for e in self._events]
-        return Text("\n".join([*lines, "overruns:", *(f"  {o}" for o in self._overruns())]))
+    def _servers(self) -> tuple[list[str], list[list[str]]]:
+        columns = ["clients", "requests", "commands", "refused", "errors"]
+        rows = [[name, *(str(c[k]) for k in columns)] for name, c in self._gateways().items()]
+        return ["", *columns], rows
 
 
 class _Tail:

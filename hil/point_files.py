@@ -1,7 +1,7 @@
 """Point list folders: devices.csv + shared templates + instrument classes -> points and stamps.
 
-The one place that turns files into ``rtcore.points.Point``. Templates and instruments are
-looked for in the list's own folder first, then in its parent (where the shipped ones are).
+The one place that turns files into ``rtcore.points.Point``. Templates and instruments are looked
+for in the list's own folder, then in its parent, then among those shipped in ``config/points``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hil import paths
 from hil import point_addresses as pa
 from hil.point_instruments import Instrument, instrument_arrays
 from hil.point_schema import (
@@ -63,6 +64,16 @@ def read_points(folder: Path, known: Mapping[str, Collection[str]] | None) -> Po
     UserInputError
         With every problem of every file.
     """
+    points, problems = survey_points(folder, known)
+    if problems:
+        raise UserInputError(problems)
+    return points
+
+
+def survey_points(
+    folder: Path, known: Mapping[str, Collection[str]] | None
+) -> tuple[PointSet, list[Problem]]:
+    """Read a point list as far as it goes: the points without a mistake, and every problem."""
     problems: list[Problem] = []
     instruments = read_instruments(_find(folder, "instruments.toml"), problems)
     devices = read_devices(folder / "devices.csv", problems)
@@ -71,20 +82,24 @@ def read_points(folder: Path, known: Mapping[str, Collection[str]] | None) -> Po
     builder = _Builder(str(folder / "devices.csv"), known, problems)
     for device in devices:
         builder.add(device, templates.get(device.cells["template"]), parsed.get(device.cells["template"], []))
-    if problems:
-        raise UserInputError(set(problems))
-    return PointSet(builder.points, builder.all_stamps(), instruments)
+    points = PointSet(builder.points, builder.all_stamps(), instruments)
+    return points, list(dict.fromkeys(problems))
+
+
+def _places(folder: Path) -> tuple[Path, Path, Path]:
+    """Return where templates and instruments are looked for, the nearest first."""
+    return folder, folder.parent, paths.config_dir() / "points"
 
 
 def _find(folder: Path, name: str) -> Path:
-    own = folder / name
-    return own if own.exists() else folder.parent / name
+    places = [place / name for place in _places(folder)]
+    return next((path for path in places if path.exists()), places[0])
 
 
 def _read_templates(
     folder: Path, devices: Sequence[DeviceRow], problems: list[Problem]
 ) -> dict[str, Template]:
-    places = (folder / "templates", folder.parent / "templates")
+    places = [place / "templates" for place in _places(folder)]
     available = {path.stem: path for place in reversed(places) for path in sorted(place.glob("*.toml"))}
     templates = {}
     for name in dict.fromkeys(d.cells["template"] for d in devices):
@@ -103,9 +118,9 @@ def _read_templates(
 
 def _check_rows(
     template: Template, instruments: Mapping[str, Instrument], problems: list[Problem]
-) -> list[tuple[PointRow, pa.Reference]]:
-    """Check what does not depend on the device; return the rows that can be placed."""
-    good, names = [], set[str]()
+) -> list[_Row]:
+    """Check what does not depend on the device; tell of each row what may be done with it there."""
+    rows, names = [], set[str]()
     offsets = pa.AddressBook(is_unit=False)
     if template.stamp is not None and (
         wrong := offsets.take(0, "ir", template.stamp, STAMP_REGISTERS, "the stamp block")
@@ -116,22 +131,25 @@ def _check_rows(
         if row.name in names:
             found.append(("name", f"{row.name!r} is declared twice"))
         names.add(row.name)
-        try:
-            ref = pa.parse(row.modbus)
-        except ValueError as error:
-            found.append(("modbus", str(error)))
-        else:
-            wrong = (
-                pa.kind_problem(row.kind, row.states is not None, ref.table)
-                or pa.range_problem(ref, *_limits(row))
-                or offsets.take(0, ref.table, ref.address, ref.width, row.name)
-            )
-            if wrong:
-                found.append(("modbus", wrong))
-            if not found:
-                good.append((row, ref))
+        ref = _reference(row, offsets, found)
+        rows.append(_Row(row, ref, "source" not in dict(found), not found))
         problems.extend(Problem(template.file, f"{place}.{key}", what) for key, what in found)
-    return good
+    return rows
+
+
+def _reference(row: PointRow, offsets: pa.AddressBook, found: list[tuple[str, str]]) -> pa.Reference | None:
+    """Return a row's Modbus reference, None where it cannot be placed at a device."""
+    try:
+        ref = pa.parse(row.modbus)
+    except ValueError as error:
+        found.append(("modbus", str(error)))
+        return None
+    has_range = not {"min", "max"} & dict(found).keys()
+    kind = pa.kind_problem(row.kind, row.states is not None, ref.table)
+    room = pa.range_problem(ref, *_limits(row)) if has_range else ""
+    clash = offsets.take(0, ref.table, ref.address, ref.width, row.name)
+    found += [("modbus", wrong) for wrong in (kind, room, clash) if wrong]
+    return None if kind or clash else ref
 
 
 def _row_problems(row: PointRow, instruments: Mapping[str, Instrument]) -> list[tuple[str, str]]:
@@ -200,6 +218,17 @@ def _fields(text: str) -> list[str]:
         return ["..."]
 
 
+@dc.dataclass(frozen=True, slots=True)
+class _Row:
+    """One point of a template and what its own mistakes leave to be checked at a device."""
+
+    row: PointRow
+    ref: pa.Reference | None
+    """None where it has no place of its own."""
+    has_source: bool
+    is_good: bool
+
+
 class _Builder:
     """Places templates at devices, checking what only shows there."""
 
@@ -213,29 +242,33 @@ class _Builder:
         self._devices: dict[str, str] = {}
         self._units: dict[int, None] = {}
 
-    def add(
-        self, device: DeviceRow, template: Template | None, rows: list[tuple[PointRow, pa.Reference]]
-    ) -> None:
+    def add(self, device: DeviceRow, template: Template | None, rows: list[_Row]) -> None:
         name = device.cells["device"]
         self._check_name(device, name)
         self._check_order(device)
-        self._units[device.unit] = None
+        if device.is_placed:
+            self._units[device.unit] = None
         if template is None:
             return
         self._check_cells(device, template, rows)
         if template.stamp is not None and "ir" in device.bases:
             address = device.bases["ir"] + template.stamp
-            self._take(device, "ir", address, STAMP_REGISTERS, f"the stamp block of {name}")
-            self.stamps.append({"unit": device.unit, "address": address, "device": name})
-        sources = {text: self._fill(device, text) for text in dict.fromkeys(row.source for row, _ in rows)}
-        for row, ref in rows:
-            tag, base = f"{name}.{row.name}", device.bases.get(ref.table)
-            source = sources[row.source]
-            if source is None or base is None:
+            if self._take(device, "ir", address, STAMP_REGISTERS, f"the stamp block of {name}"):
+                self.stamps.append({"unit": device.unit, "address": address, "device": name})
+        texts = dict.fromkeys(r.row.source for r in rows if r.has_source)
+        sources = {text: self._fill(device, text) for text in texts}
+        for r in rows:
+            source = sources.get(r.row.source)
+            if source is None:
                 continue
-            self._check_attr(device, template, source, row)
-            self._take(device, ref.table, base + ref.address, ref.width, tag)
-            self.points.append(_point(device, template, row, ref, source, base))
+            self._check_attr(device, template, source, r.row)
+            if r.ref is not None and r.ref.table in device.bases:
+                self._place(device, template, r, r.ref, source)
+
+    def _place(self, device: DeviceRow, template: Template, r: _Row, ref: pa.Reference, source: str) -> None:
+        base, tag = device.bases[ref.table], f"{device.cells['device']}.{r.row.name}"
+        if self._take(device, ref.table, base + ref.address, ref.width, tag) and r.is_good:
+            self.points.append(_point(device, template, r.row, ref, source, base))
 
     def all_stamps(self) -> list[dict[str, Any]]:
         """One stamp at input address 0 of every unit, then the devices' own."""
@@ -261,14 +294,15 @@ class _Builder:
             allowed = f"allowed are {', '.join(ORDERS)}{did_you_mean(order, ORDERS)}"
             self._problem(device, "word_order", f"unknown word order {order!r}; {allowed}")
 
-    def _check_cells(
-        self, device: DeviceRow, template: Template, rows: list[tuple[PointRow, pa.Reference]]
-    ) -> None:
-        tables = {ref.table for _, ref in rows} | ({"ir"} if template.stamp is not None else set())
-        for table in (t for t in BASES if t in tables and t not in device.bases):
+    def _check_cells(self, device: DeviceRow, template: Template, rows: list[_Row]) -> None:
+        placed = {r.ref.table for r in rows if r.ref is not None}
+        tables = placed | ({"ir"} if template.stamp is not None else set())
+        is_whole = template.is_whole and len(rows) == template.size and all(r.ref for r in rows)
+        given = {t for t in BASES if t in device.bases or BASES[t] in device.bad}
+        for table in (t for t in BASES if t in tables and t not in given):
             what = f"is empty, but template {template.name!r} has {pa.TABLES[table]}s"
             self._problem(device, BASES[table], what)
-        for table in (t for t in device.bases if t not in tables and len(rows) == template.size):
+        for table in (t for t in BASES if t in given and t not in tables and is_whole):
             what = f"is given, but template {template.name!r} has no {pa.TABLES[table]}s"
             self._problem(device, BASES[table], what)
 
@@ -296,9 +330,13 @@ class _Builder:
             what = f"point {row.name}: {source!r} has no attribute {attr!r}; {names} ({template.file})"
             self._problem(device, "template", what)
 
-    def _take(self, device: DeviceRow, table: str, address: int, width: int, owner: str) -> None:
+    def _take(self, device: DeviceRow, table: str, address: int, width: int, owner: str) -> bool:
+        """Enter an item at its place; tell whether it can be there."""
+        if not device.is_placed:
+            return False
         if wrong := self._book.take(device.unit, table, address, width, owner):
             self._problem(device, BASES[table], wrong)
+        return not wrong
 
 
 def _point(

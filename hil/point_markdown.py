@@ -154,7 +154,10 @@ def _writing(points: Sequence[Point]) -> str:
         "## Writing\n\n"
         f"Controls ({', '.join(controls) or 'none'}) are pulses: write 1 (0xFF00 with function 5); they "
         "read 0. Setpoints read back what is in force. All writes of one request take effect at the same "
-        "step or not at all, and the answer is sent only after the plant has decided.\n"
+        "step or not at all, and the answer is sent only after the plant has decided.\n\n"
+        "A setpoint in an integer format takes whole multiples of its scale, over OPC UA too; a value "
+        "between two of them is refused as OUT_OF_RANGE. A request that asks one device for two things "
+        "at once, such as TRIP and CLOSE of a breaker, is refused as GROUP_REFUSED and moves nothing.\n"
     )
 
 

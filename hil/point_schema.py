@@ -93,16 +93,27 @@ class Template:
     rows: list[tuple[str, PointRow]]
     size: int
     """Points declared; more than ``rows`` when some could not be read."""
+    is_whole: bool = True
+    """False where the keys beside the points have a mistake."""
 
 
 @dc.dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """One line of the device table; ``bases`` holds the first address per Modbus table."""
+    """One line of the device table; ``bases`` holds the first address per Modbus table.
+
+    ``bad`` names columns whose number cannot be read; the rest of the row is checked all the same.
+    """
 
     place: str
     cells: dict[str, str]
     unit: int
     bases: dict[str, int]
+    bad: frozenset[str] = frozenset()
+
+    @property
+    def is_placed(self) -> bool:
+        """Tell whether the row says where on Modbus its points are."""
+        return "modbus_unit" not in self.bad
 
 
 def read_devices(path: Path, problems: list[Problem]) -> list[DeviceRow]:
@@ -114,24 +125,22 @@ def read_devices(path: Path, problems: list[Problem]) -> list[DeviceRow]:
     header = next(reader, [])
     if not _check_header(path, header, problems):
         return []
-    devices = []
+    devices, n_rows = [], 0
     for row in reader:
         place = f"row {reader.line_num}"
         if not row:
             continue
+        n_rows += 1
         if len(row) != len(header):
             problems.append(
                 Problem(str(path), place, f"{len(row)} cells where the header has {len(header)} columns")
             )
             continue
         cells = {key: cell.strip() for key, cell in zip(header, row, strict=True)}
-        numbers = _numbers(path, place, cells, problems)
-        if numbers is not None:
-            unit = numbers.pop("modbus_unit")
-            devices.append(
-                DeviceRow(place, cells, unit, {t: numbers[c] for t, c in BASES.items() if c in numbers})
-            )
-    if not devices and not problems:
+        numbers, bad = _numbers(path, place, cells, problems)
+        bases = {t: numbers[c] for t, c in BASES.items() if c in numbers}
+        devices.append(DeviceRow(place, cells, numbers.get("modbus_unit", 0), bases, bad))
+    if n_rows == 0:
         problems.append(Problem(str(path), "", "no devices; at least one row is needed"))
     return devices
 
@@ -150,10 +159,12 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
     return len(problems) == before
 
 
-def _numbers(path: Path, place: str, cells: dict[str, str], problems: list[Problem]) -> dict[str, int] | None:
-    """Return the integer cells that are filled in, None when one of them is not a number."""
+def _numbers(
+    path: Path, place: str, cells: dict[str, str], problems: list[Problem]
+) -> tuple[dict[str, int], frozenset[str]]:
+    """Return the integer cells that are filled in, and the columns of those that are no numbers."""
     numbers: dict[str, int] = {}
-    is_good = True
+    bad = set()
     for column in ("modbus_unit", *BASES.values()):
         cell = cells[column]
         low, high = (1, 247) if column == "modbus_unit" else (0, 9999)
@@ -162,29 +173,41 @@ def _numbers(path: Path, place: str, cells: dict[str, str], problems: list[Probl
         if not (cell.isascii() and cell.isdigit() and low <= int(cell) <= high):
             what = f"{cell!r} is not an integer from {low} to {high}"
             problems.append(Problem(str(path), f"{place}, column {column}", what))
-            is_good = False
+            bad.add(column)
         else:
             numbers[column] = int(cell)
-    return numbers if is_good else None
+    return numbers, frozenset(bad)
 
 
 def read_template(path: Path, name: str, problems: list[Problem]) -> Template | None:
     """Read one template; rows that cannot be read are left out and reported."""
     data, found = load_toml(path)
-    if not found:
-        head, found = check_model(TemplateHead, data, str(path))
     problems += found
-    if found or head is None:
+    if found:
         return None
+    head, found = check_model(TemplateHead, data, str(path))
+    problems += found
+    points = data.get("points") if head is None else head.points
+    points = points if isinstance(points, list) else []
     rows = []
-    for k, raw in enumerate(head.points):
+    for k, raw in enumerate(points):
         label = raw.get("name") if isinstance(raw, dict) else None
         place = f"point {label}" if isinstance(label, str) and label else f"points[{k}]"
         row, found = check_model(PointRow, raw, str(path), place)
         problems += found
+        row = _without_strangers(raw) if row is None else row
         if row is not None:
             rows.append((place, row))
-    return Template(name, str(path), head.description, head.stamp, head.is_health, rows, len(head.points))
+    if head is None:  # its points are looked at, but there is nothing to place them by
+        return Template(name, str(path), "", None, False, rows, len(points), is_whole=False)
+    return Template(name, str(path), head.description, head.stamp, head.is_health, rows, len(points))
+
+
+def _without_strangers(raw: Any) -> PointRow | None:
+    """Return a row in which only the unknown keys, which are reported, are wrong."""
+    if not isinstance(raw, dict):
+        return None
+    return check_model(PointRow, {k: v for k, v in raw.items() if k in PointRow.model_fields}, "")[0]
 
 
 def read_instruments(path: Path, problems: list[Problem]) -> dict[str, Instrument]:

@@ -13,16 +13,20 @@ from rtcore.points import Point
 PREFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "m": 1e-3, "u": 1e-6}
 """Decimal prefixes a unit name may carry."""
 
-BASE_UNITS = ("", "V", "A", "W", "var", "VA", "Hz", "s", "pu", "%", "degC", "tap", "step")
+BASE_UNITS = (
+    "", "V", "A", "W", "var", "VA", "Wh", "Hz", "Hz/s", "W/m2", "m", "m/s", "s", "h", "pu", "%", "degC", "K",
+    "deg", "rad", "tap", "step",
+)  # fmt: skip
 """Units that prefixes apply to; anything else in ``rtcore.units`` is prefix + one of these."""
 
 SUFFIX_UNITS = {
     "hz": "Hz", "pu": "pu", "v": "V", "a": "A", "w": "W", "var": "var", "va": "VA",
-    "s": "s", "ms": "ms", "us": "us", "pct": "%", "degc": "degC",
+    "s": "s", "ms": "ms", "us": "us", "pct": "%", "degc": "degC", "wh": "Wh", "m": "m", "k": "K", "h": "h",
+    "deg": "deg", "rad": "rad", "hz_s": "Hz/s", "w_m2": "W/m2", "m_s": "m/s",
 }  # fmt: skip
 """Unit suffix of an attribute name -> unit."""
 
-NAMED_UNITS = {"tap": "tap", "step": "step", "burst": "step", "scale": "pu"}
+NAMED_UNITS = {"tap": "tap", "seen_tap": "tap", "step": "step", "burst": "step", "scale": "pu"}
 """Attributes whose name has no unit suffix but whose value has a unit."""
 
 
@@ -40,8 +44,11 @@ def attr_unit(attr: str) -> str:
     stem = attr.removeprefix("-").removesuffix("_sp")
     if stem in NAMED_UNITS:
         return NAMED_UNITS[stem]
-    match = re.search(r"_([a-z]+)$", stem)
-    return SUFFIX_UNITS.get(match[1], "") if match else ""
+    for pattern in (r"_([a-z]+_[a-z0-9]+)$", r"_([a-z]+)$"):  # compound suffixes first: w_m2, hz_s
+        match = re.search(pattern, stem)
+        if match and match[1] in SUFFIX_UNITS:
+            return SUFFIX_UNITS[match[1]]
+    return ""
 
 
 def factor_of(attr: str, unit: str) -> float:

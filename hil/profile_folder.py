@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses as dc
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,50 +48,58 @@ def read_folder(folder: Path, load_names: Sequence[str] | None) -> FolderData:
     if "base" in raw:
         overlay, problems = check_model(OverlayFile, raw, str(path))
         if overlay is None:
-            raise UserInputError(problems)
+            raise UserInputError(problems + _in_tables(folder, raw))
         return _read_overlay(folder, overlay, load_names)
     spec, problems = check_model(ProfileFile, raw, str(path))
     if spec is None:
-        raise UserInputError(problems)
+        raise UserInputError(problems + _in_tables(folder, raw))
     return _read_tables(folder, spec, load_names)
+
+
+def _in_tables(folder: Path, raw: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong in the tables that a ``profile.toml`` with mistakes of its own names."""
+    listed = [x for key in ("q", "replace") if isinstance(raw.get(key), list) for x in raw[key]]
+    files = [t.get("file") for t in (raw.get("p"), *listed) if isinstance(t, dict)]
+    return [p for f in files if isinstance(f, str) for p in read_table(folder / f)[1]]
 
 
 def _read_tables(folder: Path, spec: ProfileFile, load_names: Sequence[str] | None) -> FolderData:
     p, problems = read_table(folder / spec.p.file, sha256=spec.p.sha256)
-    if p is None:
-        raise UserInputError(problems)
-    problems += check_columns(p, load_names or p.columns)
-    names = tuple(load_names or p.columns)
-    factor = FACTOR[spec.p.unit]
-    index = {c: i for i, c in enumerate(p.columns)}
-    if not problems:
-        order = [index[n] for n in names]
-        is_ordered = order == list(range(len(p.columns)))
-        p_w = (p.values if is_ordered else p.values[:, order]) * factor
-        q_var, problems = _reactive(folder, spec.q, names, p_w)
-    if problems:
-        raise UserInputError(problems)
+    names = tuple(load_names or (p.columns if p is not None else ()))
+    p_w = None
+    if p is not None:
+        problems += check_columns(p, names)
+        p_w = _power(p, names) * FACTOR[spec.p.unit] if not problems else None
+    q_var, wrong = _reactive(folder, spec.q, names, p_w) if names else (None, [])
+    if problems or wrong or p_w is None or q_var is None:
+        raise UserInputError(problems + wrong)
     step_ns = round(spec.step_s * NS_PER_S)
     return FolderData(folder.name, utc_ns(spec.start), step_ns, offset_s(spec.start), names, p_w, q_var)
 
 
+def _power(p: Table, names: tuple[str, ...]) -> Floats:
+    index = {c: i for i, c in enumerate(p.columns)}
+    order = [index[n] for n in names]
+    return p.values if order == list(range(len(p.columns))) else p.values[:, order]
+
+
 def _reactive(
-    folder: Path, tables: Sequence[ReactiveTable], names: tuple[str, ...], p_w: Floats
-) -> tuple[Floats, list[Problem]]:
-    """Rebuild reactive power [var] from every table that ``profile.toml`` names."""
-    q_var = np.zeros_like(p_w)
+    folder: Path, tables: Sequence[ReactiveTable], names: tuple[str, ...], p_w: Floats | None
+) -> tuple[Floats | None, list[Problem]]:
+    """Rebuild reactive power [var] from every table that ``profile.toml`` names; without P only check."""
+    q_var = None if p_w is None else np.zeros_like(p_w)
     sources = np.zeros(len(names), int)
     problems: list[Problem] = []
     for spec in tables:
         table, wrong = read_table(folder / spec.file, sha256=spec.sha256)
+        if table is not None:
+            wrong += _check_reactive(table, spec, names, None if p_w is None else len(p_w))
         problems += wrong
-        if table is None:
+        if table is None or wrong:
             continue
-        wrong = _check_reactive(table, spec, names, len(p_w))
-        problems += wrong
-        if not wrong:
-            targets, columns = _targets(table, spec, names)
-            sources[targets] += 1
+        targets, columns = _targets(table, spec, names)
+        sources[targets] += 1
+        if p_w is not None and q_var is not None:
             ratio = table.values[:, columns]
             if spec.unit in ("var", "kvar"):
                 q_var[:, targets] = ratio * FACTOR[spec.unit]
@@ -114,7 +123,9 @@ def _tan_phi(ratio: Floats, unit: str) -> Floats:
     return np.asarray(np.tan(np.arccos(ratio / 100.0)))
 
 
-def _check_reactive(table: Table, spec: ReactiveTable, names: tuple[str, ...], n_row: int) -> list[Problem]:
+def _check_reactive(
+    table: Table, spec: ReactiveTable, names: tuple[str, ...], n_row: int | None
+) -> list[Problem]:
     file = str(table.path)
     problems = _check_rows(table, n_row)
     if spec.column is None:
@@ -138,8 +149,8 @@ def _check_reactive(table: Table, spec: ReactiveTable, names: tuple[str, ...], n
     return problems
 
 
-def _check_rows(table: Table, n_row: int) -> list[Problem]:
-    if len(table.values) == n_row:
+def _check_rows(table: Table, n_row: int | None) -> list[Problem]:
+    if n_row is None or len(table.values) == n_row or not table.is_whole:
         return []
     return [Problem(str(table.path), "", f"{len(table.values)} rows; the profile has {n_row}")]
 
@@ -162,19 +173,25 @@ def _read_overlay(folder: Path, spec: OverlayFile, load_names: Sequence[str] | N
     if (base_folder / "profile.toml").exists() and "base" in load_toml(base_folder / "profile.toml")[0]:
         what = f"{spec.base!r} is an overlay itself; name the profile below it"
         raise UserInputError([Problem(toml, "base", what)])
-    base = read_folder(base_folder, load_names)
-    problems: list[Problem] = []
-    position = {n: i for i, n in enumerate(base.load_names)}
+    base, problems = _base(base_folder, load_names)
+    names = base.load_names if base is not None else load_names
     for replaced in spec.replace:
         table, wrong = read_table(folder / replaced.file, sha256=replaced.sha256)
-        problems += wrong
         if table is not None:
-            wrong = _check_rows(table, len(base.p_w))
-            wrong += check_columns(table, base.load_names, all_of_them=False)
-            problems += wrong
-        if table is not None and not wrong:
+            wrong += _check_rows(table, None if base is None else len(base.p_w))
+            wrong += check_columns(table, names, all_of_them=False) if names else []
+        problems += wrong
+        if base is not None and table is not None and not wrong:
             target = base.p_w if replaced.quantity == "p" else base.q_var
+            position = {n: i for i, n in enumerate(base.load_names)}
             target[:, [position[c] for c in table.columns]] = table.values * FACTOR[replaced.unit]
-    if problems:
+    if base is None or problems:
         raise UserInputError(problems)
     return dc.replace(base, name=folder.name)
+
+
+def _base(folder: Path, load_names: Sequence[str] | None) -> tuple[FolderData | None, list[Problem]]:
+    try:
+        return read_folder(folder, load_names), []
+    except UserInputError as error:
+        return None, error.problems

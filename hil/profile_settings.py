@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -51,6 +51,26 @@ class ProfileSettings(Section):
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+
+def stand_in(raw: Any) -> ProfileSettings | None:
+    """Return settings to look into the tables of a ``[profile]`` that has mistakes of its own.
+
+    Units and the power factor are any that are allowed: they do not matter for finding wrong
+    cells. None where the mistakes leave nothing to be read.
+    """
+    if not isinstance(raw, dict):
+        return None
+    kept = {k: raw[k] for k in ("file", "p_file", "q_file", "start", "step_s", "utc_offset") if k in raw}
+    kept |= {"p_unit": "W", "q_unit": "var"}
+    if "file" not in kept and "q_file" not in kept:
+        kept["power_factor"] = 1.0
+    if "name" in raw:
+        kept = {"name": raw["name"]}
+    try:
+        return ProfileSettings.model_validate(kept)
+    except pydantic.ValidationError:
+        return None
 
 
 def _contradictions(s: ProfileSettings) -> list[str]:

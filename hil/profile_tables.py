@@ -34,6 +34,9 @@ class Table:
         Time stamps [ns UTC since 1970], when the file has a ``time`` column.
     utc_offset_s : int
         UTC offset of the first stamp [s].
+    is_whole : bool
+        False where there are mistakes in the file: ``columns`` are those of its header, without
+        what has no name or comes twice, the numbers are for nothing.
     """
 
     path: Path
@@ -41,12 +44,13 @@ class Table:
     values: Floats
     stamps_ns: npt.NDArray[np.int64] | None = None
     utc_offset_s: int = 0
+    is_whole: bool = True
 
 
 def read_table(
     path: Path, *, utc_offset_s: int | None = None, sha256: str | None = None
 ) -> tuple[Table | None, list[Problem]]:
-    """Read one table; None when anything in it cannot be used.
+    """Read one table; None when it has no columns, one that is not whole when there are other mistakes.
 
     Parameters
     ----------
@@ -65,14 +69,22 @@ def read_table(
     if reader is None:
         return None, [Problem(str(path), "", f"suffix {path.suffix!r} is not known; .csv or .parquet")]
     try:
-        if sha256 and (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256.lower():
-            what = f"the checksum differs: sha256 {found} found, {sha256} stated; it was changed or damaged"
-            return None, [Problem(str(path), "", what)]
-        return reader(path, utc_offset_s)
+        changed = _checksum(path, sha256)
+        table, problems = reader(path, utc_offset_s)
     except FileNotFoundError:
         return None, [Problem(str(path), "", f"no such file; searched: {path.absolute()}")]
     except OSError as error:
         return None, [Problem(str(path), "", f"cannot be read: {error.strerror or error}")]
+    if changed and table is not None:
+        table = dc.replace(table, is_whole=False)
+    return table, changed + problems
+
+
+def _checksum(path: Path, sha256: str | None) -> list[Problem]:
+    if not sha256 or (found := hashlib.sha256(path.read_bytes()).hexdigest()) == sha256.lower():
+        return []
+    what = f"the checksum differs: sha256 {found} found, {sha256} stated; it was changed or damaged"
+    return [Problem(str(path), "", what)]
 
 
 def check_columns(table: Table, wanted: Sequence[str], *, all_of_them: bool = True) -> list[Problem]:
@@ -99,12 +111,18 @@ def _hint(column: str, known: set[str]) -> str:
     return f"; did you mean {column.lower()!r}?" if column.lower() in known else did_you_mean(column, known)
 
 
-def _check_header(path: Path, header: Sequence[str]) -> list[Problem]:
+def _no_table(path: Path, header: Sequence[str]) -> list[Problem]:
+    """Say why a file has no columns to speak of, if so."""
     file = str(path)
     if not header:
         return [Problem(file, "", "the file is empty; a header line with a column per load is needed")]
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         return [Problem(file, "line 1", "separated by ';' or tabs; separate by ',' and use '.' in numbers")]
+    return []
+
+
+def _check_header(path: Path, header: Sequence[str]) -> list[Problem]:
+    file = str(path)
     problems = [
         Problem(file, f"column {name!r}", f"appears {n} times; once is allowed")
         for name, n in Counter(header).items()
@@ -125,12 +143,13 @@ def _read_csv(path: Path, utc_offset_s: int | None) -> tuple[Table | None, list[
             header = [h.strip() for h in next(csv.reader(file), [])]
     except UnicodeDecodeError:
         return None, [Problem(str(path), "", "not UTF-8 text; save the file as UTF-8")]
-    problems = _check_header(path, header)
-    if problems:
+    if problems := _no_table(path, header):
         return None, problems
-    cells = _quick_csv(path, header)
+    problems = _check_header(path, header)
+    cells = None if problems else _quick_csv(path, header)
     if cells is None:
-        cells, problems = parse_csv(path, header, TIME)
+        cells, wrong = parse_csv(path, header, TIME)
+        problems += wrong
     return _finish(path, header, cells, utc_offset_s, problems)
 
 
@@ -168,17 +187,17 @@ def _read_parquet(path: Path, utc_offset_s: int | None) -> tuple[Table | None, l
     except pa.ArrowInvalid as error:
         return None, [Problem(str(path), "", f"not a Parquet file: {str(error).splitlines()[0]}")]
     header = list(table.column_names)
+    if problems := _no_table(path, header):
+        return None, problems
     problems = _check_header(path, header)
-    if problems:
-        return None, problems
-    columns = [n for n in header if n != TIME]
-    problems = _column_types(path, table, columns)
-    if problems:
-        return None, problems
-    values = _matrix(table.select(columns))
-    stamps = _parquet_stamps(table) if TIME in header else None
-    problems = _not_finite(path, columns, values)
-    return _finish(path, header, Cells(values, stamps, None), utc_offset_s, problems)
+    places = [i for i, h in enumerate(header) if h != TIME]
+    wrong = _column_types(path, table, places)
+    stamps = _parquet_stamps(table, header.index(TIME)) if TIME in header else None
+    values = np.full((table.num_rows, len(places)), np.nan)
+    if not wrong and places:
+        values = _matrix(table.select(places))
+        wrong = _not_finite(path, [header[i] for i in places], values)
+    return _finish(path, header, Cells(values, stamps, None), utc_offset_s, problems + wrong)
 
 
 def _matrix(table: Any) -> Floats:
@@ -193,22 +212,23 @@ def _matrix(table: Any) -> Floats:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _column_types(path: Path, table: Any, columns: Sequence[str]) -> list[Problem]:
+def _column_types(path: Path, table: Any, places: Sequence[int]) -> list[Problem]:
     from pyarrow import types
 
     bad = []
-    for name in columns:
-        kind = table.schema.field(name).type
-        if not (types.is_integer(kind) or types.is_floating(kind)):
-            bad.append(Problem(str(path), f"column {name!r}", f"holds {kind}; numbers are needed"))
+    for field in map(table.schema.field, places):
+        if not (types.is_integer(field.type) or types.is_floating(field.type)):
+            bad.append(
+                Problem(str(path), f"column {field.name!r}", f"holds {field.type}; numbers are needed")
+            )
     return _capped(bad, str(path), "columns")
 
 
-def _parquet_stamps(table: Any) -> list[Any]:
+def _parquet_stamps(table: Any, place: int) -> list[Any]:
     """Return stamps as text or as aware or naive datetimes (nulls stay None)."""
     import pyarrow as pa
 
-    column = table[TIME]
+    column = table.column(place)
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return list(column.to_pylist())
@@ -229,7 +249,6 @@ def _not_finite(path: Path, columns: Sequence[str], values: Floats) -> list[Prob
 def _finish(
     path: Path, header: Sequence[str], cells: Cells, utc_offset_s: int | None, problems: list[Problem]
 ) -> tuple[Table | None, list[Problem]]:
-    columns = tuple(h for h in header if h != TIME)
     if not len(cells.values) and not problems:
         problems = [Problem(str(path), "", "no rows of values below the header")]
     stamps, offset = None, utc_offset_s or 0
@@ -237,8 +256,11 @@ def _finish(
         stamps, offset, wrong = parse_stamps(path, cells, utc_offset_s)
         problems = problems + wrong
     if problems:
-        return None, problems
-    return Table(path, columns, cells.values, stamps, offset), []
+        names = tuple(dict.fromkeys(h for h in header if h not in ("", TIME)))
+        if stamps is None and TIME in header:
+            stamps = np.empty(0, np.int64)  # there is such a column, and what is wrong with it is told
+        return Table(path, names, cells.values[:, :0], stamps, offset, is_whole=False), problems
+    return Table(path, tuple(h for h in header if h != TIME), cells.values, stamps, offset), []
 
 
 def _capped(problems: list[Problem], file: str, noun: str, n: int | None = None) -> list[Problem]:

@@ -183,7 +183,7 @@ def _read_user_tables(
         wanted = load_names or (p.columns if p is not None else table.columns)
         problems += check_columns(table, wanted)
         problems += _check_time(settings, table)
-    if p is not None and q is not None:
+    if p is not None and q is not None and p.is_whole and q.is_whole:
         problems += _check_pair(p, q)
     if problems or p is None:
         raise UserInputError(dict.fromkeys(problems))
@@ -222,7 +222,8 @@ def _split(both: Table) -> tuple[Table | None, Table | None, list[Problem]]:
     for end in (".p", ".q"):
         index = [i for i, c in enumerate(both.columns) if c.endswith(end)]
         columns = tuple(both.columns[i][:-2] for i in index)
-        halves.append(dc.replace(both, columns=columns, values=both.values[:, index]))
+        values = both.values[:, index] if both.is_whole else both.values
+        halves.append(dc.replace(both, columns=columns, values=values))
     return halves[0], halves[1], problems
 
 

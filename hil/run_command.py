@@ -6,6 +6,7 @@ import dataclasses as dc
 import os
 import platform
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -14,19 +15,23 @@ from typing import Any
 
 from rich.console import Console
 
-from hil import doctor, kernel_cache, ports, run_dir
+from hil import doctor, kernel_cache, ports, run_dir, stop_signals
 from hil.credentials import ensure_operator
 from hil.output import err
 from hil.panel import Panel
 from hil.runspec import RunSpec
 from hil.settings import Station
+from hil.settings_rules import check_sections
 from hil.station import Plan, period_ns, read_plan, simulated_s, step_ns
-from hil.supervisor import ProcessSpec, StartError, Supervisor
-from rtcore.errors import HostError
+from hil.supervisor import SILENT_S, ProcessSpec, StartError, Supervisor
+from rtcore.board import CTL_AT, CTL_BEAT_NS
+from rtcore.errors import HostError, UserInputError
 
 COMPILE_TIMEOUT_S = 300.0
 GATEWAY_TIMEOUT_S = 30.0
 HANG_S = 3.0
+CORE_HANG_S, CORE_HANG_PERIODS = 10.0, 3
+"""A core without a step for so long, and for so many periods, is given up [s]."""
 
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,11 @@ class RunOptions:
 
 
 def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.KernelCache) -> int:
-    """Run a station until its duration is over, a signal comes or the core dies; the exit code."""
+    """Run a station until its duration is over, a signal comes or the core dies; the exit code.
+
+    The code is 0 for a station that served and was stopped, 128 + signal for one that was stopped
+    before.
+    """
     if platform.machine() != "x86_64":
         raise HostError(f"boards rely on the store order of x86-64, this is {platform.machine()}")
     plan = override(read_plan(name), options)
@@ -53,19 +62,41 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
             "the station insists on SCHED_FIFO (loop.scheduler) and this process may not use it; "
             "grant it with 'ulimit -r 90' or CAP_SYS_NICE, or set scheduler = \"auto\""
         )
+    check_cpu(station)
     dt_ns = step_ns(station, has_fifo=has_fifo)
-    sim_s = None if options.duration_s is None else simulated_s(options.duration_s, station)
+    n_steps = None if options.duration_s is None else step_count(options.duration_s, station, dt_ns)
+    sim_s = None if n_steps is None else n_steps * dt_ns / 1e9
     station.read_profile([x.name for x in plan.network.loads], sim_s)
-    plan = _with_ports(plan)
-    with run_dir.sole_user(run_dir.state_dir(station.name)):
+    plan = with_ports(plan)
+    with stop_signals.guarded(), run_dir.sole_user(run_dir.state_dir(station.name)):
         directory = run_dir.make_run_dir(station.name)
         try:
-            spec = make_spec(plan, directory, dt_ns, has_fifo, options, sim_s)
+            spec = make_spec(plan, directory, dt_ns, has_fifo, n_steps)
             path = spec.save()
             _announce(console, plan, spec)
             return _supervise(spec, path, plan, console, _waiting_for(cache))
         finally:
+            stop_signals.ignore()
             run_dir.remove_run_dir(directory)
+
+
+def step_count(duration_s: float, station: Station, dt_ns: int) -> int:
+    """Return how many steps a run of this length has, at least one.
+
+    The length is running time [s]; at speed "max", which has no clock to go by, simulated time.
+    """
+    return max(1, round(simulated_s(duration_s, station) * 1e9 / dt_ns))
+
+
+def check_cpu(station: Station) -> None:
+    """Refuse a processor for the loop that this process may not use."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if station.loop.cpu != "auto" and station.loop.cpu not in allowed:
+        listed = ", ".join(map(str, allowed))
+        raise HostError(
+            f"{station.path}: loop.cpu: this process may not use CPU {station.loop.cpu}; "
+            f'it may use {listed}, or set cpu = "auto"'
+        )
 
 
 def override(plan: Plan, options: RunOptions) -> Plan:
@@ -84,15 +115,17 @@ def override(plan: Plan, options: RunOptions) -> Plan:
         if port is not None:
             changed = getattr(station, section).model_copy(update={"port": port})
             station = dc.replace(station, **{section: changed})
+    sections = {name: getattr(station, name) for name in ("modbus", "opcua", "security")}
+    if problems := check_sections(sections, f"{station.path} and the command line"):
+        raise UserInputError(problems)
     return dc.replace(plan, station=station)
 
 
-def make_spec(
-    plan: Plan, directory: Path, dt_ns: int, has_fifo: bool, options: RunOptions, sim_s: float | None
-) -> RunSpec:
-    """Return what the processes of this run need to know."""
+def make_spec(plan: Plan, directory: Path, dt_ns: int, has_fifo: bool, n_steps: int | None) -> RunSpec:
+    """Return what the processes of this run need to know; without ``n_steps`` it has no end."""
     station = plan.station
     return RunSpec(
+        name=station.name,
         station=station.title or station.name,
         run_dir=directory,
         state_dir=run_dir.state_dir(station.name),
@@ -109,7 +142,8 @@ def make_spec(
             "cpu": _cpu(station),
             "seed": station.loop.seed,
             "strict": station.loop.strict,
-            "duration_s": sim_s,
+            "n_steps": -1 if n_steps is None else n_steps,
+            "duration_s": None if n_steps is None else n_steps * dt_ns / 1e9,
             "run_id": secrets.token_hex(4),
         },
         started_utc_ns=time.time_ns(),
@@ -124,20 +158,31 @@ def _cpu(station: Station) -> int | None:
     return allowed[-1] if len(allowed) > 1 else None
 
 
-def _with_ports(plan: Plan) -> Plan:
+def with_ports(plan: Plan) -> Plan:
     """Return the plan with ports that can be had.
 
     Port 0 becomes a free one here and not in the gateway: one that is restarted must come back
     where its masters look for it.
+
+    Raises
+    ------
+    HostError
+        One line for every port that cannot be had.
     """
+    refusals = []
     for section, what in (("modbus", "Modbus TCP"), ("opcua", "OPC UA")):
         settings = getattr(plan.station, section)
         if not settings.enabled:
             continue
-        ports.require_free(settings.host, settings.port, what)
+        try:
+            ports.require_free(settings.host, settings.port, what)
+        except HostError as error:
+            refusals.append(str(error))
         if settings.port == 0:
             changed = settings.model_copy(update={"port": ports.some_free(settings.host)})
             plan = dc.replace(plan, station=dc.replace(plan.station, **{section: changed}))
+    if refusals:
+        raise HostError("\n".join(refusals))
     return plan
 
 
@@ -146,6 +191,13 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
     rows = [("core", "hil.core_process", COMPILE_TIMEOUT_S, True)]
     rows.append(("modbus", "hil.gw_modbus", GATEWAY_TIMEOUT_S, station.modbus.enabled))
     rows.append(("opcua", "hil.gw_opcua", GATEWAY_TIMEOUT_S, station.opcua.enabled))
+    patience_s = CORE_HANG_PERIODS * spec.core["period_ns"] / 1e9
+    core: dict[str, Any] = {
+        "status_path": str(spec.board_path),
+        "beat_at": 8 * (CTL_AT + CTL_BEAT_NS),
+        "silent_s": max(SILENT_S, patience_s),
+        "hang_s": max(CORE_HANG_S, patience_s),
+    }
     return [
         ProcessSpec(
             name=name,
@@ -153,9 +205,8 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
             env={"PYTHONUNBUFFERED": "1"},
             ready_timeout_s=timeout_s,
             restart=name != "core",
-            status_path=None if name == "core" else str(spec.gateway_path(name)),
-            hang_s=HANG_S,
             log_path=str(spec.state_dir / f"{name}.log"),
+            **(core if name == "core" else {"status_path": str(spec.gateway_path(name)), "hang_s": HANG_S}),
         )
         for name, module, timeout_s, wanted in rows
         if wanted
@@ -164,7 +215,7 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
 
 def _announce(console: Console, plan: Plan, spec: RunSpec) -> None:
     station, core = plan.station, spec.core
-    console.print(f"station {station.name}: {station.title}", highlight=False)
+    console.print(f"station {station.name}: {station.title}", highlight=False, soft_wrap=True)
     console.print(
         f"  {len(plan.network.buses)} buses, {len(plan.network.loads)} loads, "
         f"{len(plan.points.points)} points, step {core['dt_ns'] / 1e6:g} ms, seed {core['seed']}",
@@ -197,7 +248,8 @@ def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, wai
     with panel.starting(waiting):
         try:
             if not supervisor.start():
-                return 0
+                err.print("gridhil: interrupted", highlight=False)
+                return stop_signals.exit_code(supervisor.stop_signal or signal.SIGTERM)
         except StartError as error:
             err.print(f"gridhil: {error}", highlight=False, soft_wrap=True)
             return error.exit_code
@@ -210,9 +262,6 @@ def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, wai
 
 
 def _until(panel: Panel) -> Callable[[], bool]:
-    """Return the question "is the run over?": asked of the board, not of the wall clock."""
-    sim_s = panel.spec.core["duration_s"]
-    if sim_s is None:
-        return lambda: False
-    steps = round(sim_s * 1e9 / panel.spec.core["dt_ns"])
-    return lambda: panel.published >= steps
+    """Return the question "is the run over?": the loop ends by itself, its last image says so."""
+    n_steps = panel.spec.core["n_steps"]
+    return lambda: 0 < n_steps <= panel.published + 1

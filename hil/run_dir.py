@@ -1,4 +1,4 @@
-"""Where a running station keeps its files: shared memory for the run, a state directory for good.
+"""Where a station keeps its files: shared memory for the run, a state directory for good, a cache.
 
 A run directory is alive as long as its owner holds the lock file in it; the kernel frees that
 lock whatever way the owner ends, so what a killed station left is found and removed by the
@@ -69,7 +69,12 @@ def live_run_dirs(root: Path = SHARED_MEMORY) -> list[Path]:
 
 def state_root() -> Path:
     """Return ``$XDG_STATE_HOME/gridhil``, made with mode 0700; default ``~/.local/state``."""
-    return _make_private(_state_home() / "gridhil")
+    return _make_private(_base("XDG_STATE_HOME", ".local/state", "state") / "gridhil")
+
+
+def cache_root() -> Path:
+    """Return ``$XDG_CACHE_HOME/gridhil``, made with mode 0700; default ``~/.cache``."""
+    return _make_private(_base("XDG_CACHE_HOME", ".cache", "cache") / "gridhil", "XDG_CACHE_HOME", "cache")
 
 
 def state_dir(station: str) -> Path:
@@ -104,26 +109,27 @@ def sole_user(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _state_home() -> Path:
-    given = os.environ.get("XDG_STATE_HOME", "")
-    if Path(given).is_absolute():  # the XDG specification has relative values ignored
+def _base(variable: str, default: str, what: str) -> Path:
+    """Return a base directory of the XDG specification."""
+    given = os.environ.get(variable, "")
+    if Path(given).is_absolute():  # the specification has relative values ignored
         return Path(given)
     try:
-        return Path.home() / ".local" / "state"
+        return Path.home() / default
     except RuntimeError:
         raise HostError(
-            "no state directory: this user has no home; set XDG_STATE_HOME to a writable directory"
+            f"no {what} directory: this user has no home; set {variable} to a writable directory"
         ) from None
 
 
-def _make_private(path: Path) -> Path:
+def _make_private(path: Path, variable: str = "XDG_STATE_HOME", what: str = "state") -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
     except OSError as error:
         raise HostError(
-            f"{path}: cannot make the state directory: {error.strerror}; set XDG_STATE_HOME to a writable one"
+            f"{path}: cannot make the {what} directory: {error.strerror}; set {variable} to a writable one"
         ) from None
     return path
 

@@ -21,7 +21,10 @@ PRODUCERS = ("modbus", "opcua", "console")
 class RunSpec:
     """Everything a child process needs to know; plain data."""
 
+    name: str
+    """The station's short name: a word in ASCII, safe in file names and identifiers."""
     station: str
+    """Its title, for people."""
     run_dir: Path
     state_dir: Path
     points: list[Point]

@@ -1,9 +1,10 @@
 """Station files: one TOML file ties network, points, profile, loop and servers together.
 
-caller            function        files read
-run, points, ...  read_station    the station file; looks whether what it names is there
-check             read_station, and all that it names (``settings_check``)
-check --schema    schema          none
+caller                  function        files read
+run, check, points ...  draft_station   the station file; looks whether what it names is there
+                                        (``station_survey`` reads on from there)
+studies                 read_station    the same, and every problem is an error
+check --schema          schema          none
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ from hil.settings_sections import (
     LoopSection,
     ModbusSection,
     OpcuaSection,
+    PlantShape,
+    PlantTables,
     SecuritySection,
     SourceSection,
     StationFile,
     TimeSection,
 )
 from hil.settings_types import offset_s, utc_ns
+from hil.weather import WeatherSettings
 from rtcore.errors import Problem, UserInputError, did_you_mean
+
+OPTIONAL_TABLES = {"profile": ProfileSettings, "weather": WeatherSettings}
+"""Tables that may be left out, which means something."""
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -46,6 +53,8 @@ class Station:
         Folders.
     profile : ProfileSettings or None
         None: every load keeps the power that the network states.
+    plant : dict
+        The plant tables as written; ``plant_settings`` checks them against the network.
     """
 
     path: Path
@@ -58,6 +67,8 @@ class Station:
     load: LoadSection
     profile: ProfileSettings | None
     source: SourceSection
+    weather: WeatherSettings | None
+    plant: PlantTables
     modbus: ModbusSection
     opcua: OpcuaSection
     security: SecuritySection
@@ -107,6 +118,42 @@ class Station:
         return row
 
 
+@dc.dataclass(frozen=True, slots=True)
+class Draft:
+    """A station file as far as it could be read.
+
+    Attributes
+    ----------
+    raw, sections : dict
+        The tables as written, and those that are right by themselves.
+    found : dict
+        Folders that there are: ``network``, ``points``, and ``name`` for the profile's.
+    lost : frozenset of Path
+        Tables that the file names and that are not there.
+    problems : list of Problem
+        Everything wrong so far, what is lost included.
+    """
+
+    path: Path
+    raw: dict[str, Any]
+    sections: dict[str, Any]
+    found: dict[str, Path]
+    lost: frozenset[Path]
+    problems: list[Problem]
+
+    def station(self) -> Station:
+        """Return the station of a file without problems."""
+        part = StationFile(**self.sections)
+        return Station(
+            path=self.path,
+            name=part.station.name,
+            title=part.station.title,
+            network=self.found["network"],
+            points=self.found["points"],
+            **{f: getattr(part, f) for f in StationFile.model_fields if f != "station"},
+        )
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of station files, for editors."""
     head = {
@@ -129,24 +176,22 @@ def read_station(name_or_path: str | Path) -> Station:
     UserInputError
         Every problem of the file, and every network, points or profile folder it names in vain.
     """
+    draft = draft_station(name_or_path)
+    if draft.problems:
+        raise UserInputError(draft.problems)
+    return draft.station()
+
+
+def draft_station(name_or_path: str | Path) -> Draft:
+    """Read a station file as far as it goes; only one that is nowhere to be found is an error."""
     path = paths.find("stations", str(name_or_path))
     raw, problems = load_toml(path)
     if problems:
-        raise UserInputError(problems)
+        return Draft(path, raw, {}, {}, frozenset(), problems)
     sections, problems = _read_sections(raw, str(path))
     problems += check_sections(sections, str(path))
-    found = _find_parts(raw, sections, path, problems)
-    if problems:
-        raise UserInputError(problems)
-    part = StationFile(**sections)
-    return Station(
-        path=path,
-        name=part.station.name,
-        title=part.station.title,
-        network=found["network"],
-        points=found["points"],
-        **{f: getattr(part, f) for f in StationFile.model_fields if f != "station"},
-    )
+    found, lost = _find_parts(raw, path, problems)
+    return Draft(path, raw, sections, found, frozenset(lost), problems)
 
 
 def _read_sections(raw: dict[str, Any], file: str) -> tuple[dict[str, Any], list[Problem]]:
@@ -159,8 +204,13 @@ def _read_sections(raw: dict[str, Any], file: str) -> tuple[dict[str, Any], list
     ]
     sections: dict[str, Any] = {}
     for name, field in fields.items():
-        if name in raw:
-            model = ProfileSettings if name == "profile" else field.annotation
+        if name == "plant" and name in raw:
+            shape, wrong = check_model(PlantShape, {name: raw[name]}, file)
+            problems += wrong
+            if shape is not None:
+                sections[name] = shape.plant
+        elif name in raw:
+            model = OPTIONAL_TABLES.get(name, field.annotation)
             assert isinstance(model, type), field
             section, wrong = check_model(model, raw[name], file, name)
             problems += wrong
@@ -174,18 +224,23 @@ def _read_sections(raw: dict[str, Any], file: str) -> tuple[dict[str, Any], list
 
 
 def _find_parts(
-    raw: dict[str, Any], sections: dict[str, Any], path: Path, problems: list[Problem]
-) -> dict[str, Path]:
-    """Look for the folders that the file names; what is not there becomes a problem."""
-    table = raw.get("station")
-    table = table if isinstance(table, dict) else {}
+    raw: dict[str, Any], path: Path, problems: list[Problem]
+) -> tuple[dict[str, Path], list[Path]]:
+    """Look for what the file names, also in a table with a mistake; what is not there is a problem.
+
+    Returns
+    -------
+    found : dict
+        Folders by key.
+    lost : list of Path
+        Tables that are not there.
+    """
+    station, profile = (t if isinstance(t, dict) else {} for t in (raw.get("station"), raw.get("profile")))
     wanted: list[tuple[paths.Kind, str, Any]] = [
-        ("networks", "station.network", table.get("network")),
-        ("points", "station.points", table.get("points")),
+        ("networks", "station.network", station.get("network")),
+        ("points", "station.points", station.get("points")),
+        ("profiles", "profile.name", profile.get("name")),
     ]
-    profile = sections.get("profile")
-    if profile is not None:
-        wanted.append(("profiles", "profile.name", profile.name))
     found: dict[str, Path] = {}
     for kind, place, name in wanted:
         if not isinstance(name, str):
@@ -194,9 +249,11 @@ def _find_parts(
             found[place.rpartition(".")[2]] = paths.find(kind, name, path.parent)
         except paths.NotFoundError as error:
             problems.append(Problem(str(path), place, error.what))
+    lost = []
     for key in ("file", "p_file", "q_file"):
-        file = getattr(profile, key, None)
-        if file is not None and not (path.parent / file).is_file():
+        file = profile.get(key)
+        if isinstance(file, str) and not (path.parent / file).is_file():
+            lost.append(path.parent / file)
             what = f"no such file {file!r}; searched: {(path.parent / file).absolute()}"
             problems.append(Problem(str(path), f"profile.{key}", what))
-    return found
+    return found, lost

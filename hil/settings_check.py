@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hil import paths
-from hil.profiles import check_coverage, read_profile
-from hil.settings import Station, read_station
+from hil.profiles import read_profile
 from hil.settings_errors import load_toml
 from hil.settings_sections import StationFile
 from rtcore.errors import Problem, UserInputError
 
-KINDS = "a station file, or a network, profile or points folder (or a file in one)"
+KINDS = "a station file, or a network, profile or points folder (or a file in one), or a scenario file"
 
 
 def check_file(path: Path | str) -> list[Problem]:
@@ -33,6 +32,7 @@ def check_file(path: Path | str) -> list[Problem]:
         (_is_in(path, "network.toml"), _check_network),
         (_is_in(path, "profile.toml"), _check_profile),
         (_is_in(path, "devices.csv"), _check_points),
+        (_is_scenario(path), _check_scenario),
         (_is_station(path), _check_station),
     ]
     for is_it, check in checks:
@@ -45,6 +45,14 @@ def check_file(path: Path | str) -> list[Problem]:
     if path.is_file() and _is_shared_by_points(path):
         return _check_all_points(path)
     return [Problem(str(path), "", f"not recognised; {KINDS} can be checked")]
+
+
+def _is_scenario(path: Path) -> bool:
+    if path.suffix != ".toml" or not path.is_file():
+        return False
+    from hil.scenario_files import is_scenario
+
+    return is_scenario(load_toml(path)[0])
 
 
 def _is_station(path: Path) -> bool:
@@ -93,34 +101,16 @@ def _check_all_points(path: Path) -> list[Problem]:
     return [problem for folder in lists for problem in check_file(folder)]
 
 
+def _check_scenario(path: Path) -> None:
+    from hil.scenario_files import read_scenario
+
+    read_scenario(path)
+
+
 def _check_station(path: Path) -> None:
-    station = read_station(path)
-    problems: list[Problem] = []
-    for check in (_network_and_profile, _points):
-        try:
-            check(station)
-        except UserInputError as error:
-            problems += error.problems
+    from hil.station_survey import survey
+
+    found = survey(str(path))
+    problems = found.problems + found.history_problems()
     if problems:
-        raise UserInputError(problems)
-
-
-def _network_and_profile(station: Station) -> None:
-    from hil.network_files import read_network
-
-    network = read_network(station.network)
-    if station.profile is None:
-        return
-    names = [load.name for load in network.loads]
-    profile = read_profile(station.profile, names, folder=station.path.parent)
-    # How long a run will be is not known here; that it can begin is.
-    check_coverage(profile, station.start_utc_ns, 0.0, repeat=station.profile.repeat)
-
-
-def _points(station: Station) -> None:
-    from hil.point_files import read_points
-    from protocols import modbus_map
-
-    points = read_points(station.points, None)
-    if station.modbus.enabled:
-        modbus_map.build(points.points, points.stamps, station.modbus_dict(), str(station.path))
+        raise UserInputError(dict.fromkeys(problems))

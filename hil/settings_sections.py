@@ -15,6 +15,7 @@ from pydantic import Field, WrapValidator
 from hil.profile_settings import ProfileSettings
 from hil.settings_errors import Section
 from hil.settings_types import Address, Moment, Name, Network
+from hil.weather import WeatherSettings
 
 STEP_US_MIN, STEP_US_MAX = 250, 100_000
 
@@ -43,6 +44,9 @@ Speed = Annotated[
     Literal["max"] | Annotated[float, Field(gt=0, le=100_000)],
     _or_word('"max", or a number greater than 0 and at most 100000 (1 is real time)'),
 ]
+PlantTables = dict[str, dict[str, dict[str, Any]]]
+"""Kind -> instance or pattern -> parameter -> value; what may stand there is ``plant_settings``' matter."""
+
 UnitId = Annotated[int, Field(ge=1, le=247)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -198,6 +202,12 @@ class SecuritySection(Section):
     """Allow servers to listen beyond this machine."""
 
 
+class PlantShape(Section):
+    """Tables within tables, to tell a parameter that stands where an instance should."""
+
+    plant: PlantTables
+
+
 class StationFile(Section):
     """A station: what is emulated, from when, and how masters reach it."""
 
@@ -208,6 +218,10 @@ class StationFile(Section):
     profile: ProfileSettings | None = None
     """Load over time. Without this table every load keeps the power that the network states."""
     source: SourceSection = SourceSection()
+    weather: WeatherSettings | None = None
+    """Sun and temperature. Without this table it is night, at the 30 degC of transformer ratings."""
+    plant: PlantTables = {}
+    """Parameters of the plant, [plant.<kind>.<instance>]; a pattern like "*" stands for several."""
     modbus: ModbusSection = ModbusSection()
     opcua: OpcuaSection = OpcuaSection()
     security: SecuritySection = SecuritySection()

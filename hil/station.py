@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hil import profiles
-from hil.network_files import read_network
-from hil.point_files import PointSet, instrument_arrays, read_points
+from hil.plant_settings import given_values, over, read_plant
+from hil.point_files import PointSet, instrument_arrays
 from hil.point_units import factors
-from hil.settings import Station, read_station
-from rtcore.assemble import Profile, Setup, bindable
+from hil.settings import Station
+from hil.settings_sections import PlantTables
+from rtcore.assemble import Profile, Setup
+from rtcore.assembly.instances import instances, terminal_names
+from rtcore.assembly.loads import Sky
 from rtcore.clock import SimClock
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import Network
@@ -20,34 +23,78 @@ STEP_FIFO_NS, STEP_OTHER_NS = 1_000_000, 10_000_000
 """Default step where SCHED_FIFO is granted, and where it is not [ns]."""
 
 STEP_MAX_NS = 100_000_000
+YEAR_S = 365.0 * 86_400.0
 
 
 @dc.dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked station: its settings, network and points."""
+    """A checked station: its settings, network, points and the parameters of its plant.
+
+    ``plant`` maps kind -> instance -> parameter -> value, as far as the station file speaks of them.
+    """
 
     station: Station
     network: Network
     points: PointSet
+    plant: Mapping[str, Mapping[str, Mapping[str, Any]]] = dc.field(default_factory=dict)
 
 
 def read_plan(name_or_path: str) -> Plan:
-    """Read a station with its network and points; one UserInputError carries every problem of all."""
-    station = read_station(name_or_path)
-    problems: list[Problem] = []
-    network, known = None, None
-    try:
-        network = read_network(station.network)
-        known = bindable(network)
-    except UserInputError as error:
-        problems += error.problems
-    try:
-        points = read_points(station.points, known)
-    except UserInputError as error:
-        problems += error.problems
-    if network is None or problems:
-        raise UserInputError(problems)
-    return Plan(station, network, points)
+    """Read a station with its network and points; one UserInputError carries every problem of all.
+
+    The tables over time are looked into only where there is a problem already, to report theirs
+    with it: who needs them reads them.
+    """
+    from hil.station_survey import survey  # it reads plant tables by this module
+
+    found = survey(name_or_path)
+    if found.problems:
+        raise UserInputError(dict.fromkeys(found.problems + found.history_problems()))
+    assert found.network is not None and found.points is not None
+    return Plan(found.draft.station(), found.network, found.points, found.plant)
+
+
+def read_station_plant(
+    tables: PlantTables | None,
+    network: Network | None,
+    file: str,
+    below: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+) -> tuple[dict[str, dict[str, dict[str, Any]]], list[Problem]]:
+    """Return the parameters that a station's plant tables give, and every problem in them.
+
+    Where there is a problem (``tables`` is None where they are no tables at all), every instance
+    counts as spoken of, so that no point is said to bind to nothing. Without a network kinds,
+    parameters and values are still checked. Values of ``below`` hold where the tables say nothing:
+    they are checked together, and not returned.
+    """
+    if tables is not None and not tables:
+        return {}, []
+    if network is None:
+        return {}, read_plant(tables or {}, None, file)[1]
+    there = instances(network)
+    _, problems = read_plant(tables or {}, there, file, stated=over(stated(network), below or {}))
+    if problems or tables is None:
+        return {kind: {name: {} for name in names} for kind, names in there.items()}, problems
+    return given_values(tables, there), []
+
+
+def stated(network: Network) -> dict[str, dict[str, dict[str, float]]]:
+    """Return kind -> instance -> required parameters that the network states, so that settings need not."""
+    base_v = {b.name: 1e3 * b.base_kv_ln for b in network.buses}
+    pv, battery = (
+        {d.name: {"s_rated_va": 1e3 * d.kva, "v_base_v": 1e3 * d.kv} for d in network.ders if d.kind == kind}
+        for kind in ("pv", "battery")
+    )
+    buses = {name: {"rated_v": v} for name, v in base_v.items()}
+    return {
+        "regulator": {r.name: {"step_pu": r.step_pu} for r in network.regulators},
+        "thermal": {t.name: {"rated_va": 1e3 * t.windings[0].kva} for t in network.transformers},
+        "pv": pv,
+        "battery": {name: r | {"e_rated_wh": r["s_rated_va"]} for name, r in battery.items()},
+        "harmonic_bus": {name: r | {"individual_pct": 3.0, "total_pct": 5.0} for name, r in buses.items()},
+        "harmonic_pcc": {name: {"isc_a": 1e3, "total_pct": 5.0} for name in terminal_names(network)},
+        "tuned_filter": buses,
+    }
 
 
 def step_ns(station: Station, *, has_fifo: bool) -> int:
@@ -100,12 +147,51 @@ def make_setup(
         ripple_pu=station.load.ripple_pct / 100.0,
         ripple_tau_s=station.load.ripple_tau_s,
         source_v_pu=station.source.v_pu,
+        sky=_sky(station, given.get("duration_s", duration_s)),
+        utc_offset_s=station.utc_offset_s,
+        plant=with_upstream_machine(network, plan.plant),
     )
 
 
 def simulated_s(wall_s: float, station: Station) -> float:
     """Return how much simulated time a run of this length covers [s]."""
     return wall_s if station.time.speed == "max" else wall_s * station.time.speed
+
+
+def with_upstream_machine(
+    network: Network, plant: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Return the plant's parameters with an equivalent machine behind every source they say nothing of.
+
+    Its reactance is the source's own impedance. Rating and inertia make the frequency answer
+    visibly to the load: 1 MW are 0.06 Hz/s and 30 mHz, which secondary control takes back.
+    Its power is what the rest of the grid gives to this feeder, which is negative for a surplus.
+    """
+    generators, governors = dict(plant.get("generator", {})), dict(plant.get("governor", {}))
+    for source in network.sources:
+        generators.setdefault(source.name, {"model": "machine", "s_rated_va": 100e6, "h_s": 5.0})
+        if generators[source.name].get("model") != "infinite":
+            governors.setdefault(source.name, {"model": "tgov1", "ki_per_s": 0.05, "v_min_pu": -1.0})
+    return {**plant, "generator": generators, "governor": governors}
+
+
+def _sky(station: Station, duration_s: float | None) -> Sky | None:
+    """Return the prepared weather of a run; an open end repeats a year."""
+    if station.weather is None:
+        return None
+    from hil.weather import prepare
+
+    span_s = YEAR_S if duration_s is None else max(duration_s, 1.0)
+    rows = prepare(
+        station.weather, station.start_utc_ns, span_s, wraps=duration_s is None, folder=station.path.parent
+    )
+    return Sky(
+        start_ns=rows.start_utc_ns,
+        step_ns=rows.step_ns,
+        poa_w_m2=rows.poa_w_m2,
+        ambient_degc=rows.ambient_degc,
+        wraps=rows.wraps,
+    )
 
 
 def _for_the_plant(profile: profiles.Profile) -> Profile:

@@ -12,15 +12,16 @@ from hil import paths
 from hil.network_files import read_network
 from hil.paths import NotFoundError
 from hil.profiles import Profile, interval_at, read_profile
+from hil.regulator_settling import Settling
 from hil.settings import Station, read_station
 from hil.settings_types import iso
 from rtcore.clock import NS_PER_HOUR
-from rtcore.control.regulator_settling import settle
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.network import faults as ft
 from rtcore.network.grid import Grid
 from rtcore.network.model import Network
 
+HOUR_S = 3600.0
 NODE_COLUMNS = ("node", "v_re", "v_im", "v_pu")
 
 
@@ -32,10 +33,14 @@ class Case:
     station: Station | None
 
 
-def read_case(name: str, *, station_first: bool = False) -> Case:
-    """Find a network or a station by name or path; ``station_first`` where both bear the name."""
+def read_case(name: str, *, station_first: bool = False, wish: str = "this study") -> Case:
+    """Find a network or a station by name or path.
+
+    With ``station_first`` it is a station although a network may bear the name; a network alone is
+    refused, for what ``wish`` names.
+    """
     if station_first:
-        return _station_case(name)
+        return _only_a_station(name, wish)
     try:
         return Case(read_network(paths.find("networks", name)), None)
     except NotFoundError as as_network:
@@ -43,6 +48,18 @@ def read_case(name: str, *, station_first: bool = False) -> Case:
             return _station_case(name)
         except NotFoundError:
             raise as_network from None
+
+
+def _only_a_station(name: str, wish: str) -> Case:
+    try:
+        return _station_case(name)
+    except NotFoundError as error:
+        try:
+            paths.find("networks", name)
+        except NotFoundError:
+            raise error from None
+        what = f"is a network; {wish} needs a station with a profile"
+        raise UserInputError([Problem(name, "", what)]) from None
 
 
 def _station_case(name: str) -> Case:
@@ -135,7 +152,7 @@ def fault_report(grid: Grid, fault: ft.Fault) -> dict[str, Any]:
 def year(
     case: Case, days: int | None = None, tick: Callable[[int, int], None] = lambda _done, _all: None
 ) -> Iterator[dict[str, float]]:
-    """Run the profile hour by hour, quasi-statically; regulators settle once an hour.
+    """Run the profile hour by hour, loads held; regulators come to rest by their own relays and timers.
 
     Yields
     ------
@@ -145,16 +162,19 @@ def year(
     """
     profile = profile_of(case)
     grid = Grid(case.network)
-    taps = {r.name: r.tap for r in case.network.regulators}
+    regulators = Settling(grid)
     available = profile.n_t * profile.step_ns // NS_PER_HOUR
-    hours = available if days is None else min(24 * days, available)
+    hours = available if days is None else 24 * days
+    if hours > available:
+        what = f"covers {available / 24:g} days, {days} were asked for"
+        raise UserInputError([Problem(profile.name, "", what)])
     scale = 1.0 if case.station is None else case.station.load.scale
     for hour in range(hours):
         grid.set_loads(demand_at(profile, profile.start_utc_ns + hour * NS_PER_HOUR) * scale)
-        grid.solve()
-        settle(grid, taps)
+        regulators.hold(HOUR_S)
         power, losses = grid.power_from_sources(), grid.losses()
-        named = {f"tap_{'abcdefghijklmnopqrstuvwxyz'[k]}": t for k, t in enumerate(taps.values())}
+        taps = regulators.taps.values()
+        named = {f"tap_{'abcdefghijklmnopqrstuvwxyz'[k]}": t for k, t in enumerate(taps)}
         yield {
             "hour": hour,
             "p_kw": power.real / 1e3,

@@ -36,6 +36,8 @@ LOG_BYTES_MAX = 4_000_000
 """A log beyond this size is put aside as ``.old`` when its process first starts."""
 EXIT_HOST = 3
 SERVING = 2
+SILENT_S = 1.0
+"""A heartbeat older than this is told, long before it counts as hung [s]."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 _HEARTBEAT = struct.Struct("<qq")  # beat_ns (CLOCK_MONOTONIC), state; see hil.gateway_status
@@ -58,6 +60,10 @@ class ProcessSpec:
     hang_s: float
     """A heartbeat older than this while serving means hung [s]."""
     log_path: str
+    beat_at: int | None = None
+    """Where in the status file a bare heartbeat stands [bytes]; None: a gateway's status, beat and state."""
+    silent_s: float = SILENT_S
+    """A heartbeat older than this is told as silence [s]."""
 
 
 class StartError(Exception):
@@ -159,11 +165,14 @@ class _Child:
         if self.spec.status_path is None:
             return None
         try:
-            raw = Path(self.spec.status_path).read_bytes()
-            beat_ns, state = _HEARTBEAT.unpack_from(raw)
+            with Path(self.spec.status_path).open("rb") as file:
+                file.seek(self.spec.beat_at or 0)
+                beat_ns, state = _HEARTBEAT.unpack(file.read(_HEARTBEAT.size))
         except (OSError, struct.error):
             return None
-        if state != SERVING or beat_ns < self.started_ns:  # the file of its predecessor
+        if beat_ns < self.started_ns:  # no beat yet, or the file of its predecessor
+            return None
+        if self.spec.beat_at is None and state != SERVING:
             return None
         return float(time.monotonic_ns() - beat_ns) / 1e9
 
@@ -215,11 +224,16 @@ class Supervisor:
         self.ready_text: dict[str, str] = {}
         self.restarts = {spec.name: 0 for spec in specs}
         self.stop_requested = False
+        self.stop_signal: int | None = None
+        """The signal that asked to stop, if one did."""
+        self.why_ended = ""
+        """Why a process that is not restarted ended; empty as long as none did."""
         self._on_event = on_event
         self._children: dict[str, _Child] = {}
         self._deaths: dict[str, deque[float]] = {s.name: deque(maxlen=CRASH_LOOP_DEATHS) for s in specs}
         self._start_at: dict[str, float] = {}  # monotonic time at which a dead one is started again
         self._is_starting: set[str] = set()  # restarted, not ready yet
+        self._is_silent: set[str] = set()
         self._handlers: dict[int, Any] = {}
         self._watched_s = time.monotonic()
 
@@ -366,6 +380,8 @@ class Supervisor:
                 if why is None:
                     continue
                 self._on_event(name, f"{why}; killed")
+                if not child.spec.restart:
+                    self.why_ended = f"{name} {why}"
                 child.send(signal.SIGKILL)
                 os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
                 status = -int(signal.SIGKILL)
@@ -382,18 +398,33 @@ class Supervisor:
                 return f"not ready after {child.spec.ready_timeout_s:g} s"
             return None
         age_s = child.beat_age_s()
+        self._note_silence(child, age_s)
         if age_s is not None and age_s > child.spec.hang_s:
             return f"hung, no heartbeat for {age_s:.1f} s"
         return None
 
+    def _note_silence(self, child: _Child, age_s: float | None) -> None:
+        """Tell once that a process has fallen silent, and once that it is back."""
+        name = child.spec.name
+        is_silent = age_s is not None and age_s > child.spec.silent_s
+        if is_silent and name not in self._is_silent:
+            self._is_silent.add(name)
+            left_s = max(child.spec.hang_s - (age_s or 0.0), 0.0)
+            self._on_event(name, f"silent for {age_s:.1f} s, killed in {left_s:.0f} s unless it comes back")
+        elif not is_silent and name in self._is_silent:
+            self._is_silent.discard(name)
+            self._on_event(name, "no longer silent")
+
     def _bury(self, child: _Child, status: int, now: float) -> bool:
         """Collect a dead process and plan its restart; return True when it has none."""
         name = child.spec.name
+        self._is_silent.discard(name)
         child.reap()
         del self._children[name]
         said = child.last_error_line() if status > 0 else ""
         text = f"{_how_it_ended(status)} after {child.age_s():.1f} s" + (f": {said}" if said else "")
         if not child.spec.restart:
+            self.why_ended = self.why_ended or f"{name} {text}"
             self._on_event(name, f"{text}; the run ends in {CORE_LINGER_S:g} s, see {child.spec.log_path}")
             return True
         was_killed = status < 0 and child.ready_text is not None
@@ -459,8 +490,9 @@ class Supervisor:
         self.stop_requested = True
 
     def _take_signals(self) -> None:
-        def note(_number: int, _frame: FrameType | None) -> None:
+        def note(number: int, _frame: FrameType | None) -> None:
             self.stop_requested = True
+            self.stop_signal = self.stop_signal or number
 
         for number in _STOP_SIGNALS:
             self._handlers[number] = signal.signal(number, note)

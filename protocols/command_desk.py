@@ -74,6 +74,7 @@ class CommandDesk:
             reason = Reason.CORE_DEAD
         if reason is not Reason.DONE:
             return await self.refuse(writes, who, reason)
+        writes = self.gateway.settled(writes)
         try:
             await self._audit.append(self._record("command", writes, who))
         except OSError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from protocols.setpoint_steps import is_on_step, nearest, step_of
 from rtcore.board import CTL_PERIOD_NS, Board, Snapshot
 from rtcore.commands import GROUP_MAX, Reason
 from rtcore.points import Kind, Point, index_of
@@ -33,6 +34,7 @@ MODBUS_EXCEPTION = {
     Reason.GROUP_REFUSED: 0x03,
     Reason.AUDIT_FAILED: 0x04,
     Reason.NO_VERDICT: 0x04,
+    Reason.INTERLOCKED: 0x04,
 }
 """Refusal reason -> Modbus exception code; part of the printed map."""
 
@@ -51,6 +53,7 @@ OPCUA_STATUS = {
     Reason.GROUP_REFUSED: "BadInvalidState",
     Reason.AUDIT_FAILED: "BadDeviceFailure",
     Reason.NO_VERDICT: "BadTimeout",
+    Reason.INTERLOCKED: "BadInvalidState",
 }
 """Refusal reason -> OPC UA status code name; part of the printed map."""
 
@@ -61,6 +64,7 @@ class Gateway:
     def __init__(self, points: Sequence[Point], board: Board, producer: Producer) -> None:
         self.points = points
         self.index = index_of(points)
+        self.steps = [step_of(p) for p in points]
         self.board = board
         self.producer = producer
 
@@ -81,19 +85,32 @@ class Gateway:
         for index, value in writes:
             if not 0 <= index < len(self.points):
                 return Reason.UNKNOWN_POINT
-            if (reason := check_value(self.points[index], value)) is not Reason.DONE:
+            if (reason := check_value(self.points[index], value, self.steps[index])) is not Reason.DONE:
                 return reason
-        return Reason.DONE
+        return Reason.GROUP_REFUSED if self._contradicts(writes) else Reason.DONE
+
+    def settled(self, writes: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Return checked writes with every value exactly on its step, so that all read back the same."""
+        return [(i, nearest(value, self.steps[i])) for i, value in writes]
+
+    def _contradicts(self, writes: Sequence[tuple[int, float]]) -> bool:
+        """Tell whether a group asks one component for two things at once, such as TRIP and CLOSE."""
+        asked: dict[str, set[str]] = {}
+        for index, value in writes:
+            point = self.points[index]
+            if point.kind is Kind.CONTROL and value != 0.0:
+                asked.setdefault(point.source, set()).add(point.attr)
+        return any(len(attrs) > 1 for attrs in asked.values())
 
 
-def check_value(point: Point, value: float) -> Reason:
-    """Check one value against one point: writable, finite, in range, a bit where a bit is due."""
+def check_value(point: Point, value: float, step: float = 0.0) -> Reason:
+    """Check one value against one point: writable, finite, in range, on its step, a bit where due."""
     if not point.is_writable:
         return Reason.NOT_WRITABLE
     if not math.isfinite(value):
         return Reason.NOT_A_NUMBER
     if (point.is_two_state or point.kind is Kind.CONTROL) and value not in (0.0, 1.0):
         return Reason.WRONG_TYPE
-    if not point.minimum <= value <= point.maximum:
+    if not (point.minimum <= value <= point.maximum and is_on_step(value, step)):
         return Reason.OUT_OF_RANGE
     return Reason.DONE

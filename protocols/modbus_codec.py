@@ -93,13 +93,17 @@ def decode(registers: bytes, fmt: Format, order: str = "ABCD", scale: float = 1.
     the printed limit 1.1 writes 1.1 and not 1.10000002384.
     """
     raw = struct.unpack(">" + fmt.code, arrange(registers, order))[0]
-    value = _shortest(raw) if fmt.name == "float32" else float(raw)
-    if scale == 1.0 or not math.isfinite(value):
-        return value
+    return scaled(_shortest(raw) if fmt.name == "float32" else float(raw), scale)
+
+
+def scaled(raw: float, scale: float) -> float:
+    """Return the engineering value of a raw number, rounded as little as can be."""
+    if scale == 1.0 or not math.isfinite(raw):
+        return raw
     inverse = round(1.0 / scale) if abs(scale) < 1.0 else 0
     if inverse and abs(inverse * scale - 1.0) < 1e-12:  # 0.1, 0.01...: dividing rounds only once
-        return value / inverse
-    return value * scale
+        return raw / inverse
+    return raw * scale
 
 
 def _limit(raw: float, fmt: Format) -> int:

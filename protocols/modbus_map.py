@@ -1,8 +1,6 @@
 """Modbus map: where every point sits in the tables of every unit, and what is wrong with it.
 
-A wire reference reads ``<unit>:<table>:<address>:<format>[:<order>][*<scale>]``, for example
-``2:ir:1000:float32:ABCD`` or ``1:ir:40:int16*0.1``; the value in engineering units is
-raw * scale. Addresses are those of the PDU, counted from 0. Pure: no sockets, no files.
+What a point's wire reference says is ``modbus_reference``. Pure: no sockets, no files.
 
 Every unit also carries two constants for checking a master's word order, a copy of its input
 registers among its holding registers, and the stamp blocks that the station asks for.
@@ -11,21 +9,47 @@ registers among its holding registers, and the stamp blocks that the station ask
 from __future__ import annotations
 
 import dataclasses as dc
-import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from protocols.gateway import MODBUS_EXCEPTION
-from protocols.modbus_codec import FORMATS, ORDERS, Format
+from protocols.modbus_codec import FORMATS, ORDERS
+from protocols.modbus_reference import (
+    ADDRESS_MAX,
+    BIT_TABLES,
+    TABLES,
+    UNIT_MAX,
+    Reference,
+    check_word,
+    parse,
+)
 from rtcore.commands import REASON_TEXT
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Point
 
-TABLES = {"co": "coils", "di": "discrete inputs", "ir": "input registers", "hr": "holding registers"}
-BIT_TABLES = ("co", "di")
+__all__ = [
+    "ADDRESS_MAX",
+    "BIT_TABLES",
+    "MIRROR_AT",
+    "SELF_TEST",
+    "STAMP_REGISTERS",
+    "TABLES",
+    "UNIT_MAX",
+    "WRITABLE_TABLES",
+    "Entry",
+    "ModbusMap",
+    "Reference",
+    "Stamp",
+    "Unit",
+    "build",
+    "columns",
+    "missing_units",
+    "parse",
+    "refusal_table",
+]
+
 WRITABLE_TABLES = ("co", "hr")
-ADDRESS_MAX = 9999
-UNIT_MAX = 247
 
 MIRROR_AT = 10_000
 """Holding register 10000+n reads what input register n reads, for masters with FC3 only."""
@@ -35,28 +59,6 @@ SELF_TEST = ((90, "float32", 123456.0), (92, "int32", float(0x01020304)))
 
 STAMP_REGISTERS = 6
 """A stamp block: seq uint32, utc_s uint32, utc_ms uint16, quality uint16."""
-
-
-@dc.dataclass(frozen=True, slots=True)
-class Reference:
-    """One parsed wire reference; ``order`` is empty when it is left to the unit."""
-
-    unit: int
-    table: str
-    address: int
-    format: Format
-    order: str
-    scale: float
-
-    @property
-    def size(self) -> int:
-        """Addresses it takes: registers, or one bit."""
-        return max(1, self.format.registers)
-
-    @property
-    def end(self) -> int:
-        """First address behind it."""
-        return self.address + self.size
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -118,29 +120,6 @@ class ModbusMap:
         return found
 
 
-def parse(text: str) -> tuple[Reference | None, list[str]]:
-    """Return the reference, or None and everything that is wrong with its text."""
-    body, star, scale_text = text.partition("*")
-    parts = body.split(":")
-    if not 4 <= len(parts) <= 5:
-        return None, [f"{text!r} is not <unit>:<table>:<address>:<format>[:<order>][*<scale>]"]
-    unit_text, table, address_text, format_name = parts[:4]
-    order = parts[4] if len(parts) == 5 else ""
-    problems: list[str] = []
-    unit = _whole(unit_text, 1, UNIT_MAX, "unit", problems)
-    address = _whole(address_text, 0, ADDRESS_MAX, "address", problems)
-    _word(table, TABLES, "table", problems)
-    fmt = FORMATS.get(format_name)
-    _word(format_name, FORMATS, "format", problems)
-    if len(parts) == 5:
-        _word(order, ORDERS, "word order", problems)
-    scale = _scale(scale_text, problems) if star else 1.0
-    if fmt is None or problems:
-        return None, problems
-    reference = Reference(unit, table, address, fmt, order, scale)
-    return reference, _shape_problems(reference)
-
-
 def build(
     points: Sequence[Point],
     stamps: Sequence[Mapping[str, Any]],
@@ -171,12 +150,40 @@ def build(
     if default_unit is not None and default_unit not in units:
         known = ", ".join(map(str, units))
         problems.append(Problem(file, "default_unit", f"no unit {default_unit!r}; allowed {known}"))
+    problems += missing_units(points, stamps, settings, file)
     entries = _entries(points, units, file, problems)
     blocks = _stamps(stamps, points, entries, units, file, problems)
     _overlaps(entries, blocks, units, file, problems)
     if problems:
         raise UserInputError(problems)
     return ModbusMap(units, tuple(entries), tuple(s for _, s in blocks), default_unit)
+
+
+def missing_units(
+    points: Sequence[Point], stamps: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], file: str
+) -> list[Problem]:
+    """Return one problem for every unit that holds points and is not there to answer for them."""
+    rows = {row.get("unit"): row for row in settings.get("units", ())}
+    own = ", ".join(str(number) for number, row in rows.items() if row.get("mirror_of") is None)
+    count, devices = Counter[int](), dict[int, set[str]]()
+    for point in points:
+        reference = parse(point.wire["modbus"])[0] if "modbus" in point.wire else None
+        if reference is not None:
+            count[reference.unit] += 1
+            devices.setdefault(reference.unit, set()).add(point.device)
+    for stamp in stamps:
+        if type(stamp.get("unit")) is int:
+            devices.setdefault(stamp["unit"], set()).update({str(stamp.get("device"))} - {""})
+    problems = []
+    for number, names in sorted(devices.items()):
+        mirrored = rows[number].get("mirror_of") if number in rows else None
+        if rows and (number not in rows or mirrored is not None):
+            why = "there is none" if mirrored is None else f"it only shows unit {mirrored}"
+            few = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
+            who = f"{count[number]} points of {len(names)} devices ({few})" if names else "stamp blocks"
+            what = f"{who} need unit {number}, but {why}"
+            problems.append(Problem(file, "modbus.units", f"{what}; units with points of their own: {own}"))
+    return problems
 
 
 def columns(point: Point, orders: Mapping[int, str] | None = None) -> dict[str, Any]:
@@ -206,45 +213,6 @@ def refusal_table() -> list[tuple[str, str, str]]:
     return [(r.name, f"{code:02X}", REASON_TEXT[r]) for r, code in MODBUS_EXCEPTION.items()]
 
 
-def _whole(text: str, low: int, high: int, what: str, problems: list[str]) -> int:
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-        problems.append(f"{what} {text!r} is not a whole number in {low}..{high}")
-        return -1
-    return int(text)
-
-
-def _word(text: str, allowed: Iterable[str], what: str, problems: list[str]) -> None:
-    names = list(allowed)
-    if text not in names:
-        problems.append(f"unknown {what} {text!r}; allowed {', '.join(names)}{did_you_mean(text, names)}")
-
-
-def _scale(text: str, problems: list[str]) -> float:
-    try:
-        scale = float(text)
-    except ValueError:
-        scale = math.nan
-    if not (math.isfinite(scale) and scale != 0.0):
-        problems.append(f"scale {text!r} is not a finite number other than 0")
-    return scale
-
-
-def _shape_problems(reference: Reference) -> list[str]:
-    """Problems of a reference whose words are all known."""
-    problems = []
-    is_bit = reference.format.registers == 0
-    if is_bit != (reference.table in BIT_TABLES):
-        home = "co, di" if is_bit else "ir, hr"
-        problems.append(f"format {reference.format.name} in table {reference.table}; it belongs in {home}")
-    if is_bit and reference.scale != 1.0:
-        problems.append("a bit has no scale")
-    if reference.size > 1 and reference.address % 2:
-        problems.append(f"{reference.format.name} at odd address {reference.address}; even addresses only")
-    if reference.end - 1 > ADDRESS_MAX:
-        problems.append(f"{reference.format.name} at {reference.address} ends behind address {ADDRESS_MAX}")
-    return problems
-
-
 def _units(rows: Iterable[Mapping[str, Any]], file: str, problems: list[Problem]) -> dict[int, Unit]:
     fields = {f.name for f in dc.fields(Unit)}
     units: dict[int, Unit] = {}
@@ -261,7 +229,7 @@ def _units(rows: Iterable[Mapping[str, Any]], file: str, problems: list[Problem]
             bad.append(Problem(file, place, f"unit {number} is declared twice"))
         order = row.get("order", "ABCD")
         words: list[str] = []
-        _word(str(order), ORDERS, "word order", words)
+        check_word(str(order), ORDERS, "word order", words)
         bad += [Problem(file, place, w) for w in words]
         problems += bad
         if not bad:
@@ -288,12 +256,6 @@ def _entries(
         if reference is None:
             continue
         unit = units.get(reference.unit)
-        if unit is None:
-            known = ", ".join(map(str, units))
-            problems.append(Problem(file, point.tag, f"no unit {reference.unit}; allowed {known}"))
-        elif unit.mirror_of is not None:
-            what = f"unit {reference.unit} mirrors unit {unit.mirror_of} and has no points of its own"
-            problems.append(Problem(file, point.tag, what))
         if point.is_writable and reference.table not in WRITABLE_TABLES:
             what = f"a {point.kind} in read-only table {reference.table}; allowed co, hr"
             problems.append(Problem(file, point.tag, what))
@@ -317,13 +279,12 @@ def _stamps(
     for index, point in enumerate(points):
         of_device.setdefault(point.device, []).append(index)
     blocks = []
-    for k, row in enumerate(rows):
+    for row in rows:
         number, address, device = row.get("unit"), row.get("address"), row.get("device")
-        place = f"stamps[{k}]"
+        place = f"stamp of {device or f'unit {number}'}"
         unit = units.get(number) if type(number) is int else None
         if unit is None or unit.mirror_of is not None:
-            problems.append(Problem(file, place, f"unit {number!r} is not a unit with points of its own"))
-            continue
+            continue  # one line tells of the unit
         last = ADDRESS_MAX + 1 - STAMP_REGISTERS
         if type(address) is not int or not 0 <= address <= last or address % 2:
             what = f"address {address!r} is not an even whole number in 0..{last}"
@@ -334,8 +295,7 @@ def _stamps(
             hint = did_you_mean(str(device), of_device)
             problems.append(Problem(file, place, f"no point belongs to device {device!r}{hint}"))
             continue
-        name = f"stamp of {device or 'unit ' + str(unit.unit)}"
-        blocks.append((name, Stamp(unit.unit, address, unit.order, tuple(found))))
+        blocks.append((place, Stamp(unit.unit, address, unit.order, tuple(found))))
     return blocks
 
 

@@ -15,7 +15,7 @@ import logging
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from protocols import modbus_map
 from protocols.command_desk import CommandDesk
@@ -227,15 +227,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer or turn it away at once."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self._host, self._peer = host, f"{host}:{port}"
         self._last_frame_s = self._server.now_s
         if not self._server.admit(self, host):
-            transport.abort()
+            self._transport.abort()
             return
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_MAX)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_MAX)
         self._units = self._server.settings.writers.units_of(host)
 
     def connection_lost(self, exc: Exception | None) -> None:

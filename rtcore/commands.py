@@ -39,6 +39,7 @@ class Reason(enum.IntEnum):
     GROUP_REFUSED = 11
     AUDIT_FAILED = 12
     NO_VERDICT = 13
+    INTERLOCKED = 14
 
 
 REASON_TEXT = {
@@ -55,6 +56,7 @@ REASON_TEXT = {
     Reason.CORE_DEAD: "the plant process does not answer",
     Reason.GROUP_REFUSED: "another write of the same request was refused",
     Reason.AUDIT_FAILED: "the audit record could not be written, so the command was not sent",
+    Reason.INTERLOCKED: "an interlock does not permit it, for instance the synchronism check",
     Reason.NO_VERDICT: "the plant gave no verdict in time; the command may have been applied",
 }
 

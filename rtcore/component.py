@@ -8,13 +8,16 @@ range checks and documentation tables are derived from the declaration.
 from __future__ import annotations
 
 import dataclasses as dc
+import itertools
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from rtcore.errors import GridhilError
+from rtcore.errors import GridhilError, did_you_mean
 
 T = TypeVar("T", bound=type)
 
@@ -27,12 +30,38 @@ LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
 
 
 class ParameterError(GridhilError, ValueError):
-    """A parameter outside its declared range."""
+    """Parameters of one object that cannot be: every one of them, a line each.
+
+    ``problems`` holds (parameter, message).
+    """
+
+    def __init__(self, kind: str, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(f"{kind}.{message}" for _, message in self.problems))
 
 
-def param(*, default: Any = dc.MISSING, unit: str, doc: str, source: str = "", **limits: float) -> Any:
-    """Declare one parameter with its unit, meaning, source and limits (gt, ge, lt, le)."""
-    return dc.field(default=default, metadata={"unit": unit, "doc": doc, "source": source, "limits": limits})
+def param(
+    *,
+    default: Any = dc.MISSING,
+    unit: str,
+    doc: str,
+    source: str = "",
+    choices: Mapping[str, float] | None = None,
+    **limits: float,
+) -> Any:
+    """Declare one parameter with its unit, meaning, source and limits (gt, ge, lt, le).
+
+    Parameters
+    ----------
+    choices : mapping, optional
+        Closed set of words and the number that a row holds for each. Users write the word; an
+        object made with the word holds the number, too.
+    """
+    unknown = limits.keys() - LIMITS
+    if unknown:
+        raise TypeError(f"unknown limits {sorted(unknown)}; there are {', '.join(LIMITS)}")
+    metadata = {"unit": unit, "doc": doc, "source": source, "limits": limits, "choices": dict(choices or {})}
+    return dc.field(default=default, metadata=metadata)
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -40,7 +69,8 @@ class Attr:
     """A state or output column: what a point may bind to.
 
     ``writable`` attributes take commands: "setpoint" keeps the value, "pulse" is consumed by
-    the component's kernel. ``guard`` names an attribute that must be 1 for a command to pass.
+    the component's kernel. ``guard`` names an attribute that must be 1 for a command to pass
+    (local/remote), ``interlock`` one that must be 1 for a command other than 0.
     """
 
     name: str
@@ -48,6 +78,7 @@ class Attr:
     doc: str
     writable: str = ""
     guard: str = ""
+    interlock: str = ""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -69,6 +100,11 @@ class Spec:
         """Structured dtype of a state row: float64 throughout, so that points address words."""
         return np.dtype([(a.name, "f8") for a in self.attrs])
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the parameters without default."""
+        return tuple(f.name for f in dc.fields(self.params) if f.default is dc.MISSING)
+
     def column(self, attr: str) -> int:
         """Return the column of an attribute within a state row."""
         return [a.name for a in self.attrs].index(attr)
@@ -80,30 +116,99 @@ class Spec:
 
 REGISTRY: dict[str, Spec] = {}
 
+Problems = Iterable[tuple[str, str]]
+"""(parameter, message) each."""
+
+
+def in_order(*names: str) -> Callable[[Any], Problems]:
+    """Return a rule: the named parameters must not descend in this order."""
+
+    def rule(params: Any) -> Problems:
+        for low, high in itertools.pairwise(names):
+            a, b = getattr(params, low), getattr(params, high)
+            if a > b:
+                yield high, f"{high} = {b:g}: must not be below {low} = {a:g}"
+
+    return rule
+
+
+def all_of(*rules: Callable[[Any], Problems]) -> Callable[[Any], Problems]:
+    """Return a rule that asks several others."""
+    return lambda params: [problem for rule in rules for problem in rule(params)]
+
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(param,))
-def component(kind: str, *, attrs: tuple[Attr, ...]) -> Callable[[T], T]:
-    """Register a parameter class as a component kind."""
+def component(
+    kind: str, *, attrs: tuple[Attr, ...], rules: Callable[[Any], Problems] = lambda _params: ()
+) -> Callable[[T], T]:
+    """Register a parameter class as a component kind.
+
+    ``rules`` returns (parameter, message) for what its parameters must agree on among themselves.
+    """
 
     def wrap(cls: T) -> T:
         def check(self: Any) -> None:
+            problems = check_params(spec, {f.name: getattr(self, f.name) for f in dc.fields(self)})
+            if problems:
+                raise ParameterError(kind, problems)
             for f in dc.fields(self):
-                for key, limit in f.metadata["limits"].items():
-                    holds, sign = LIMITS[key]
-                    value, unit = getattr(self, f.name), f.metadata["unit"]
-                    if not holds(value, limit):
-                        raise ParameterError(
-                            f"{kind}.{f.name} = {value} {unit}".rstrip()
-                            + f": must be {sign} {limit} {unit}".rstrip()
-                            + f" ({f.metadata['doc']})"
-                        )
+                value = getattr(self, f.name)
+                if isinstance(value, str):
+                    object.__setattr__(self, f.name, f.metadata["choices"][value])
+            broken = list(rules(self))
+            if broken:
+                raise ParameterError(kind, broken)
 
         cls.__post_init__ = check  # type: ignore[attr-defined]
         made: Any = dc.dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        REGISTRY[kind] = Spec(kind, made, attrs, (cls.__doc__ or "").strip())
+        spec = REGISTRY[kind] = Spec(kind, made, attrs, (cls.__doc__ or "").strip())
         return made  # type: ignore[no-any-return]
 
     return wrap
+
+
+def check_params(spec: Spec, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (parameter, message) for everything that is wrong with values given by name.
+
+    Not every parameter needs to be given; ``spec.required`` tells which ones an object needs.
+
+    >>> @component("doc_example", attrs=())
+    ... class Example:
+    ...     h_s: float = param(default=5.0, unit="s", doc="inertia constant", gt=0)
+    >>> check_params(REGISTRY.pop("doc_example"), {"h_s": -1})
+    [('h_s', 'h_s = -1 s: must be > 0 s (inertia constant)')]
+    """
+    fields = {f.name: f for f in dc.fields(spec.params)}
+    problems = []
+    for name, value in values.items():
+        if name not in fields:
+            what = f"unknown parameter {name!r}; allowed: {', '.join(fields)}{did_you_mean(name, fields)}"
+            problems.append((name, what))
+            continue
+        meta = fields[name].metadata
+        what = _word_problem(value, meta["choices"]) if meta["choices"] else _number_problem(value, meta)
+        if what:
+            shown = repr(value) if isinstance(value, str) else f"{value} {meta['unit']}".rstrip()
+            problems.append((name, f"{name} = {shown}: {what} ({meta['doc']})"))
+    return problems
+
+
+def _word_problem(value: Any, choices: Mapping[str, float]) -> str:
+    """Say what is wrong with a word of a closed set, or with the number that stands for one."""
+    if value in (choices if isinstance(value, str) else choices.values()):
+        return ""
+    near = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return f"must be one of {', '.join(choices)}{near}"
+
+
+def _number_problem(value: Any, meta: Mapping[str, Any]) -> str:
+    if not isinstance(value, Real):
+        return "must be a number"
+    for key, limit in meta["limits"].items():
+        holds, sign = LIMITS[key]
+        if not holds(value, limit):
+            return f"must be {sign} {limit} {meta['unit']}".rstrip()
+    return "must be a number" if isinstance(value, float) and math.isnan(value) else ""
 
 
 def rows_of(params: list[Any], spec: Spec) -> np.ndarray[Any, Any]:

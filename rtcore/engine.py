@@ -15,6 +15,7 @@ from rtcore import ring as rg
 from rtcore.assemble import Setup, build_world
 from rtcore.commands import Verdict
 from rtcore.jit import kernel
+from rtcore.plant.harmonics import advance
 from rtcore.points import index_of
 from rtcore.quality import Quality
 from rtcore.shared_kernels import drain
@@ -26,12 +27,14 @@ VIRTUAL = 0
 
 
 @kernel
-def _run(w, commands, verdicts, first, n):  # type: ignore[no-untyped-def]
+def run_steps(w, h, commands, verdicts, first, n):  # type: ignore[no-untyped-def]
+    """Take ``n`` steps from step ``first`` on; ``h``: the harmonic scan of world ``w``."""
     for step in range(first, first + n):
         now_ns = step * w.times[T_DT]
         utc_ns = w.times[T_EPOCH] + now_ns
         drain(commands, verdicts, w.points, w.x, now_ns, step, utc_ns, w.events, VIRTUAL, w.group)
         step_once(w, step, utc_ns)
+        advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
 
 
 class Engine:
@@ -45,7 +48,7 @@ class Engine:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.world, self.grid, self._store = build_world(setup)
+        self.world, self.harmonics, self.grid = build_world(setup)
         self.points = setup.points
         self.index = index_of(setup.points)
         self.n_steps = 0
@@ -55,7 +58,7 @@ class Engine:
 
     def step(self, n: int = 1) -> None:
         """Advance by ``n`` steps; commands given before are applied at the first boundary."""
-        _run(self.world, self.rings.commands, self.rings.verdicts, self.n_steps, n)
+        run_steps(self.world, self.harmonics, self.rings.commands, self.rings.verdicts, self.n_steps, n)
         self.n_steps += n
 
     def command(self, writes: Sequence[tuple[str, float]]) -> list[int]:

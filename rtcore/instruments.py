@@ -43,6 +43,7 @@ class PointArrays(NamedTuple):
     node: npt.NDArray[np.int32]
     writable: npt.NDArray[np.uint8]
     guard: npt.NDArray[np.int64]
+    interlock: npt.NDArray[np.int64]
 
 
 def draw_gain(class_frac: Floats, rng: np.random.Generator) -> Floats:

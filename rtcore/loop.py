@@ -44,9 +44,10 @@ from rtcore.overruns import (
     S_SLIP_NS,
     S_STEPS,
 )
+from rtcore.plant.harmonics import advance
 from rtcore.shared_kernels import EVENT_OVERRUN, EVENT_SLIP, drain, publish, push_event
 from rtcore.step import step_once
-from rtcore.world import K_COMMANDS, K_TOPOLOGY
+from rtcore.world import K_COMMANDS, K_TOPOLOGY, T_DT
 
 CATCH_UP_NS = 64_000_000
 """Arrears that are caught up before time slips [ns]."""
@@ -57,6 +58,12 @@ CATCH_UP_MIN = 2
 UNTIMED_STEPS = 20
 """First steps, which still fault pages in, are not counted."""
 
+FIGURES_NS = 1_000_000_000
+"""Time between two looks at the histograms for percentiles [ns]."""
+
+FIRST_FIGURES_STEPS = 100
+"""Steps after which percentiles are first shown, if that comes sooner."""
+
 MODE_BEST_EFFORT, MODE_REALTIME = 0, 1
 
 
@@ -66,7 +73,7 @@ def catch_up_periods(period_ns: int) -> int:
 
 
 @kernel
-def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps, mode, strict, timespec):  # type: ignore[no-untyped-def]
+def run(w, h, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps, mode, strict, timespec):  # type: ignore[no-untyped-def]
     """Run until STOP, ``n_steps`` (negative: no end) or, when strict, the first overrun.
 
     ``period_ns`` 0 means as fast as possible. ``commands`` and ``verdicts`` are tuples of
@@ -75,6 +82,7 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
     step, burst, deadline = 0, 0, now_ns(CLOCK_MONOTONIC, timespec)
     if period_ns > 0:
         deadline = (deadline // period_ns + 2) * period_ns
+    figures_ns = deadline + FIGURES_NS
     while load_acquire(ctl, CTL_STOP) == 0 and step != n_steps:
         now = now_ns(CLOCK_MONOTONIC, timespec)
         if period_ns == 0:
@@ -87,7 +95,7 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
             burst += 1
             behind = (now - deadline) // period_ns - kmax
             if behind > 0:
-                _slip(w, stats, step, now_ns(CLOCK_REALTIME, timespec), behind, period_ns)
+                _slip(w.events, stats, step, now_ns(CLOCK_REALTIME, timespec), behind, period_ns)
                 deadline += behind * period_ns
         utc_ns = now_ns(CLOCK_REALTIME, timespec) - (now - deadline)
         done, topology = 0, w.counters[K_TOPOLOGY]
@@ -96,10 +104,16 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
                 commands[k], verdicts[k], w.points, w.x, now, step, utc_ns, w.events, k + 1, w.group
             )
         w.counters[K_COMMANDS] += done
-        _pacing_points(w, stats, burst, mode)
+        _pacing_points(w.loop, stats, mode)
+        if (now >= figures_ns and stats[S_STEPS] > UNTIMED_STEPS) or stats[S_STEPS] == FIRST_FIGURES_STEPS:
+            _percentile_points(w.loop, stats)
+            figures_ns = now + FIGURES_NS
         step_once(w, step, utc_ns)
+        advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
         ended = now_ns(CLOCK_MONOTONIC, timespec)
-        over = _account(w, stats, step, utc_ns, now - deadline, ended - now, period_ns, burst, done, topology)
+        switched = w.counters[K_TOPOLOGY] - topology
+        late_ns, exec_ns = now - deadline, ended - now
+        over = _account(w.events, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, done, switched)
         deadline += period_ns
         is_last = step + 1 == n_steps or (over and strict)
         if ended < deadline or period_ns == 0 or burst % 16 == 15 or is_last:
@@ -117,13 +131,13 @@ def run(w, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps,
 
 
 @kernel
-def _slip(w, stats, step, utc_ns, periods, period_ns):  # type: ignore[no-untyped-def]
+def _slip(events, stats, step, utc_ns, periods, period_ns):  # type: ignore[no-untyped-def]
     stats[S_SLIP_NS] += periods * period_ns
-    push_event(w.events, step, utc_ns, EVENT_SLIP, -1, 0, periods * period_ns, 0)
+    push_event(events, step, utc_ns, EVENT_SLIP, -1, 0, periods * period_ns, 0)
 
 
 @kernel
-def _account(w, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, commands, topology):  # type: ignore[no-untyped-def]
+def _account(events, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, commands, switched):  # type: ignore[no-untyped-def]
     """Count one step; returns whether it overran."""
     stats[S_STEPS] += 1
     if step < UNTIMED_STEPS:
@@ -148,25 +162,28 @@ def _account(w, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, command
     stats[at + O_EXEC_NS] = exec_ns
     stats[at + O_CAUSE] = cause
     stats[at + O_COMMANDS] = commands
-    stats[at + O_TOPOLOGY] = w.counters[K_TOPOLOGY] - topology
+    stats[at + O_TOPOLOGY] = switched
     stats[S_N_OVERRUN] += 1
-    push_event(w.events, step, utc_ns, EVENT_OVERRUN, -1, late_ns, exec_ns, cause)
+    push_event(events, step, utc_ns, EVENT_OVERRUN, -1, late_ns, exec_ns, cause)
     return True
 
 
 @kernel
-def _pacing_points(w, stats, burst, mode):  # type: ignore[no-untyped-def]
-    """Loop points that come from pacing; percentiles once in 1024 steps."""
-    s = w.loop
+def _pacing_points(s, stats, mode):  # type: ignore[no-untyped-def]
+    """Loop points that come from pacing, but for the percentiles."""
     s["overruns"][0] = stats[S_N_OVERRUN]
     s["slipped_ms"][0] = stats[S_SLIP_NS] * 1e-6
     s["is_slipped"][0] = 1.0 if stats[S_SLIP_NS] > 0 else 0.0
     s["is_realtime"][0] = 1.0 if mode == MODE_REALTIME and stats[S_SLIP_NS] == 0 else 0.0
     s["burst"][0] = stats[S_BURST]
     s["late_max_us"][0] = stats[S_LATE_MAX] * 1e-3
-    if stats[S_STEPS] % 1024 == 100:
-        s["late_p50_us"][0] = percentile_ns(stats, S_LATE, 0.50) * 1e-3
-        s["late_p99_us"][0] = percentile_ns(stats, S_LATE, 0.99) * 1e-3
-        s["late_p999_us"][0] = percentile_ns(stats, S_LATE, 0.999) * 1e-3
-        s["exec_p50_us"][0] = percentile_ns(stats, S_EXEC, 0.50) * 1e-3
-        s["exec_p99_us"][0] = percentile_ns(stats, S_EXEC, 0.99) * 1e-3
+
+
+@kernel
+def _percentile_points(s, stats):  # type: ignore[no-untyped-def]
+    """Percentiles of all timed steps; zero before the first are known."""
+    s["late_p50_us"][0] = percentile_ns(stats, S_LATE, 0.50) * 1e-3
+    s["late_p99_us"][0] = percentile_ns(stats, S_LATE, 0.99) * 1e-3
+    s["late_p999_us"][0] = percentile_ns(stats, S_LATE, 0.999) * 1e-3
+    s["exec_p50_us"][0] = percentile_ns(stats, S_EXEC, 0.50) * 1e-3
+    s["exec_p99_us"][0] = percentile_ns(stats, S_EXEC, 0.99) * 1e-3

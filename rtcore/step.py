@@ -1,8 +1,9 @@
 """One step of the plant: an explicit, ordered list of kernels. The order is physics.
 
-1 commands (the caller drains them)  2 sources and demand  3 mechanisms  4 network
-5 instruments  6 events.  Mechanisms move before the network is solved, so that auxiliary
-contacts, currents and voltages published for one step belong together.
+1 commands (the caller drains them)  2 weather and demand  3 mechanisms, hand-over
+4 machines and inverters  5 network  6 measuring  7 instruments  8 controls, slow states
+9 events.  Mechanisms move before the network is solved, so that auxiliary contacts, currents
+and voltages published for one step belong together.
 """
 
 from __future__ import annotations
@@ -24,10 +25,35 @@ from rtcore.board import (
 from rtcore.instruments import measure as measure_points
 from rtcore.jit import kernel
 from rtcore.network.grid_arrays import N_ITERATIONS
-from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, restamp, start_cold
+from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, measure_emfs, restamp, start_cold, turn
 from rtcore.noise import step_key
-from rtcore.plant import breaker, capacitor, load, measuring_points, regulator, source
+from rtcore.plant import breaker, capacitor, frequency, generator, load, measuring_points, regulator
 from rtcore.shared_kernels import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS, push_event
+from rtcore.stages.controls import (
+    control_banks,
+    control_taps,
+    dispatch_batteries,
+    shed_load,
+    warm_transformers,
+)
+from rtcore.stages.demand import interval, move_loads, move_rooms, move_weather
+from rtcore.stages.inverters import (
+    feed_batteries,
+    feed_sites,
+    form,
+    hand_over,
+    keep_following,
+    measure_batteries,
+    measure_sites,
+)
+from rtcore.stages.machines import (
+    check_synchronism,
+    measure_machines,
+    move_machines,
+    move_sources,
+    owners,
+    set_machine_emfs,
+)
 from rtcore.world import (
     K_DIGEST,
     K_FP_EVENTS,
@@ -37,149 +63,159 @@ from rtcore.world import (
     K_TOPOLOGY,
     T_DT,
     T_EPOCH,
+    T_LOCAL,
     T_PROFILE_START,
     T_PROFILE_STEP,
     T_PROFILE_WRAPS,
 )
 
+DAY_NS = 86_400_000_000_000
 LOOP_ITERATIONS_MAX = 30
 FNV_PRIME = 0x100000001B3
 
-_source_step, _breaker_step, _regulator_step, _capacitor_step = (
-    source.step,
-    breaker.step,
-    regulator.step,
-    capacitor.step,
-)
+_breaker_step, _regulator_step, _capacitor_step = breaker.step, regulator.step, capacitor.step
 _demand, _measure_loads = load.demand, load.measure
 _measure_buses, _measure_terminals = measuring_points.measure_buses, measuring_points.measure_terminals
-_measure_capacitors = capacitor.measure
+_measure_capacitors, _measure_frequencies = capacitor.measure, frequency.measure
+_settle_generators = generator.settle
 
 
 @kernel
 def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
     """Advance the plant by one step and fill its image (not yet published)."""
     take_fp_flags()  # whatever else ran in this thread is not the plant's
-    dt_s = w.times[T_DT] * 1e-9
-    sim_ns = w.times[T_EPOCH] + step * w.times[T_DT]
-    _sources_and_demand(w, step, sim_ns, dt_s)
-    _mechanisms(w, dt_s)
-    is_solved = _network(w, step, utc_ns)
-    _loop_points(w, step)
-    measure_points(
-        w.points, w.x, w.grid.live, is_solved, w.noise, step_key(w.keys[1], step), w.values, w.quality
-    )
-    _status_events(w, step, utc_ns)
-    _stamp_image(w, step, utc_ns, sim_ns, is_solved)
-
-
-@kernel
-def _sources_and_demand(w, step, sim_ns, dt_s):  # type: ignore[no-untyped-def]
-    _source_step(w.source_p, w.source, w.grid.source_scale)
-    since = sim_ns - w.times[T_PROFILE_START]
-    rows, interval = w.profile_p.shape[0], w.times[T_PROFILE_STEP]
-    row = since // interval
-    if w.times[T_PROFILE_WRAPS]:
-        row = row % rows
-        next_row = (row + 1) % rows
-    else:  # the ends are held
-        next_row = min(max(row + 1, 0), rows - 1)
-        row = min(max(row, 0), rows - 1)
-    fraction = (since % interval) / interval
+    g, emf, counters, times = w.grid, w.emf, w.counters, w.times
+    unit, emfs, breakers = g.unit, g.emfs, w.breaker
+    dt_s = times[T_DT] * 1e-9
+    sim_ns = times[T_EPOCH] + step * times[T_DT]
+    t_s = (step * times[T_DT]) * 1e-9
+    # 2 weather and demand
+    move_weather(w.weather, sim_ns, t_s, dt_s)
+    ambient_degc = w.weather.s["ambient_degc"][0]
+    move_loads(w.parts, g.owner, emf, dt_s)
+    move_rooms(w.parts, g.live, ambient_degc, step, dt_s)
+    start, length, wraps = times[T_PROFILE_START], times[T_PROFILE_STEP], times[T_PROFILE_WRAPS]
+    row, following, part = interval(w.profile_p.shape[0], start, length, wraps, sim_ns)
+    key = step_key(w.keys[0], step)
     _demand(
-        w.load_p,
-        w.load,
-        w.totals,
-        w.profile_p,
-        w.profile_q,
-        row,
-        next_row,
-        fraction,
-        w.noise,
-        step_key(w.keys[0], step),
-        dt_s,
-        w.grid.loads,
-    )
-
-
-@kernel
-def _mechanisms(w, dt_s):  # type: ignore[no-untyped-def]
-    unit = w.grid.unit
-    changed = _breaker_step(w.breaker_p, w.breaker, w.breaker_units, unit, dt_s)
+        w.load_p, w.load, w.totals, w.profile_p, w.profile_q, row, following, part, w.noise, key, dt_s,
+        g.loads, w.parts.now,
+    )  # fmt: skip
+    # 3 mechanisms, hand-over between grid and island
+    changed = _breaker_step(w.breaker_p, breakers, w.breaker_units, unit, w.sync.s["is_permitted"], dt_s)
     changed += _regulator_step(w.regulator_p, w.regulator, w.regulator_units, unit, dt_s)
     changed += _capacitor_step(w.capacitor, w.capacitor_units, unit)
-    if changed:
-        w.counters[K_TOPOLOGY] += 1
-        restamp(w.grid)
+    keep_following(w.storage.s, w.storage.emf_of, emf.owner, w.source.shape[0])
+    if step > 0:  # before there is a first solution the grid looks lost
+        hand_over(w.microgrids, w.storage.p, w.storage.s, breakers, w.sync.s, emf.f0_hz, dt_s)
+    # 4 machines and inverters
+    emf.turns[:] = 1.0
+    changed += move_sources(w.source, w.machines, emfs.unit, unit)
+    if step > 0:  # before there is a first solution nothing pushes or pulls
+        changed += move_machines(w.machines, emf, emfs, unit, dt_s)
+    formed, turned = form(w.storage, emf, emfs, unit, dt_s)
+    turned += set_machine_emfs(w.machines, emf, emfs.scale, dt_s)
+    if turned:
+        turn(g.v, g.owner, emf.turns)
+    if changed + formed:
+        counters[K_TOPOLOGY] += 1
+        restamp(g)
+        owners(emf, emfs.at, g.owner)
+    feed_batteries(w.storage, emf, emfs, g.v, dt_s)
+    feed_sites(w.sites, w.weather.p, w.weather.s, emf, g.owner, g.v, w.keys[2], t_s, dt_s)
+    # 5 network
+    is_solved = _network(g, w.v_good, counters, w.events, step, utc_ns)
+    # 6 measuring
+    if step == 0:
+        owners(emf, emfs.at, g.owner)
+        _settle_generators(w.machines, emfs)
+    measure_machines(w.machines, w.source, emf, emfs, unit)
+    measure_batteries(w.storage, emfs, g.v)
+    measure_sites(w.sites, g.v)
+    if is_solved:
+        _measure_loads(g, w.load_branch, w.load_columns, w.totals)
+        _measure_buses(g.v, w.bus_at, w.bus_columns)
+        _measure_terminals(g.v, unit, w.terminal_rows, w.terminal_of, w.terminal_phase, w.terminal_columns)
+        _measure_capacitors(w.capacitor, g.v, unit, w.capacitor_rows, w.capacitor_first)
+        q = w.frequencies
+        _measure_frequencies(q.p, q.s, q.at, g.v, g.owner, emf.theta_rad, emf.f_hz, dt_s)
+        check_synchronism(w.sync, breakers, g.v, g.base_v, g.owner, emf.f_hz)
+    _loop_points(w.loop, step, t_s, g.counters[N_ITERATIONS], counters)
+    # 7 instruments
+    key = step_key(w.keys[1], step)
+    measure_points(w.points, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
+    # 8 controls, slow states
+    if is_solved:
+        control_taps(w.tap_changers, w.regulator_p, w.regulator, g.v, unit, dt_s)
+        shed_load(w.sheds, breakers, w.sync.s, dt_s)
+        dispatch_batteries(w.dispatches, w.storage.s, w.source, dt_s)
+        local_s = ((sim_ns + times[T_LOCAL]) % DAY_NS) * 1e-9
+        control_banks(w.banks, w.capacitor, w.source, emfs, g.v, g.base_v, local_s, dt_s)
+    warm_transformers(w.thermal, g.v, unit, ambient_degc, step, dt_s)
+    # 9 events, image
+    _status_events(w.values, w.points.is_status, w.status_before, w.events, step, utc_ns)
+    counters[K_STEPS] += 1
+    counters[K_DIGEST] = _digest(counters[K_DIGEST], w.points.is_health, w.image, w.quality)
+    _stamp_image(w.image, counters, w.events, step, utc_ns, sim_ns, times[T_DT], is_solved)
 
 
 @kernel
-def _network(w, step, utc_ns):  # type: ignore[no-untyped-def]
-    """Solve and measure; on failure hold the last good voltages and try from cold next time."""
-    g = w.grid
-    if not w.counters[K_IS_SOLVED] and step > 0:
+def _network(g, v_good, counters, events, step, utc_ns):  # type: ignore[no-untyped-def]
+    """Solve; on failure hold the last good voltages and try from cold next time."""
+    if not counters[K_IS_SOLVED] and step > 0:
         start_cold(g)
     is_solved = fixed_point(g, TOL_LOOP_PU, LOOP_ITERATIONS_MAX) > 0
-    w.counters[K_IS_SOLVED] = is_solved
+    counters[K_IS_SOLVED] = is_solved
     if is_solved:
-        w.v_good[:] = g.v
-        _measure_loads(g, w.load_branch, w.load_columns, w.totals)
-        _measure_buses(g.v, w.bus_at, w.bus_columns)
-        _measure_terminals(g, w.terminal_rows, w.terminal_of, w.terminal_phase, w.terminal_columns)
-        _measure_capacitors(w.capacitor, g, w.capacitor_rows, w.capacitor_first)
+        v_good[:] = g.v
+        measure_emfs(g)
     else:
-        g.v[:] = w.v_good
-        w.counters[K_NOT_CONVERGED] += 1
-        push_event(w.events, step, utc_ns, EVENT_NOT_CONVERGED, -1, 0, g.counters[N_ITERATIONS], 0)
+        g.v[:] = v_good
+        counters[K_NOT_CONVERGED] += 1
+        push_event(events, step, utc_ns, EVENT_NOT_CONVERGED, -1, 0, g.counters[N_ITERATIONS], 0)
     return is_solved
 
 
 @kernel
-def _loop_points(w, step):  # type: ignore[no-untyped-def]
+def _loop_points(s, step, t_s, iterations, counters):  # type: ignore[no-untyped-def]
     """Loop points that follow from the step itself; the pacing ones are the loop's."""
-    s = w.loop
-    t_s = step * (w.times[T_DT] * 1e-9)
     s["step"][0] = step
     s["sim_time_s"][0] = t_s
     s["heartbeat"][0] = np.floor(t_s) % 2.0
-    s["iterations"][0] = w.grid.counters[N_ITERATIONS]
-    s["not_converged"][0] = w.counters[K_NOT_CONVERGED]
-    s["fp_events"][0] = w.counters[K_FP_EVENTS]
+    s["iterations"][0] = iterations
+    s["not_converged"][0] = counters[K_NOT_CONVERGED]
+    s["fp_events"][0] = counters[K_FP_EVENTS]
 
 
 @kernel
-def _status_events(w, step, utc_ns):  # type: ignore[no-untyped-def]
-    values, is_status, before = w.values, w.points.is_status, w.status_before
+def _status_events(values, is_status, before, events, step, utc_ns):  # type: ignore[no-untyped-def]
     for i in range(values.shape[0]):
         if is_status[i] and values[i] != before[i]:
             old, new = np.int64(before[i]), np.int64(values[i])
-            push_event(w.events, step, utc_ns, EVENT_STATUS, i, old, new, 0)
+            push_event(events, step, utc_ns, EVENT_STATUS, i, old, new, 0)
             before[i] = values[i]
 
 
 @kernel
-def _stamp_image(w, step, utc_ns, sim_ns, is_solved):  # type: ignore[no-untyped-def]
+def _stamp_image(image, counters, events, step, utc_ns, sim_ns, dt_ns, is_solved):  # type: ignore[no-untyped-def]
     flags = 0 if is_solved else FLAG_NOT_CONVERGED
     if take_fp_flags() != 0:
-        w.counters[K_FP_EVENTS] += 1
+        counters[K_FP_EVENTS] += 1
         flags |= FLAG_FP
-        if w.counters[K_FP_EVENTS] <= 100:
-            push_event(w.events, step, utc_ns, EVENT_FP, -1, 0, w.counters[K_FP_EVENTS], 0)
-    w.counters[K_STEPS] += 1
-    w.counters[K_DIGEST] = _digest(w, w.counters[K_DIGEST])
-    w.image[M_STEP] = step
-    w.image[M_UTC_NS] = utc_ns
-    w.image[M_SIM_NS] = sim_ns
-    w.image[M_DT_NS] = w.times[T_DT]
-    w.image[M_FLAGS] = flags
-    w.image[M_DIGEST] = w.counters[K_DIGEST]
+        if counters[K_FP_EVENTS] <= 100:
+            push_event(events, step, utc_ns, EVENT_FP, -1, 0, counters[K_FP_EVENTS], 0)
+    image[M_STEP] = step
+    image[M_UTC_NS] = utc_ns
+    image[M_SIM_NS] = sim_ns
+    image[M_DT_NS] = dt_ns
+    image[M_FLAGS] = flags
+    image[M_DIGEST] = counters[K_DIGEST]
 
 
 @kernel
-def _digest(w, before):  # type: ignore[no-untyped-def]
+def _digest(before, is_health, image, quality):  # type: ignore[no-untyped-def]
     """Chain a 64-bit digest over the plant part of the image: equal digests, equal histories."""
     h = np.uint64(before) ^ np.uint64(0xCBF29CE484222325)
-    is_health, image, quality = w.points.is_health, w.image, w.quality
     for i in range(is_health.shape[0]):
         if not is_health[i]:
             bits = np.uint64(image[META_WORDS + i]) ^ (np.uint64(quality[i]) << np.uint64(56))

@@ -19,7 +19,7 @@ import numpy as np
 
 from hil import doctor, run_dir, segment
 from hil.bench import cyclictest
-from hil.run_command import RunOptions, make_spec
+from hil.run_command import make_spec
 from hil.station import read_plan
 from rtcore import overruns as rt
 from rtcore.board import CTL_PUB, Board
@@ -92,7 +92,7 @@ def core(has_fifo: bool, dt_ns: int = PERIOD_NS) -> Iterator[Board]:
     plan = read_plan("iowa240")
     directory = run_dir.make_run_dir("bench-loop")
     try:
-        spec = make_spec(plan, directory, dt_ns, has_fifo, RunOptions(), None)
+        spec = make_spec(plan, directory, dt_ns, has_fifo, None)
         command = [sys.executable, "-P", "-m", "hil.core_process", str(spec.save())]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

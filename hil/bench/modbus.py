@@ -118,6 +118,7 @@ def _plant(folder: Path) -> Iterator[None]:
     """Publish a board of float32 points at 1 kHz and write the run specification."""
     points = [_point(k) for k in range(N_POINTS)]
     spec = RunSpec(
+        name="bench",
         station="bench",
         run_dir=folder,
         state_dir=folder,

@@ -116,6 +116,7 @@ def _make_station(directory: Path) -> Path:
         for i in range(N_POINTS)
     ]
     spec = RunSpec(
+        name="bench",
         station="bench",
         run_dir=directory,
         state_dir=directory / "state",

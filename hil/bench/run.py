@@ -12,7 +12,7 @@ from hil.output import make_table
 from rtcore.errors import GridhilError, HostError, did_you_mean
 
 BENCHES = {
-    "step": ("hil.bench.solver", "run_step", 10.0),
+    "step": ("hil.bench.step", "run", 10.0),
     "solver": ("hil.bench.solver", "run_solver", 12.0),
     "loop": ("hil.bench.loop", "run", 80.0),
     "modbus": ("hil.bench.modbus", "run", 15.0),
@@ -46,6 +46,6 @@ def show(results: dict[str, Any], console: Console) -> None:
     """Print every result as a table: one column a case, one row a figure."""
     for name, result in results.items():
         cases = result if all(isinstance(v, dict) for v in result.values()) else {"": result}
-        figures = list(next(iter(cases.values())))
+        figures = list(dict.fromkeys(f for case in cases.values() for f in case))
         rows = [(f, *(case.get(f, "") for case in cases.values())) for f in figures]
         console.print(make_table(f"bench {name}", ("", *cases), rows))

@@ -1,4 +1,4 @@
-"""Solver and full step beside OpenDSS: same network, same ripple, same run, thread CPU time.
+"""Solver beside OpenDSS: same network, same ripple, same run, thread CPU time.
 
 OpenDSS' figure is its bare warm re-solve (no control iterations) at its default tolerance of
 1e-4, ours converges to 1e-6; the loads are changed outside the timed part on both sides.
@@ -15,16 +15,11 @@ import numpy as np
 from hil import paths
 from hil.importers.engine import new_context, working_directory_kept
 from hil.network_files import read_network
-from hil.station import load_setup
 from rtcore.atomics import now_ns
-from rtcore.engine import Engine
 from rtcore.errors import HostError
 from rtcore.jit import kernel
 from rtcore.network.grid import Grid
 from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, restamp
-from rtcore.shared_kernels import drain
-from rtcore.step import step_once
-from rtcore.world import T_DT
 
 CLOCK_THREAD_CPU = 3
 BLOCKS = 7
@@ -56,17 +51,7 @@ def _time_refactors(g, timespec, out):  # type: ignore[no-untyped-def]
         out[k] = now_ns(CLOCK_THREAD_CPU, timespec) - start
 
 
-@kernel
-def _time_steps(w, commands, verdicts, first, timespec, out):  # type: ignore[no-untyped-def]
-    for k in range(out.shape[0]):
-        step = first + k
-        start = now_ns(CLOCK_THREAD_CPU, timespec)
-        drain(commands, verdicts, w.points, w.x, step * w.times[T_DT], step, 0, w.events, 0, w.group)
-        step_once(w, step, 0)
-        out[k] = now_ns(CLOCK_THREAD_CPU, timespec) - start
-
-
-class _OpenDss:
+class OpenDss:
     """A compiled circuit whose loads follow the same ripple."""
 
     def __init__(self, name: str) -> None:
@@ -104,7 +89,7 @@ def run_solver(seconds: float = 12.0) -> dict[str, dict[str, float]]:
 
 
 def _solver(name: str, per_block: int) -> dict[str, float]:
-    grid, peer = Grid(read_network(paths.find("networks", name))), _OpenDss(name)
+    grid, peer = Grid(read_network(paths.find("networks", name))), OpenDss(name)
     grid.solve()
     g, rng, timespec = grid.arrays, np.random.default_rng(1), np.zeros(2, np.int64)
     nominal, of_load = g.loads.s.copy(), g.loads.load
@@ -125,32 +110,4 @@ def _solver(name: str, per_block: int) -> dict[str, float]:
         "ratio_to_opendss": float(np.median(np.divide(ours, theirs))),
         "refactor_us": float(np.median(refactors)) / 1e3,
         "nodes": grid.n,
-    }
-
-
-def run_step(seconds: float = 10.0) -> dict[str, dict[str, float]]:
-    """Measure one full engine step of iowa240 with all points, beside OpenDSS' re-solve."""
-    engine, peer = Engine(load_setup("iowa240", 1_000_000)), _OpenDss("iowa240")
-    per_block = max(200, int(seconds * 1000 / BLOCKS))
-    rng, timespec = np.random.default_rng(1), np.zeros(2, np.int64)
-    ring = engine.rings
-    steps: list[np.ndarray[Any, Any]] = []
-    ratios = []
-    engine.step(100)
-    for _ in range(BLOCKS):
-        out = np.zeros(per_block, np.int64)
-        first = 100 + len(steps) * per_block
-        _time_steps(engine.world, ring.commands, ring.verdicts, first, timespec, out)
-        steps.append(out)
-        ripple = 1.0 + RIPPLE * rng.standard_normal((150, len(peer.base)))
-        ratios.append(float(np.median(out)) / float(np.median(peer.block(ripple))))
-    every = np.concatenate(steps)
-    return {
-        "iowa240": {
-            "p50_us": float(np.median(every)) / 1e3,
-            "p99_us": float(np.percentile(every, 99)) / 1e3,
-            "nodes": engine.grid.n,
-            "points": len(engine.points),
-            "ratio_to_opendss": float(np.median(ratios)),
-        }
     }

@@ -22,7 +22,7 @@ from hil.importers.report import (
     property_omissions,
 )
 from hil.network_files import read_network, write_network
-from rtcore.errors import Problem, UserInputError
+from rtcore.errors import HostError, Problem, UserInputError
 from rtcore.network.model import (
     LENGTH_UNITS,
     LOAD_MODELS,
@@ -82,13 +82,16 @@ def import_command(master: Path, out: Path) -> Report:
         what = "holds other files and no network; give an empty or new folder"
         raise UserInputError([Problem(str(out), "", what)])
     network, report = import_opendss(master)
-    write_network(network, out)
-    (out / "SOURCE.md").write_text(
+    text = (
         f"# {network.name}\n\nConverted from the OpenDSS script `{master.name}`"
         " by `gridhil import opendss`.\n\n"
-        f"```\n{report.text()}\n```\n",
-        encoding="utf-8",
+        f"```\n{report.text()}\n```\n"
     )
+    try:
+        write_network(network, out)
+        (out / "SOURCE.md").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HostError(f"{error.filename or out}: cannot be written: {error.strerror or error}") from None
     assert read_network(out) == network, f"{out} does not read back as it was written"
     return report
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hil.importers.opendss import import_opendss
 from hil.importers.report import Report
-from hil.network_files import write_network
+from hil.network_files import write_network, write_overlay
 from rtcore.network.model import Network, Switch
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,8 @@ class Recipe:
     master: str
     has_ties: bool
     source: str
+    extends: str = ""
+    """Shipped network of which only the differences are written."""
 
     @property
     def licence(self) -> str:
@@ -92,6 +94,7 @@ RECIPES = {
         IOWA_SOURCE
         + "The transformer at bus 2002 is the one of 1125 kVA to which the published snapshot and the\n"
         "reference year belong (the copy's authors put a commercial building there).\n",
+        extends="iowa240",
     ),
 }
 
@@ -116,21 +119,38 @@ def make(name: str, originals: Path = ORIGINALS) -> tuple[Network, Report]:
     return dc.replace(network, name=name, title=recipe.title), report
 
 
+OVERLAY_NOTE = """
+The tables here hold only what differs from the network `{}`, which this folder extends
+(`network.toml`); everything else is read from that folder.
+"""
+
+
 def source_note(name: str, report: Report) -> str:
     """Return the text of SOURCE.md."""
+    extends = RECIPES[name].extends
+    overlay = OVERLAY_NOTE.format(extends) if extends else ""
     dropped = "\n".join(f"- {o}" for o in report.omissions) or "- nothing"
     return (
-        f"# {name}: {RECIPES[name].title}\n\n{RECIPES[name].source}\n"
+        f"# {name}: {RECIPES[name].title}\n\n{RECIPES[name].source}{overlay}\n"
         "Converted with `python -m hil.importers.shipped` (dss-python); regulator taps are those at which\n"
         "the controls settle for the loads given here.\n\nNot carried over:\n\n" + dropped + "\n"
     )
 
 
+def write(network: Network, folder: Path) -> None:
+    """Write a shipped network's tables as they are shipped: whole, or over the network it extends."""
+    extends = RECIPES[network.name].extends
+    if extends:
+        write_overlay(network, folder, extends)
+    else:
+        write_network(network, folder)
+
+
 def main() -> None:
     """Write all shipped networks."""
-    for name, recipe in RECIPES.items():
+    for name, recipe in RECIPES.items():  # a network before those that extend it
         network, report = make(name)
-        write_network(network, NETWORKS / name)
+        write(network, NETWORKS / name)
         (NETWORKS / name / "SOURCE.md").write_text(source_note(name, report), encoding="utf-8")
         licence = (ORIGINALS / recipe.licence).read_bytes()
         (NETWORKS / name / "LICENSE.txt").write_bytes(licence)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from rtcore.network.model import (
     Capacitor,
+    Der,
     Line,
     LineCode,
     Load,
@@ -109,7 +110,7 @@ def blocks(network: Network, nodes: NodeTable) -> list[Block]:
     """
     omega = 2.0 * math.pi * network.base_frequency_hz
     codes = {c.name: c for c in network.linecodes}
-    rows = [_source_block(s, nodes) for s in network.sources]
+    rows = [_source_block(element, s, nodes) for element, s in emf_sources(network).items()]
     rows += [_line_block(e, codes[e.linecode], omega, nodes) for e in network.lines]
     rows += [_switch_block(e, nodes) for e in network.switches]
     rows += [_transformer_block(f"transformer.{t.name}", t, nodes) for t in network.transformers]
@@ -132,6 +133,30 @@ def source_emf(source: Source) -> Complex:
     v = 1e3 * source.base_kv * (1.0 if n == 1 else 0.5 / math.sin(math.pi / n))
     angle = np.radians(source.angle_deg) - 2.0 * math.pi / n * np.arange(n)
     return np.asarray(v * np.exp(1j * angle), np.complex128)
+
+
+def emf_sources(network: Network) -> dict[str, Source]:
+    """Return every EMF behind an impedance as a source: element -> source, grid sources first."""
+    found = {f"source.{s.name}": s for s in network.sources}
+    for der in network.ders:
+        if der.kind != "pv":
+            found[f"der.{der.name}"] = _der_source(der)
+    return found
+
+
+def _der_source(der: Der) -> Source:
+    z_base = (1e3 * der.kv) ** 2 / (1e3 * der.kva)
+    phases = der.nodes[: der.phases]
+    return Source(
+        name=der.name,
+        bus=der.bus,
+        nodes=phases,
+        base_kv=der.kv,
+        r1_ohm=der.r1_pu * z_base,
+        x1_ohm=der.x1_pu * z_base,
+        r0_ohm=der.r0_pu * z_base,
+        x0_ohm=der.x0_pu * z_base,
+    )
 
 
 def source_impedance(source: Source) -> Complex:
@@ -164,9 +189,9 @@ def _series(y: NDArray[Any]) -> Complex:
     return np.asarray(np.block([[y, -y], [-y, y]]), np.complex128)
 
 
-def _source_block(s: Source, nodes: NodeTable) -> Block:
+def _source_block(element: str, s: Source, nodes: NodeTable) -> Block:
     other = (s.return_bus, s.return_nodes or (0,) * s.phases)
-    block = _frame(f"source.{s.name}", nodes, [(s.bus, s.nodes), other])
+    block = _frame(element, nodes, [(s.bus, s.nodes), other])
     block.y = _series(_inverse(source_impedance(s)))
     return block
 

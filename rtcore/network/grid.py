@@ -20,17 +20,19 @@ from rtcore.network.grid_arrays import (
     FAULT_CAPACITY,
     N_FAULTS,
     N_ITERATIONS,
+    Emfs,
     Floats,
     GridArrays,
+    Injections,
     Loads,
     TerminalRows,
 )
-from rtcore.network.model import Network
+from rtcore.network.model import Der, Network
 
 EPS_S = 1e-12
 """Shunt at every node that keeps opened islands non-singular [S]."""
 
-SWITCHED = ("switch", "regulator", "capacitor")
+SWITCHED = ("source", "der", "switch", "regulator", "capacitor")
 """Element kinds whose admittance can change while running."""
 
 
@@ -61,12 +63,15 @@ class Grid:
         Network order -> elimination order; the last entry (also ``at[-1]``) is ground.
     units : dict of str to tuple of int
         Element ("switch.cb_101") -> its unit numbers (switches: one per pole).
+    emfs : tuple of str
+        Elements that hold an EMF: sources, then machines and batteries.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self.nodes = adm.node_table(network)
         self.blocks = {b.element: b for b in adm.blocks(network, self.nodes)}
+        self.emfs = tuple(adm.emf_sources(network))
         self.n = len(self.nodes.names)
         branches = adm.load_branches(network, self.nodes)
         pattern = _pattern(self.n, self.nodes.names, self.blocks.values(), branches)
@@ -115,7 +120,9 @@ class Grid:
     # -- what can change ---------------------------------------------------------------
 
     def reset_switches(self) -> None:
-        """Put every switch, tap and bank where the network says."""
+        """Put every switch, tap, bank and EMF where the network says; machines and batteries are out."""
+        for element in self.emfs:
+            self.arrays.unit[self.units[element][0]] = (float(element.startswith("source.")), 0.0, 0.0)
         for switch in self.network.switches:
             self.set_switch(switch.name, switch.is_closed)
         for regulator in self.network.regulators:
@@ -144,7 +151,7 @@ class Grid:
 
     def set_source(self, v_pu: float) -> None:
         """Set the EMF magnitude of every source [pu of its base]."""
-        self.arrays.source_scale[:] = v_pu
+        self.arrays.emfs.scale[: len(self.network.sources)] = v_pu
 
     def set_faults(self, faults: Sequence[tuple[int, int, complex]]) -> None:
         """Put fault admittances (network-order node, node or -1 for ground, siemens) in place."""
@@ -195,17 +202,12 @@ class Grid:
         )
 
     def power_from_sources(self) -> complex:
-        """Return the power the sources feed into the network at their terminals [VA]."""
-        total = 0j
-        for k, source in enumerate(self.network.sources):
-            block = self.blocks[f"source.{source.name}"]
-            v = self._at_nodes(block.nodes)
-            first = block.terminal == 1
-            emf = np.zeros(len(v), np.complex128)
-            emf[first] = adm.source_emf(source) * self.arrays.source_scale[k]
-            current = block.y @ (emf - v)
-            total += complex(np.sum(v[first] * np.conj(current[first])))
-        return total
+        """Return the power that EMFs and current sources feed into the network at their terminals [VA]."""
+        a = self.arrays
+        pf.measure_emfs(a)
+        injected = a.injections
+        across = a.v[injected.at] - a.v[injected.back]
+        return complex(np.sum(a.emfs.s_va) + np.sum(across * np.conj(injected.i_a)))
 
     def losses(self) -> complex:
         """Return the power taken by everything but loads and sources [VA]."""
@@ -300,16 +302,6 @@ class Grid:
     ) -> GridArrays:
         base = np.empty(self.n)
         base[self.at[:-1]] = self.nodes.base_v
-        node, of, current = [], [], []
-        for k, source in enumerate(self.network.sources):
-            block = self.blocks[f"source.{source.name}"]
-            emf = np.zeros(len(block.nodes), np.complex128)
-            emf[block.terminal == 1] = adm.source_emf(source)
-            injected = block.y @ emf
-            for r in np.flatnonzero(block.nodes >= 0):
-                node.append(self.node_at(int(block.nodes[r])))
-                of.append(k)
-                current.append(injected[r])
         floor: Floats = np.maximum(base, 1.0)
         return GridArrays(
             factor=factor,
@@ -323,20 +315,62 @@ class Grid:
             fault_i=np.zeros(FAULT_CAPACITY, np.int32),
             fault_j=np.zeros(FAULT_CAPACITY, np.int32),
             fault_y=np.zeros(FAULT_CAPACITY, np.complex128),
-            source_node=np.array(node, np.int32),
-            source_of=np.array(of, np.int32),
-            source_current=np.array(current, np.complex128),
-            source_scale=np.array([s.v_pu for s in self.network.sources], np.complex128),
+            emfs=self._emfs(),
+            injections=self._injections(),
             inv_base2=1.0 / floor**2,
             base_v=base,
             loads=loads,
             v=np.zeros(self.n + 1, np.complex128),
             rhs=np.zeros(self.n + 1, np.complex128),
             live=np.zeros(self.n, np.uint8),
+            owner=np.full(self.n, -1, np.int32),
             queue=np.zeros(self.n, np.int32),
             rate=np.array([1.0, 0.0]),
             counters=np.zeros(8, np.int64),
         )
+
+    def _emfs(self) -> Emfs:
+        sources = adm.emf_sources(self.network)
+        n, m = len(sources), max([3, *(s.phases for s in sources.values())])
+        at, back = np.full((n, m), self.n, np.int32), np.full((n, m), self.n, np.int32)
+        e1, y = np.zeros((n, m), np.complex128), np.zeros((n, m, m), np.complex128)
+        for k, (element, source) in enumerate(sources.items()):
+            block, p = self.blocks[element], source.phases
+            at[k, :p] = self.at[block.nodes[:p]]
+            back[k, :p] = self.at[block.nodes[p:]]
+            e1[k, :p] = adm.source_emf(source)
+            y[k, :p, :p] = block.y[:p, :p]
+        return Emfs(
+            at=at,
+            back=back,
+            e1_v=e1,
+            y=y,
+            norton_a=np.asarray(np.einsum("kij,kj->ki", y, e1)),
+            unit=np.array([self.units[e][0] for e in sources], np.int32),
+            scale=np.array([s.v_pu for s in sources.values()], np.complex128),
+            s_va=np.zeros(n, np.complex128),
+            airgap_w=np.zeros(n),
+            i_a=np.zeros(n),
+            v1=np.zeros(n, np.complex128),
+            i1=np.zeros(n, np.complex128),
+        )
+
+    def _injections(self) -> Injections:
+        """Return one row per inverter, in the order of ``inverters``: its phases against their other ends."""
+        ders = inverters(self.network)
+        at = np.full((len(ders), 3), self.n, np.int32)
+        back = at.copy()
+        for k, der in enumerate(ders):
+            nodes = [self.node_at(i) for i in self.nodes.of(der.bus, der.nodes)]
+            at[k, : der.phases] = nodes[: der.phases]
+            if der.conn == "wye" or der.phases == 1:
+                back[k, : der.phases] = nodes[der.phases]
+        return Injections(at, back, np.zeros(at.shape, np.complex128))
+
+
+def inverters(network: Network) -> list[Der]:
+    """Return what can feed current: photovoltaic sites, then batteries, each in file order."""
+    return [d for kind in ("pv", "battery") for d in network.ders if d.kind == kind]
 
 
 def _pattern(

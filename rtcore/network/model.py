@@ -21,6 +21,7 @@ import dataclasses as dc
 from typing import Literal
 
 Conn = Literal["wye", "delta"]
+DerKind = Literal["pv", "battery", "machine"]
 Matrix = tuple[tuple[float, ...], ...]
 GROUND = 0
 
@@ -299,6 +300,34 @@ LOAD_MODELS = (1, 2, 4, 5, 8)
 
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
+class Der:
+    """Distributed energy resource: where it is connected and what it is rated, no dynamics.
+
+    ``pv`` is a current source. ``battery`` and ``machine`` are EMFs behind a positive (= negative)
+    and a zero sequence impedance [pu of ``kv``, ``kva``], three-phase wye with grounded neutral.
+    ``nodes`` and ``kv`` as of a load: the neutral last for wye.
+    """
+
+    name: str
+    kind: DerKind
+    bus: str
+    nodes: tuple[int, ...]
+    conn: Conn = "wye"
+    kv: float
+    kva: float
+    r1_pu: float = 0.0
+    x1_pu: float = 0.0
+    r0_pu: float = 0.0
+    x0_pu: float = 0.0
+
+    @property
+    def phases(self) -> int:
+        """Number of phases; three nodes in delta are three phases, two are one."""
+        n = len(self.nodes)
+        return n if self.conn == "delta" and n > 2 else n - 1
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """Everything, in file order."""
 
@@ -315,6 +344,7 @@ class Network:
     capacitors: tuple[Capacitor, ...] = ()
     reactors: tuple[Reactor, ...] = ()
     loads: tuple[Load, ...] = ()
+    ders: tuple[Der, ...] = ()
 
     def terminals(self) -> list[tuple[str, str, tuple[int, ...]]]:
         """Return (element, bus, nodes) of every terminal of every element, ground terminals left out."""
@@ -333,4 +363,5 @@ class Network:
         named += [(f"regulator.{r.name}", r.transformer) for r in self.regulators]
         rows += [(label, w.bus, w.nodes) for label, t in named for w in t.windings]
         rows += [(f"load.{d.name}", d.bus, d.nodes) for d in self.loads]
+        rows += [(f"der.{d.name}", d.bus, d.nodes) for d in self.ders]
         return [row for row in rows if row[1]]

@@ -42,10 +42,10 @@ def step(s, units, unit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def measure(s, g, rows, first):  # type: ignore[no-untyped-def]
+def measure(s, v, unit, rows, first):  # type: ignore[no-untyped-def]
     """Reactive power of each bank; ``first``: int32[n + 1], its rows in ``rows``."""
     for i in range(s.shape[0]):
         q = 0.0
         for r in range(first[i], first[i + 1]):
-            q -= (g.v[rows.at[r]] * row_current(g.v, g.unit, rows, r).conjugate()).imag
+            q -= (v[rows.at[r]] * row_current(v, unit, rows, r).conjugate()).imag
         s["q_var"][i] = q

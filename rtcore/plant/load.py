@@ -51,7 +51,7 @@ class Loads:
 
 
 @kernel
-def demand(p, s, totals, profile_p, profile_q, row, next_row, fraction, noise, key, dt_s, loads):  # type: ignore[no-untyped-def]
+def demand(p, s, totals, profile_p, profile_q, row, next_row, fraction, noise, key, dt_s, loads, parts):  # type: ignore[no-untyped-def]
     """Set the demand of every load and of its branches for this step.
 
     Parameters
@@ -62,8 +62,11 @@ def demand(p, s, totals, profile_p, profile_q, row, next_row, fraction, noise, k
         Quantile table and the key of this step's ripple.
     loads : Loads
         Load branches of the network; ``s`` is written.
+    parts : float64[4, n_loads]
+        Factors on P and Q and additions to them [W], [var], from other components.
     """
     scale = totals["scale_sp"][0]
+    k_p, k_q, extra_w, extra_var = parts[0], parts[1], parts[2], parts[3]
     sigma, tau_s = p["ripple_pu"], p["ripple_tau_s"]  # views, taken once: cheap inside the loops
     ripple, demand_w, demand_var = s["ripple_pu"], s["demand_w"], s["demand_var"]
     for i in range(ripple.shape[0]):
@@ -72,8 +75,10 @@ def demand(p, s, totals, profile_p, profile_q, row, next_row, fraction, noise, k
             fresh = sigma[i] * math.sqrt(1.0 - keep * keep)
             ripple[i] = keep * ripple[i] + fresh * normal(noise, key, i)
         k = scale * (1.0 + ripple[i])
-        demand_w[i] = k * (profile_p[row, i] + fraction * (profile_p[next_row, i] - profile_p[row, i]))
-        demand_var[i] = k * (profile_q[row, i] + fraction * (profile_q[next_row, i] - profile_q[row, i]))
+        p_now = profile_p[row, i] + fraction * (profile_p[next_row, i] - profile_p[row, i])
+        q_now = profile_q[row, i] + fraction * (profile_q[next_row, i] - profile_q[row, i])
+        demand_w[i] = k * k_p[i] * p_now + extra_w[i]
+        demand_var[i] = k * k_q[i] * q_now + extra_var[i]
     load, share, branch_s = loads.load, loads.share, loads.s
     for b in range(load.shape[0]):
         branch_s[b] = complex(demand_w[load[b]], demand_var[load[b]]) * share[b]

@@ -42,10 +42,10 @@ def measure_buses(v, at, columns):  # type: ignore[no-untyped-def]
 
 
 @fast_kernel
-def measure_terminals(g, rows, of_terminal, phase, columns):  # type: ignore[no-untyped-def]
+def measure_terminals(v, unit, rows, of_terminal, phase, columns):  # type: ignore[no-untyped-def]
     """Currents and powers; ``of_terminal``, ``phase``: int32[n_rows], where each row belongs."""
     columns[:, P_ALL:] = 0.0
-    v, unit, at = g.v, g.unit, rows.at
+    at = rows.at
     for r in range(at.shape[0]):
         i, k = of_terminal[r], phase[r]
         current = row_current(v, unit, rows, r)

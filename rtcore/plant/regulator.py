@@ -1,6 +1,12 @@
-"""Tap mechanism of a step-voltage regulator: walks to the tap setpoint one tap at a time."""
+"""Tap mechanism of a step-voltage regulator: walks to the tap setpoint one tap at a time.
+
+Whoever may set the target is told by ``is_manual``: 1 (an operator) unless a voltage relay takes
+it over (``rtcore/control/tap_changer.py``).
+"""
 
 from __future__ import annotations
+
+import math
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
@@ -10,8 +16,9 @@ from rtcore.jit import kernel
     "regulator",
     attrs=(
         Attr("tap", "tap", "tap position in force"),
-        Attr("tap_sp", "tap", "tap setpoint", writable="setpoint"),
+        Attr("tap_sp", "tap", "tap setpoint", writable="setpoint", guard="is_manual"),
         Attr("wait_s", "s", "time until the next tap movement"),
+        Attr("is_manual", "", "1 when the tap setpoint takes commands, 0 when a relay owns it"),
     ),
 )
 class Regulator:
@@ -32,7 +39,7 @@ def step(p, s, units, unit, dt_s):  # type: ignore[no-untyped-def]
     changed = 0
     for i in range(s.shape[0]):
         target = min(max(round(s["tap_sp"][i]), -p["tap_max"][i]), p["tap_max"][i])
-        if target == s["tap"][i]:
+        if target == s["tap"][i] or math.isnan(s["tap_sp"][i]):
             s["wait_s"][i] = p["tap_time_s"][i]
             continue
         s["wait_s"][i] -= dt_s

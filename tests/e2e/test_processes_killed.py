@@ -341,3 +341,17 @@ def test_when_the_core_dies_every_read_says_so_and_the_run_ends_with_1(tmp_path:
             assert last_good_s < CORE_NOTICED_S
             assert n_bad > 10  # masters were told, before the connection ended
         say(f"the run ended {ended_s:.2f} s after the core's death")
+
+
+@pytest.mark.timeout(360)
+def test_a_core_that_is_stopped_is_said_to_be_silent_and_ends_the_run_with_1(tmp_path: Path) -> None:
+    with running(tmp_path) as station:
+        os.kill(station.pid("core"), signal.SIGSTOP)
+        stopped = time.monotonic()
+        station.wait_for(r"core: silent for 1\.\d s, killed in 9 s", 5.0)
+        station.wait_for(r" step \d+  core silent for \d+ s  P ", 8.0)
+        assert station.process.wait(20.0) == 1
+        # 10 s of silence, 2 s in which masters see Bad, a stop, a busy machine
+        assert time.monotonic() - stopped < 16.0
+        station.check_gone()
+        assert "ended because the core hung, no heartbeat for 10." in station.output

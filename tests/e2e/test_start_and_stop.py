@@ -47,17 +47,22 @@ def test_stops_while_it_starts(tmp_path: Path) -> None:
         began = time.monotonic()
         station.process.wait(10.0)
         assert time.monotonic() - began < STOP_S
-        assert station.process.returncode == 0
+        assert station.process.returncode == 143  # 128 + SIGTERM: it never served
         station.check_gone()
         assert not list(Path("/dev/shm").glob(f"gridhil-*/*-{station.process.pid}"))
     finally:
         station.kill()
 
 
+def steps_told(lines: list[str]) -> list[int]:
+    """Return the steps of the status lines."""
+    return [int(line.split(" step ")[1].split()[0]) for line in lines if "  P " in line]
+
+
 @pytest.mark.timeout(360)
 @pytest.mark.parametrize(
     ("speed", "wall_s", "simulated_s"),
-    [("1", (3.0, 4.5), 3.0), ("10", (3.0, 4.5), 30.0), ("max", (0.0, 4.5), 3.0)],
+    [("1", (3.0, 4.5), 3.0), ("10", (3.0, 4.5), 30.0)],
 )
 def test_duration_ends_the_run(
     tmp_path: Path, speed: str, wall_s: tuple[float, float], simulated_s: float
@@ -70,10 +75,51 @@ def test_duration_ends_the_run(
         assert station.process.returncode == 0, station.output
         station.check_gone()
         steps = simulated_s * 1e9 / station.spec.core["dt_ns"]
-        last = max(int(line.split(" step ")[1].split()[0]) for line in station.lines if " step " in line[20:])
-        assert last >= steps - 1
+        assert steps_told(station.lines)[-1] == steps - 1, station.output
         if speed != "1":
             assert "not real time" in station.output
+
+
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize("path", sorted(STATION.parent.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_shipped_station_starts(tmp_path: Path, path: Path) -> None:
+    ports = ("--modbus-port", "0", "--opcua-port", "0")
+    done = gridhil("run", str(path), "--duration", "2", *ports, state=tmp_path, timeout_s=300.0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("core", "modbus", "opcua"):
+        assert f"{name}: ready after" in done.stdout
+    assert "stopped after" in done.stdout
+
+
+@pytest.mark.timeout(360)
+def test_at_full_speed_a_short_profile_is_not_run_past_its_end(tmp_path: Path) -> None:
+    """Ten seconds of profile are ten seconds of run, however long the servers take to start."""
+    path = profile_station(tmp_path, ["1.0", "1.1"])
+    ports = ("--modbus-port", "0", "--opcua-port", "0")
+    arguments = ("run", path, "--duration", "10", "--speed", "max", *ports)
+    done = gridhil(*arguments, state=tmp_path, timeout_s=300.0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert steps_told(done.stdout.splitlines()) == [99]  # 100 steps of 100 ms, told once
+    assert "not real time (speed max)" in done.stdout
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.5, 1.0])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_first_second_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, code: int, after_s: float
+) -> None:
+    station = Station(tmp_path)
+    try:
+        time.sleep(after_s)
+        station.remember()
+        station.process.send_signal(number)
+        assert station.process.wait(STOP_S + 5.0) == code, station.output
+        station.check_gone()
+        assert "Traceback" not in station.output
+        assert station.output.count("gridhil: interrupted") == 1
+        assert not list(Path("/dev/shm").glob(f"gridhil-*/*-{station.process.pid}"))
+    finally:
+        station.kill()
 
 
 # ---- two at once, ports ---------------------------------------------------------------------------
@@ -118,6 +164,21 @@ def test_a_port_that_is_taken_is_named_with_its_holder(tmp_path: Path, option: s
     assert done.stderr.startswith(f"gridhil: {what}: cannot listen on 127.0.0.1:{port}: ")
     assert f"pid {os.getpid()} (" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_both_ports_taken_are_both_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
+        taken = [str(s.getsockname()[1]) for s in (a, b)]
+        done = gridhil("run", "--modbus-port", taken[0], "--opcua-port", taken[1], state=tmp_path)
+    assert done.returncode == 3
+    first, second = done.stderr.splitlines()
+    assert (taken[0] in first, taken[1] in second) == (True, True)
+
+
+def test_one_port_for_both_servers_is_refused(tmp_path: Path) -> None:
+    done = gridhil("run", "--modbus-port", "5121", "--opcua-port", "5121", state=tmp_path)
+    assert done.returncode == 2
+    assert "port 5121 is modbus.port, too" in done.stderr
 
 
 # ---- bad input ------------------------------------------------------------------------------------

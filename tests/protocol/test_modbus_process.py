@@ -39,6 +39,7 @@ def spec(tmp_path: Path) -> Iterator[RunSpec]:
         "identity": {"vendor": "gridhil"},
     }
     made = RunSpec(
+        name="test",
         station="test",
         run_dir=tmp_path,
         state_dir=tmp_path / "state",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import math
 import struct
 import threading
@@ -82,6 +83,21 @@ def test_group_above_the_limit_of_the_core_is_refused() -> None:
     with Rig(points=points, stamps=[]) as rig, rig.connect() as master:
         assert master.ask(1, b"\x10\x00\x00\x00\x40\x80" + bytes(128))[0] == 16
         assert master.ask(1, b"\x10\x00\x00\x00\x41\x82" + bytes(130)) == b"\x90\x03"
+
+
+def test_trip_and_close_of_one_breaker_in_one_request_are_refused_and_move_nothing() -> None:
+    pair = [
+        dc.replace(
+            point(f"CB.A.{a.upper()}", f"1:co:{k}:bit", Kind.CONTROL, 0, 1), source="breaker.a", attr=a
+        )
+        for k, a in enumerate(("trip", "close"))
+    ]
+    with Rig(points=pair, stamps=[]) as rig, rig.connect() as master:
+        assert master.ask(1, "0F 0000 0002 01 03") == b"\x8f\x03"
+        assert rig.core.pulses == []
+        assert rig.audit.records[-1]["result"] == "GROUP_REFUSED"
+        assert master.ask(1, "0F 0000 0002 01 01")[0] == 15  # CLOSE written 0 asks for nothing
+        assert len(rig.core.pulses) == 1
 
 
 @pytest.mark.parametrize(

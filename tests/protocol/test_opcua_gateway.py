@@ -47,6 +47,7 @@ class SharedCore(PythonCore):
 @pytest.fixture
 def spec(tmp_path: Path) -> RunSpec:
     made = RunSpec(
+        name="testville",
         station="testville",
         run_dir=tmp_path,
         state_dir=tmp_path / "state",
@@ -174,6 +175,7 @@ async def test_a_killed_gateway_comes_back_within_eight_seconds_on_its_port(
 async def test_a_gateway_restarted_with_1400_points_serves_within_eight_seconds(tmp_path: Path) -> None:
     points = [point(f"FDR_A.M_{k // 6}.V{k % 6}") for k in range(1400)]
     big = RunSpec(
+        name="big",
         station="big",
         run_dir=tmp_path,
         state_dir=tmp_path / "state",

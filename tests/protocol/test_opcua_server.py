@@ -14,6 +14,8 @@ from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
 from hil import credentials
 from protocols import opcua_space
+from protocols.modbus_image import ImageBuilder
+from protocols.modbus_map import build
 from rtcore.commands import Reason
 from rtcore.points import Kind
 from rtcore.quality import Quality
@@ -261,6 +263,33 @@ async def test_a_bad_write_is_refused_with_its_code_and_changes_nothing(
             await client.get_node(f"ns=2;s={tag}").write_value(ua.DataValue(variant))
     assert status_of(error) == status
     assert core.setpoints == before
+
+
+async def test_a_setpoint_with_an_integer_register_takes_no_fraction_and_both_protocols_read_the_same() -> (
+    None
+):
+    tap = point(
+        "SUB.REG_A.TAP_SP",
+        Kind.SETPOINT,
+        unit="tap",
+        minimum=-16,
+        maximum=16,
+        wire={"modbus": "1:hr:0:int16"},
+    )
+    with Rig(points=[tap]) as rig:
+        builder = ImageBuilder(build([tap], [], {"units": [{"unit": 1}]}))
+        async with rig.client("operator") as client:
+            node = client.get_node("ns=2;s=SUB.REG_A.TAP_SP")
+            await node.write_value(3.0)
+            with pytest.raises(ua.UaStatusCodeError) as error:
+                await node.write_value(2.7)
+            assert status_of(error) == "BadOutOfRange"
+            assert rig.audit.records[-1]["result"] == "OUT_OF_RANGE"
+            snapshot = rig.gateway.snapshot(time.monotonic_ns())
+            assert snapshot is not None
+            at = 2 * builder.base[1, "hr"]
+            registers = builder.build(snapshot).registers[at : at + 2]
+            assert await node.read_value() == int.from_bytes(registers, "big", signed=True) == 3
 
 
 async def test_items_of_one_request_have_their_own_verdicts(rig: Rig, core: Any) -> None:

@@ -138,6 +138,10 @@ class Station:
         self.spec = RunSpec.load(self.run_dir / "spec.json")
         self.board = Board(segment.attach(self.spec.board_path), len(self.spec.points))
         self.index = index_of(self.spec.points)
+        deadline = time.monotonic() + 10.0
+        while self.board.published < 0:  # "ready" is said just before the first step
+            assert time.monotonic() < deadline, "no step was published"
+            time.sleep(0.005)
         self.remember()
         return self
 

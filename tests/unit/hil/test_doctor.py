@@ -149,6 +149,24 @@ def test_cyclictest_that_is_absent_is_a_host_error(monkeypatch: pytest.MonkeyPat
         cyclictest.run(0.1)
 
 
+def test_cyclictest_that_fails_is_a_warning_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> cyclictest.Lateness:
+        raise HostError("cyclictest failed (exit 1): no such policy")
+
+    monkeypatch.setattr(cyclictest, "is_installed", lambda: True)
+    monkeypatch.setattr(cyclictest, "run", fail)
+    found = doctor.diagnose(0.1)
+    row = by_name(found.checks)["cyclictest"]
+    assert (row.status, row.value) == ("warn", "cyclictest failed (exit 1): no such policy")
+    assert row.advice
+    assert found.cyclictest is None
+
+
+def test_cyclictest_that_is_not_there_is_no_fault_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cyclictest, "is_installed", lambda: False)
+    assert by_name(doctor.diagnose(0.1).checks)["cyclictest"].status == "ok"
+
+
 def test_cyclictest_percentiles_count_overflows() -> None:
     lines = [
         "# Histogram",

@@ -15,10 +15,11 @@ from hil import kernel_cache as kc
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def call(code: str, state: Path, **extra: str) -> list[str]:
+def call(code: str, cache: Path, **extra: str) -> list[str]:
     """Run code in a fresh interpreter (numba not imported) and return what it printed."""
     env = {k: v for k, v in os.environ.items() if k not in {"NUMBA_CACHE_DIR", kc.READY}}
-    env |= {"XDG_STATE_HOME": str(state)} | extra
+    state = cache.with_name(f"{cache.name}-state")
+    env |= {"XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(state)} | extra
     done = subprocess.run(
         [sys.executable, "-c", "from hil import kernel_cache as kc; import os, sys\n" + code],
         cwd=ROOT,
@@ -28,6 +29,7 @@ def call(code: str, state: Path, **extra: str) -> list[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert not state.exists(), "compiled code can be made again and is no state"
     return done.stdout.split("\n")[:-1]
 
 
@@ -89,7 +91,7 @@ def test_directory_set_by_someone_else_is_not_trusted(tmp_path: Path) -> None:
     assert Path(out[0]).parent == tmp_path / "gridhil" / "numba"
 
 
-def test_unwritable_state_falls_back_to_a_private_directory_that_goes_away(tmp_path: Path) -> None:
+def test_unwritable_cache_falls_back_to_a_private_directory_that_goes_away(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     out = call(
         "c = kc.prepare(print); print(c.is_kept, oct(c.path.stat().st_mode & 0o777)); print(c.path)",

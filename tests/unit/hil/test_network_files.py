@@ -12,21 +12,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hil.importers.shipped import write
 from hil.network_files import read_network, write_network
-from rtcore.errors import UserInputError
+from hil.network_tables import TABLES, read_table
+from rtcore.errors import Problem, UserInputError
 from rtcore.network.admittance import blocks, load_branches, node_table
-from rtcore.network.model import Bus, Capacitor, Line, LineCode, Load, Network, Reactor, Source, Switch
+from rtcore.network.model import Bus, Capacitor, Der, Line, LineCode, Load, Network, Reactor, Source, Switch
 
 NETWORKS = Path(__file__).parents[3] / "config" / "networks"
 SHIPPED = ("ieee13", "ieee123", "iowa240", "iowa240-ref")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_network_survives_writing_and_reading_byte_for_byte(name: str, tmp_path: Path) -> None:
+def test_shipped_network_survives_writing_and_reading(name: str, tmp_path: Path) -> None:
     network = read_network(NETWORKS / name)
     write_network(network, tmp_path / name)
     assert read_network(tmp_path / name) == network
-    for path in (tmp_path / name).iterdir():
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_folder_is_what_writing_gives_byte_for_byte(name: str, tmp_path: Path) -> None:
+    network = read_network(NETWORKS / name)
+    write(network, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        p.name for p in (NETWORKS / name).iterdir() if p.name not in ("SOURCE.md", "LICENSE.txt")
+    }
+    for path in tmp_path.iterdir():
         assert path.read_bytes() == (NETWORKS / name / path.name).read_bytes()
 
 
@@ -123,6 +134,20 @@ def networks(draw: st.DrawFn) -> Network:
             ),
         ),
         loads=(load,),
+        ders=draw(
+            st.just(())
+            | st.tuples(
+                st.builds(
+                    Der,
+                    name=WORD,
+                    kind=st.just("pv"),
+                    bus=st.just(names[-1]),
+                    nodes=st.just((*nodes, 0)),
+                    kv=POSITIVE,
+                    kva=POSITIVE,
+                )
+            )
+        ),
     )
 
 
@@ -138,12 +163,68 @@ def test_any_network_survives_writing_and_reading(network: Network) -> None:
     assert load_branches(read, nodes).share.sum() == pytest.approx(1.0)
 
 
-def test_tables_without_rows_are_removed_when_a_network_is_written_over_another(tmp_path: Path) -> None:
+def test_tables_without_rows_keep_their_heading_when_a_network_is_written_over_another(
+    tmp_path: Path,
+) -> None:
     network = read_network(NETWORKS / "ieee13")
     write_network(network, tmp_path)
     write_network(dc.replace(network, capacitors=()), tmp_path)
-    assert not (tmp_path / "capacitors.csv").exists()
+    assert (tmp_path / "capacitors.csv").read_text().startswith("name,bus1,nodes1,")
+    assert {p.name for p in tmp_path.glob("*.csv")} == {t.file for t in TABLES.values()}
     assert read_network(tmp_path).capacitors == ()
+
+
+@pytest.mark.parametrize("key", TABLES)
+def test_a_table_that_is_not_there_is_noticed_and_makes_no_other_message_up(key: str, tmp_path: Path) -> None:
+    shutil.copytree(NETWORKS / "ieee13", tmp_path, dirs_exist_ok=True)
+    table = TABLES[key]
+    (tmp_path / table.file).unlink()
+    with pytest.raises(UserInputError) as caught:
+        read_network(tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.file == str(tmp_path / table.file)
+    assert problem.what.startswith("the file is missing")
+    # A network cannot do without buses and sources; of the rest the heading will do.
+    assert table.is_needed or problem.what.endswith(f"it has its heading alone: {table.heading}")
+
+
+@pytest.mark.parametrize("key", [k for k, t in TABLES.items() if not t.is_needed])
+def test_the_heading_that_the_message_gives_is_one_that_reads(key: str, tmp_path: Path) -> None:
+    (tmp_path / TABLES[key].file).write_text(TABLES[key].heading + "\n")
+    problems: list[Problem] = []
+    assert read_table(tmp_path / TABLES[key].file, TABLES[key], problems) == [] and not problems
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("bus,base_kv_ln\n", "no bus; a network needs one or more"),
+        ("buss,base_kv_ln\n650,2.4\n", "column 'bus' is missing"),
+        ("", "the file is empty; a heading row is needed"),
+    ],
+)
+def test_a_bus_table_without_buses_does_not_make_every_bus_of_the_others_unknown(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    shutil.copytree(NETWORKS / "ieee13", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "buses.csv").write_text(text)
+    with pytest.raises(UserInputError) as caught:
+        read_network(tmp_path)
+    found = [str(p) for p in caught.value.problems]
+    assert any(says in line for line in found)
+    assert all(line.startswith(f"{tmp_path / 'buses.csv'}: ") for line in found)
+
+
+def test_a_row_with_a_cell_too_few_still_counts_for_those_that_name_it(tmp_path: Path) -> None:
+    shutil.copytree(NETWORKS / "ieee13", tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "buses.csv"
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].rpartition(",")[0]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserInputError) as caught:
+        read_network(tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.place == "row 2" and "cells where the heading has" in problem.what
 
 
 def test_columns_with_a_default_may_be_left_out(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import rtcore.engine  # noqa: F401  (registers every component kind)
 from hil.network_files import read_network
 from hil.point_addresses import parse
 from hil.point_files import PointSet, instrument_arrays, read_points
+from hil.point_schema import COLUMNS, PointRow, TemplateHead
 from hil.point_units import attr_unit, factor_of, factors
 from protocols import modbus_map
 from rtcore.assemble import bindable
@@ -80,8 +81,10 @@ def test_iowa240_has_every_device_of_the_station(iowa: PointSet) -> None:
         "breaker": 9,
         "feeder_head": 3,
         "regulator": 3,
+        "avr": 3,
         "capacitor": 2,
-        **dict.fromkeys(("source", "bus", "transformer", "load_scale", "scratch", "loop"), 1),
+        **dict.fromkeys(("source", "bus", "frequency", "transformer", "thermal"), 1),
+        **dict.fromkeys(("load_scale", "scratch", "loop"), 1),
     }
 
 
@@ -185,16 +188,19 @@ def test_word_order_of_a_device_goes_into_its_longer_values_only(folder: Path) -
 
 
 def test_every_problem_of_every_file_is_reported_at_once(folder: Path) -> None:
-    devices(folder, BREAKER_ROW.replace("breaker,", "braker,"), BREAKER_ROW.replace("1,200", "x,200"))
-    (folder.parent / "instruments.toml").write_text(
-        "[ct]\ndescription = 'd'\nstandard = 's'\nclass_pct = 30.0\n"
+    devices(
+        folder,
+        BREAKER_ROW.replace("breaker,", "braker,"),
+        BREAKER_ROW.replace("CB_1", "CB_2").replace("1,200", "x,200"),
     )
+    text = "[{}]\ndescription = 'd'\nstandard = 's'\nclass_pct = {}\n"
+    (folder.parent / "instruments.toml").write_text(text.format("ct_0_3", 30.0) + text.format("exact", 0.0))
+    templates = ", ".join(sorted(p.stem for p in (folder.parent / "templates").glob("*.toml")))
     assert problems(folder) == [
-        "/instruments.toml: ct.class_pct: 30.0 is not allowed; 0 to 20 % "
+        "/instruments.toml: ct_0_3.class_pct: 30.0 is not allowed; 0 to 20 % "
         "(limit of the fixed ratio error, of the reading)",
-        "/own/devices.csv: row 2, column template: no template 'braker'; available are breaker, bus, "
-        "capacitor, feeder_head, load_scale, loop, meter_2leg, meter_3ph, meter_delta, regulator, scratch, "
-        "source, transformer; did you mean 'breaker'?",
+        f"/own/devices.csv: row 2, column template: no template 'braker'; available are {templates}; "
+        "did you mean 'breaker'?",
         "/own/devices.csv: row 3, column modbus_unit: 'x' is not an integer from 1 to 247",
     ]
 
@@ -288,10 +294,84 @@ def test_unknown_attribute_is_reported_with_a_suggestion(folder: Path) -> None:
     assert "did you mean 'i3a'?" in said
 
 
-@pytest.mark.parametrize("name", ["own/devices.csv", "instruments.toml"])
-def test_missing_file_is_an_error_that_names_it(folder: Path, name: str) -> None:
-    (folder.parent / name).unlink()
-    assert problems(folder) == [f"/{name}: cannot be read: No such file or directory"]
+def test_a_device_table_that_is_not_there_is_named(folder: Path) -> None:
+    (folder / "devices.csv").unlink()
+    assert problems(folder) == ["/own/devices.csv: cannot be read: No such file or directory"]
+
+
+def test_templates_and_instruments_come_from_the_list_its_parent_or_those_shipped(folder: Path) -> None:
+    shipped = read_points(folder, None)
+    (folder.parent / "instruments.toml").unlink()
+    shutil.rmtree(folder.parent / "templates")
+    assert read_points(folder, None) == shipped
+    (folder.parent / "templates").mkdir()
+    template(folder, row(name='"PARENT"'))
+    devices(folder, "FDR_X.CB_1,breaker,breaker.cb_1,switch.cb_1@1,1,200,,,")
+    assert [p.name for p in read_points(folder, None).points] == ["PARENT"]
+    (folder / "templates").mkdir()
+    (folder / "templates" / "breaker.toml").write_text(row(name='"OWN"'))
+    assert [p.name for p in read_points(folder, None).points] == ["OWN"]
+
+
+def test_the_template_in_the_documentation_reads_and_means_what_is_said_there(folder: Path) -> None:
+    text = (CONFIG.parent / "docs" / "points.md").read_text()
+    template(folder, text.partition("```toml\n")[2].partition("```")[0])
+    devices(folder, BREAKER_ROW)
+    points = {p.name: p for p in read_points(folder, None).points}
+    assert points["IA"].wire["modbus"] == "1:ir:206:int16*0.1"
+    assert points["TRIP"].description == "open breaker.cb_1"
+    for key in (*PointRow.model_fields, *TemplateHead.model_fields, *COLUMNS):
+        assert f"`{key}`" in text, key
+
+
+# ---------------------------------------------------------------- one mistake hides no other
+
+
+def test_a_mistake_beside_the_points_of_a_template_hides_none_in_them(folder: Path) -> None:
+    template(folder, row(unit='"kA"').replace("stamp = 0", "stamp = -1\nstmap = 0"))
+    found = problems(folder)
+    for says in ("stamp: -1 is out of range", "stmap: unknown key", "point IA.unit: unknown unit 'kA'"):
+        assert sum(says in line for line in found) == 1, found
+    assert len(found) == 3, found
+
+
+def test_one_mistake_in_a_point_hides_no_other_in_it(folder: Path) -> None:
+    template(folder, row(deadbnad="1", unit='"kA"', modbus='"hr:4:int16"', max="40000"))
+    devices(folder, "FDR_X.CB_1,breaker,breaker.cb_1,switch.cb_1@1,1,200,,,")
+    found = "\n".join(problems(folder))
+    for says in (
+        "IA.deadbnad: unknown key",
+        "IA.unit: unknown unit 'kA'",
+        "IA.modbus: analog points must be input registers",
+        "IA.modbus: range 0..40000 does not fit int16",
+    ):
+        assert says in found
+    assert len(found.splitlines()) == 4, found
+
+
+def test_a_mistake_in_a_template_hides_neither_bindings_nor_clashes_of_its_devices(folder: Path) -> None:
+    template(folder, row(unit='"kA"'))
+    head = "FDR_X.CB_{0},breaker,breaker.cb_1,switch.cb_{0}@1,1,{1},,,"
+    devices(folder, head.format(1, 200), head.format(2, 206))
+    found = problems(folder, {"terminal.switch.cb_1@1": ["i1_a"], "breaker.cb_1": ["i2_a"]})
+    assert len(found) == 4, found
+    text = "\n".join(found)
+    assert "breaker.toml: point IA.unit: unknown unit 'kA'" in text
+    assert "row 3, column input_base: the stamp block of FDR_X.CB_2 at unit 1 input register 206" in text
+    assert text.count("has no attribute 'i1_a'; allowed are i2_a") == 2
+
+
+def test_a_number_that_cannot_be_read_hides_nothing_else_in_its_row(folder: Path) -> None:
+    devices(folder, "fdr.X,braker,breaker.cb_1,switch.cb_1@1,x,y,,16,16")
+    found = problems(folder)
+    places = [line.partition("row 2, ")[2].partition(":")[0] for line in found]
+    assert places == ["column device", "column input_base", "column modbus_unit", "column template"]
+
+
+def test_a_mistake_in_the_instruments_does_not_hide_that_there_is_no_device(folder: Path) -> None:
+    (folder.parent / "instruments.toml").write_text("[ct\n")
+    devices(folder)
+    assert "no devices; at least one row is needed" in problems(folder)[1]
 
 
 def test_files_that_are_not_text_or_not_toml_are_refused(folder: Path) -> None:

@@ -266,6 +266,78 @@ def test_unknown_columns_get_a_suggestion_and_missing_loads_are_listed() -> None
     assert "column 'load_bb': no load of that name in the network; did you mean 'load_b'?" in "\n".join(found)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_doubled_column_hides_no_unknown_or_missing_one_and_no_wrong_cell(
+    suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"p.{suffix}"
+    names, rows = ["load_a", "load_a", "load_bb"], [[1.0, 2.0, 3.0], [1.0, 2.0, float("nan")]]
+    if suffix == "csv":
+        path.write_text("\n".join(",".join(map(str, r)) for r in (names, *rows)) + "\n")
+    else:
+        pq.write_table(pa.table(list(map(pa.array, zip(*rows, strict=True))), names=names), path)
+    found = "\n".join(
+        problems(p_file=str(path), q_file=None, q_unit=None, power_factor=0.9, start=START, step_s=900)
+    )
+    assert "column 'load_a': appears 2 times; once is allowed" in found
+    assert "column 'load_bb': no load of that name in the network; did you mean 'load_b'?" in found
+    assert "no column for 2 load(s): load_b, load_c" in found
+    assert "is not a finite number" in found
+    assert len(found.splitlines()) == 4
+
+
+def test_a_wrong_cell_hides_no_missing_column_and_makes_no_missing_time_up() -> None:
+    found = problems(p_file="bad_cells.csv", q_file="bad_columns.csv")
+    assert any(p.startswith("bad_cells.csv: row 1 (line 2), column 'load_b'") for p in found)
+    assert any("bad_columns.csv: header: no column for 2 load(s)" in p for p in found)
+    assert not [p for p in found if p.startswith("bad_cells.csv: header")]
+
+
+def folder_with(tmp_path: Path, toml: str, **tables: str) -> list[str]:
+    (tmp_path / "profile.toml").write_text(toml)
+    for name, text in tables.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    with pytest.raises(UserInputError) as caught:
+        read_profile(str(tmp_path), ["load_a", "load_b"])
+    return [str(p).replace(f"{tmp_path}/", "") for p in caught.value.problems]
+
+
+PROFILE = f"""title = "t"
+start = {START}
+step_s = 900
+p = {{ file = "p.csv", unit = "W" }}
+q = [{{ file = "q.csv", unit = "pf_pct" }}]
+"""
+WRONG = {"p": "load_a,load_b\n1,x\n", "q": "load_a,load_c\n90,90\n"}
+IN_TABLES = {"p.csv: row 1 (line 2), column 'load_b': 'x' is not a number"}
+
+
+def test_a_wrong_cell_of_active_power_hides_nothing_in_the_table_of_reactive_power(tmp_path: Path) -> None:
+    found = folder_with(tmp_path, PROFILE, **WRONG)
+    assert set(found) == IN_TABLES | {
+        "q.csv: column 'load_c': no load of that name in the network; did you mean 'load_b'?"
+    }
+
+
+def test_a_mistake_in_profile_toml_hides_no_wrong_cell(tmp_path: Path) -> None:
+    found = folder_with(tmp_path, PROFILE.replace("900", "0"), **WRONG)
+    assert set(found) == IN_TABLES | {"profile.toml: step_s: 0 is out of range; must be > 0.0"}
+
+
+def test_a_mistake_in_the_base_of_an_overlay_hides_none_in_the_overlay(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "profile.toml").write_text(PROFILE)
+    (base / "p.csv").write_text(WRONG["p"])
+    (base / "q.csv").write_text("load_a,load_b\n90,90\n")
+    toml = 'title = "t"\nbase = "./base"\nreplace = [{ quantity = "p", file = "r.csv", unit = "W" }]\n'
+    found = folder_with(tmp_path, toml, r="load_b\ny\n")
+    assert found == [
+        "base/p.csv: row 1 (line 2), column 'load_b': 'x' is not a number",
+        "r.csv: row 1 (line 2), column 'load_b': 'y' is not a number",
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "says"),
     [
@@ -320,7 +392,14 @@ def test_wrong_cells_of_a_parquet_file_are_named(tmp_path: Path) -> None:
 
 def test_a_long_list_of_wrong_cells_is_cut_short_and_counted(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("load_a,load_b,load_c\n" + "1,x,y\n" * 100)
-    found = problems(p_file=str(tmp_path / "p.csv"), q_file=None, q_unit=None, power_factor=0.9)
+    found = problems(
+        p_file=str(tmp_path / "p.csv"),
+        q_file=None,
+        q_unit=None,
+        power_factor=0.9,
+        start=START,
+        step_s=900,
+    )
     assert len(found) == 51
     assert "200 cells are wrong; the first 50 are listed" in found[0]
     assert "row 9 (line 10)" in found[17] and "row 10 (line 11)" in found[19]

@@ -166,3 +166,19 @@ def test_state_dir_that_cannot_be_made_is_a_host_error(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(HostError, match="set XDG_STATE_HOME"):
         run_dir.state_dir("lab")
+
+
+def test_cache_root_follows_its_own_variable_and_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert run_dir.cache_root() == tmp_path / "cache" / "gridhil"
+    assert stat.S_IMODE(run_dir.cache_root().stat().st_mode) == 0o700
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run_dir.cache_root() == tmp_path / ".cache" / "gridhil"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(HostError, match=r"cache directory.*set XDG_CACHE_HOME"):
+        run_dir.cache_root()

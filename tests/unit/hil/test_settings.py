@@ -116,7 +116,26 @@ def test_a_users_own_profile_is_read_beside_the_station_file_and_must_cover_the_
     assert repeating is not None and repeating.wraps
 
 
+def test_plant_tables_are_taken_as_written(folder: Path) -> None:
+    plant = '[plant.generator.source]\nh_s = 5.0\n[plant.governor."*"]\nmodel = "tgov1"\n'
+    station = read(folder, f"[modbus]\n{ONE_UNIT}{plant}")
+    assert station.plant == {"generator": {"source": {"h_s": 5.0}}, "governor": {"*": {"model": "tgov1"}}}
+    assert read(folder).plant == {}
+
+
 # ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("plant", "says"),
+    [
+        ("[plant]\nspeed = 1\n", "plant.speed: 1 is a whole number; a table is needed"),
+        ("[plant.generator]\nh_s = 5.0\n", "plant.generator.h_s: 5.0 is a number; a table is needed"),
+        ("[[plant.generator]]\nh_s = 5.0\n", "plant.generator: [{'h_s': 5.0}] is a list; a table is needed"),
+    ],
+)
+def test_a_plant_parameter_in_the_wrong_depth_is_refused(folder: Path, plant: str, says: str) -> None:
+    assert problems(folder, f"[modbus]\n{ONE_UNIT}{plant}") == [f"lab.toml: {says}"]
 
 
 def test_every_problem_of_a_file_is_reported_at_once_in_toml_words(folder: Path) -> None:
@@ -270,7 +289,8 @@ def test_shipped_stations_have_no_problem(name: str) -> None:
     station = read_station(name)
     assert station.name == name
     assert station.modbus.port == 5020 and station.opcua.port == 4840
-    assert [u.unit for u in station.modbus.units if u.mirror_of is None] == [1, 2, 3, 4]
+    own = [u.unit for u in station.modbus.units if u.mirror_of is None]
+    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der")
 
 
 @pytest.mark.parametrize("name", paths.names("profiles"))

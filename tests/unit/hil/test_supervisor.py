@@ -250,6 +250,66 @@ def test_hung_gateway_is_killed_and_restarted_once_its_heartbeat_is_too_old(stat
     assert not is_running(first)
 
 
+CORE_BEATS = """
+import pathlib, struct, time
+path = pathlib.Path({board!r})
+path.write_bytes(bytes(64))
+def beat():
+    with path.open("r+b") as file:
+        file.seek(40)
+        file.write(struct.pack("<q", time.monotonic_ns()))
+beat()
+print("ready", flush=True)
+begin = time.monotonic()
+while {lives!r} or time.monotonic() - begin < 0.3:
+    beat()
+    time.sleep(0.02)
+time.sleep({pause_s!r})
+while True:
+    beat()
+    time.sleep(0.02)
+"""
+
+
+def add_core(station: Station, *, lives: bool = False, pause_s: float = 60.0, **limits: float) -> None:
+    board = str(station.folder / "core.board")
+    code = CORE_BEATS.format(board=board, lives=lives, pause_s=pause_s)
+    station.add("core", code, restart=False, status_path=board, beat_at=40, **limits)
+
+
+def test_core_that_falls_silent_is_told_then_killed_and_ends_the_run_with_1(station: Station) -> None:
+    add_core(station, silent_s=0.3, hang_s=1.0)
+    station.add("modbus", SERVE)
+    supervisor = station.build()
+    supervisor.start()
+    pid = supervisor.pids()["core"]
+    begin = time.monotonic()
+    assert supervisor.run(lambda: time.monotonic() - begin > 20.0, lambda: None, 0.05) == 1
+    # 0.3 s of life, 1 s of silence, 2 s in which gateways go on; 2 s for a busy machine
+    assert time.monotonic() - begin < 5.3
+    (told,) = station.said("core", "silent for 0.")
+    assert "killed in 1 s unless it comes back" in told
+    assert station.said("core", "hung, no heartbeat for 1.")
+    assert "core hung, no heartbeat" in supervisor.why_ended
+    assert not is_running(pid)
+
+
+def test_core_that_comes_back_in_time_goes_on(station: Station) -> None:
+    add_core(station, pause_s=0.8, silent_s=0.3, hang_s=5.0)
+    station.build().start()
+    assert station.run_for(2.0) == 0
+    assert len(station.said("core", "silent for 0.")) == 1
+    assert station.said("core", "no longer silent")
+    assert station.supervisor.why_ended == ""
+
+
+def test_core_that_beats_is_left_alone(station: Station) -> None:
+    add_core(station, lives=True, silent_s=0.5, hang_s=1.0)
+    station.build().start()
+    assert station.run_for(2.0) == 0
+    assert not station.said("core", "silent")
+
+
 def test_heartbeat_left_by_a_predecessor_does_not_condemn_the_new_process(station: Station) -> None:
     status = station.folder / "modbus.status"
     GatewayStatus.create(status).write(state=2)

@@ -86,10 +86,28 @@ def test_every_problem_of_a_map_is_in_one_report():
     text = "\n".join(found)
     assert "points.toml: A.B.E: overlaps A.B.D at 1:hr:11" in text
     assert "points.toml: A.B.F: a setpoint in read-only table ir" in text
-    assert "points.toml: A.B.G: no unit 77; allowed 1, 2, 3, 101" in text
-    assert "mirrors unit 1" in text
+    assert "points.toml: modbus.units: 1 points of 1 devices (A.B) need unit 77, but there is none" in text
+    assert "(A.B) need unit 101, but it only shows unit 1; units with points of their own: 1, 2, 3" in text
+    assert "stamp blocks need unit 9" in text
     assert "A.B.I: overlaps the self-test constants at 1:ir:91" in text
-    assert "stamps[1]: no point belongs to device 'A.X'; did you mean 'A.B'?" in text
+    assert "stamp of A.X: no point belongs to device 'A.X'; did you mean 'A.B'?" in text
+
+
+def test_a_missing_unit_is_one_line_that_says_how_many_need_it():
+    points = [
+        point(f"F.M{k}.V{j}", f"4:ir:{1000 + 10 * k + 2 * j}:float32") for k in range(50) for j in (0, 1)
+    ]
+    stamps = [{"unit": 4, "address": 0, "device": ""}]
+    stamps += [{"unit": 4, "address": 2000 + 6 * k, "device": f"F.M{k}"} for k in range(50)]
+    assert problems_of(points, stamps) == [
+        "points.toml: modbus.units: 100 points of 50 devices (F.M0, F.M1, F.M10, ...) need unit 4, "
+        "but there is none; units with points of their own: 1, 2, 3"
+    ]
+
+
+def test_a_unit_with_a_mistake_of_its_own_is_not_called_missing_too():
+    found = problems_of([point("A.B.C", "1:ir:0:int16")], (), {"units": [{"unit": 1, "order": "ABC"}]})
+    assert len(found) == 1 and "unknown word order 'ABC'" in found[0]
 
 
 def test_stamp_over_a_value_is_an_overlap():

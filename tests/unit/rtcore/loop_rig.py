@@ -38,7 +38,8 @@ class Rig:
         words = np.frombuffer(events or bytearray(rg.EVENT_BYTES), np.int64)
         self.events = rg.EventReader(words)
         self.pairs = [rg.RingPair(bytearray(rg.PAIR_BYTES)) for _ in range(2)]
-        self.world = build_world(setup)[0]._replace(events=words[rg.HEADER_WORDS :])
+        world, self.harmonics, _ = build_world(setup)
+        self.world = world._replace(events=words[rg.HEADER_WORDS :])
         self.period_ns = period_ns
         self.n_done = -1
         self._call(0)  # loads the kernels
@@ -50,6 +51,7 @@ class Rig:
         self.n_done = int(
             loop.run(
                 self.world,
+                self.harmonics,
                 b.ctl,
                 b.seq,
                 b.slots,

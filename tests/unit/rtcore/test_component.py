@@ -7,15 +7,19 @@ import dataclasses as dc
 import numpy as np
 import pytest
 
-import rtcore.assemble  # noqa: F401 -- importing it declares every kind
-from rtcore.component import REGISTRY, Attr, ParameterError, component, param, rows_of
+import rtcore.component
+from hil.plant_settings import declare_all
+from rtcore.component import REGISTRY, Attr, ParameterError, Spec, check_params, component, param, rows_of
 from rtcore.errors import GridhilError
 from rtcore.plant.breaker import Breaker
 from rtcore.plant.load import Load
 from rtcore.plant.regulator import Regulator
 
+declare_all()
 KINDS = {
     *("source", "load", "loads", "bus", "terminal", "breaker", "regulator", "capacitor", "loop", "scratch"),
+    *("generator", "governor", "exciter", "thermal", "tap_changer", "pv", "battery", "weather", "hvac"),
+    *("microgrid", "load_shedding", "dispatch", "sync_check", "frequency", "harmonic_bus"),
 }
 
 
@@ -24,7 +28,7 @@ def test_every_kind_of_the_plant_is_registered_under_its_name() -> None:
     assert all(REGISTRY[kind].kind == kind for kind in REGISTRY)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(REGISTRY))
 def test_every_attribute_has_a_name_of_its_own_and_a_meaning(kind: str) -> None:
     spec = REGISTRY[kind]
     names = [a.name for a in spec.attrs]
@@ -32,7 +36,7 @@ def test_every_attribute_has_a_name_of_its_own_and_a_meaning(kind: str) -> None:
     assert all(a.doc for a in spec.attrs)
     assert spec.doc
     assert {a.writable for a in spec.attrs} <= {"", "setpoint", "pulse"}
-    assert {a.guard for a in spec.attrs} - {""} <= set(names)
+    assert {a.guard for a in spec.attrs} | {a.interlock for a in spec.attrs} <= {"", *names}
     suffixes = {
         "V": "_v",
         "A": "_a",
@@ -42,12 +46,24 @@ def test_every_attribute_has_a_name_of_its_own_and_a_meaning(kind: str) -> None:
         "Hz": "_hz",
         "us": "_us",
         "ms": "_ms",
+        "VA": "_va",
+        "Wh": "_wh",
+        "Hz/s": "_hz_s",
+        "W/m2": "_w_m2",
+        "m/s": "_m_s",
+        "m": "_m",
+        "h": "_h",
+        "%": "_pct",
+        "deg": "_deg",
+        "rad": "_rad",
+        "degC": "_degc",
+        "K": "_k",
     }
     for a in spec.attrs:
         assert a.name.removesuffix("_sp").endswith(suffixes.get(a.unit, "")), (a.name, a.unit)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(REGISTRY))
 def test_state_rows_are_float64_words_without_gaps(kind: str) -> None:
     spec = REGISTRY[kind]
     assert spec.state_dtype.itemsize == 8 * len(spec.attrs)
@@ -68,7 +84,7 @@ def test_parameter_rows_hold_every_parameter() -> None:
 
 def test_defaults_are_inside_their_own_limits() -> None:
     for spec in REGISTRY.values():
-        needed = {f.name: 1.0 for f in dc.fields(spec.params) if f.default is dc.MISSING}
+        needed = {f.name: 4.0 for f in dc.fields(spec.params) if f.default is dc.MISSING}
         spec.params(**needed)
 
 
@@ -124,3 +140,74 @@ def test_parameters_are_frozen_and_given_by_name() -> None:
         breaker.open_time_s = 1.0  # type: ignore[misc]
     with pytest.raises(TypeError):
         Breaker(0.05)  # type: ignore[misc]
+
+
+def test_every_parameter_out_of_its_limits_is_named_at_once() -> None:
+    with pytest.raises(ParameterError) as caught:
+        Load(ripple_pu=0.31, ripple_tau_s=0.0)
+    assert caught.value.problems == [
+        ("ripple_pu", "ripple_pu = 0.31 pu: must be <= 0.3 pu (standard deviation of the ripple)"),
+        ("ripple_tau_s", "ripple_tau_s = 0.0 s: must be > 0 s (correlation time of the ripple)"),
+    ]
+    assert str(caught.value).splitlines() == [f"load.{message}" for _, message in caught.value.problems]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Spec:
+    monkeypatch.setattr("rtcore.component.REGISTRY", {})
+
+    @component("machine", attrs=())
+    class Machine:
+        """A machine."""
+
+        h_s: float = param(unit="s", doc="inertia constant", gt=0)
+        offset_v: float = param(default=0.0, unit="V", doc="offset")
+        model: float = param(default="none", unit="", doc="governor", choices={"none": 0, "tgov1": 1})
+
+    return rtcore.component.REGISTRY["machine"]
+
+
+def test_values_are_checked_without_an_object_and_need_not_be_all(machine: Spec) -> None:
+    assert check_params(machine, {}) == []
+    assert machine.required == ("h_s",)
+    found = check_params(
+        machine, {"h_s": -1, "hs": 1, "offset_v": float("nan"), "model": "tgov2"} | {"x": None}
+    )
+    assert found == [
+        ("h_s", "h_s = -1 s: must be > 0 s (inertia constant)"),
+        ("hs", "unknown parameter 'hs'; allowed: h_s, offset_v, model; did you mean 'h_s'?"),
+        ("offset_v", "offset_v = nan V: must be a number (offset)"),
+        ("model", "model = 'tgov2': must be one of none, tgov1; did you mean 'tgov1'? (governor)"),
+        ("x", "unknown parameter 'x'; allowed: h_s, offset_v, model"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["5", None, [1.0], 1j])
+def test_what_is_no_number_is_refused_as_such(machine: Spec, value: object) -> None:
+    ((name, what),) = check_params(machine, {"h_s": value})
+    assert name == "h_s" and what.endswith("must be a number (inertia constant)")
+
+
+def test_a_word_of_a_closed_set_becomes_its_number_in_object_and_row(machine: Spec) -> None:
+    made = [machine.params(h_s=1.0), machine.params(h_s=1.0, model="tgov1"), machine.params(h_s=1, model=1.0)]
+    assert [m.model for m in made] == [0, 1, 1.0]
+    assert list(rows_of(made, machine)["model"]) == [0.0, 1.0, 1.0]
+    assert dc.replace(made[1], h_s=2.0).model == 1
+
+
+@pytest.mark.parametrize("bad", ["tgov", 2, 0.5, None, [], float("nan")])
+def test_what_is_not_of_a_closed_set_is_refused_with_the_words_allowed(machine: Spec, bad: object) -> None:
+    with pytest.raises(ParameterError, match="must be one of none, tgov1"):
+        machine.params(h_s=1.0, model=bad)
+
+
+def test_a_limit_that_nobody_knows_is_refused_where_it_is_declared() -> None:
+    with pytest.raises(TypeError, match="unknown limits"):
+        param(unit="", doc="", min=0)
+
+
+def test_parameters_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(
+        ParameterError, match="top_oil_trip_degc = 90: must not be below top_oil_alarm_degc = 105"
+    ):
+        REGISTRY["thermal"].params(rated_va=1e6, top_oil_trip_degc=90.0)

@@ -40,6 +40,7 @@ class Rig:
             node=np.full(n, figures.get("node", -1), np.int32),
             writable=np.zeros(n, np.uint8),
             guard=np.full(n, -1),
+            interlock=np.full(n, -1),
         )
         self.live = np.ones(3, np.uint8)
         self.values, self.quality = np.zeros(n), np.full(n, 255, np.uint8)

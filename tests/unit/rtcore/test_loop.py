@@ -23,7 +23,7 @@ from rtcore import loop, overruns
 from rtcore import ring as rg
 from rtcore.commands import Reason, Verdict
 from rtcore.engine import Engine
-from rtcore.histogram import BINS
+from rtcore.histogram import BINS, upper_edge_ns
 from rtcore.shared_kernels import EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP
 from rtcore.world import K_DIGEST
 from tests.unit.rtcore import small_station as small
@@ -154,6 +154,25 @@ def test_every_timed_step_is_in_the_histograms() -> None:
     assert stats[overruns.S_EXEC_MAX] > 0
     assert rig.world.loop["exec_p50_us"][0] > 0.0
     assert rig.world.loop["late_p50_us"][0] <= rig.world.loop["late_p999_us"][0]
+
+
+def test_percentiles_are_not_shown_before_there_are_any_and_then_after_a_second() -> None:
+    rig = Rig(50 * MS)
+    rig.run(loop.UNTIMED_STEPS)
+    assert rig.world.loop["exec_p50_us"][0] == 0.0
+    rig = Rig(50 * MS)
+    rig.run(loop.UNTIMED_STEPS + 5)  # 1.25 s: fewer than 100 steps, and yet
+    assert rig.world.loop["exec_p50_us"][0] > 0.0
+
+
+def test_percentiles_are_refreshed_once_a_second_whatever_the_period() -> None:
+    rig = Rig(20 * MS)
+    rig.board.stats[overruns.S_STEPS] = 5_000  # long past the first hundred
+    rig.board.stats[overruns.S_EXEC + 100] = 1_000_000  # a past of which bin 100 is the median
+    rig.run(15)  # 0.3 s, and room for a busy machine
+    assert rig.world.loop["exec_p50_us"][0] == 0.0
+    rig.run(70)  # 1.4 s
+    assert rig.world.loop["exec_p50_us"][0] == upper_edge_ns(100) * 1e-3
 
 
 # -- commands -------------------------------------------------------------------------------------

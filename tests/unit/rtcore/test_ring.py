@@ -62,6 +62,7 @@ def points() -> PointArrays:
         node=np.full(n, -1, np.int32),
         writable=np.array([NOT_WRITABLE, SETPOINT, PULSE, SWITCH, SETPOINT], np.uint8),
         guard=np.array([-1, -1, -1, -1, GUARD_AT]),
+        interlock=np.full(n, -1),
     )
 
 

@@ -35,6 +35,7 @@ class Rig:
         if state in (OPENING, CLOSING):
             self.s["travel_s"] = OPEN_TIME_S if state == OPENING else CLOSE_TIME_S
         self.dt_s = dt_s
+        self.permitted = np.ones(1)
 
     def __getattr__(self, name: str) -> float:
         return float(self.s[name][0])
@@ -47,7 +48,7 @@ class Rig:
 
     def step(self, *, trip: float = 0.0, close: float = 0.0) -> int:
         self.s["trip"], self.s["close"] = trip, close
-        return int(step(self.p, self.s, self.units, self.unit, self.dt_s))
+        return int(step(self.p, self.s, self.units, self.unit, self.permitted, self.dt_s))
 
     def run(self, n: int) -> int:
         return sum(self.step() for _ in range(n))
@@ -159,7 +160,7 @@ def test_breakers_do_not_disturb_each_other_and_may_have_fewer_poles() -> None:
     units = np.array([[0, 1, 2], [3, -1, -1]], np.int32)
     unit = np.ones((5, 3))
     s["trip"][1] = 1.0
-    changed = [step(p, s, units, unit, 1e-3) for _ in range(3)]
+    changed = [step(p, s, units, unit, np.ones(2), 1e-3) for _ in range(3)]
     assert changed == [0, 0, 1]
     assert list(s["state"]) == [CLOSED, OPEN]
     assert list(unit[:, 0]) == [1.0, 1.0, 1.0, 0.0, 1.0]
@@ -229,3 +230,20 @@ class AnySequence(RuleBasedStateMachine):
 
 TestAnySequence = AnySequence.TestCase
 TestAnySequence.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("state", [OPEN, CLOSED, OPENING, CLOSING])
+def test_close_without_permission_of_the_synchronism_check_does_nothing(state: float) -> None:
+    refused, idle = Rig(state), Rig(state)
+    refused.permitted[:] = 0.0
+    assert refused.step(close=1.0) == idle.step()
+    assert refused.state == idle.state
+    assert refused.may_close == 0.0
+    assert refused.close == 0.0
+
+
+def test_trip_needs_no_permission() -> None:
+    rig = Rig(CLOSED)
+    rig.permitted[:] = 0.0
+    rig.step(trip=1.0)
+    assert rig.state == OPENING

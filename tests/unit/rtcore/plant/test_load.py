@@ -122,10 +122,11 @@ def ripples(dt_s: float, tau_s: float, sigma: float, n_loads: int, n_steps: int)
     branches = Loads(
         none, none, none, empty, empty, none, empty, empty, empty, np.zeros((0, 7)), empty + 0j, empty + 0j
     )
+    neutral = np.repeat(np.array([[1.0], [1.0], [0.0], [0.0]]), n_loads, axis=1)
     table, out = quantile_table(), np.empty((n_steps, n_loads))
     for step in range(n_steps):
         key = np.uint64(step_key(np.uint64(99), step))
-        demand(p, s, totals, flat, flat, 0, 0, 0.0, table, key, dt_s, branches)
+        demand(p, s, totals, flat, flat, 0, 0, 0.0, table, key, dt_s, branches, neutral)
         out[step] = s["ripple_pu"]
         assert np.array_equal(s["demand_w"], 1000.0 * (1.0 + s["ripple_pu"]))
     return out

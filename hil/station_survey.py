@@ -1,0 +1,108 @@
+"""Everything that is wrong with a station and with all that it names, in one report.
+
+``run``, ``check``, ``points`` and scenarios read a station this way, so that what one of them
+accepts no other refuses. A part that cannot be read hides nothing of the parts beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hil.network_files import survey_network
+from hil.point_files import PointSet, survey_points
+from hil.profile_settings import ProfileSettings, stand_in
+from hil.profiles import check_coverage, read_profile
+from hil.settings import Draft, draft_station
+from hil.settings_sections import ModbusSection, TimeSection
+from hil.settings_types import utc_ns
+from hil.station import read_station_plant
+from hil.weather import WeatherSettings, ambient
+from protocols import modbus_map
+from rtcore.assemble import bindable
+from rtcore.errors import Problem, UserInputError
+from rtcore.network.model import Network
+
+Plant = dict[str, dict[str, dict[str, Any]]]
+"""Kind -> instance -> parameter -> value."""
+
+
+@dc.dataclass(frozen=True, slots=True)
+class Survey:
+    """A station as far as it could be read; ``problems`` are those of all but the histories."""
+
+    draft: Draft
+    network: Network | None
+    load_names: list[str] | None
+    points: PointSet | None
+    plant: Plant
+    problems: list[Problem]
+
+    def history_problems(self) -> list[Problem]:
+        """Return what is wrong with the tables over time, loads and temperature; takes a while."""
+        return _of(lambda: _check_profile(self.draft, self.load_names), self.draft) + _of(
+            lambda: _check_weather(self.draft), self.draft
+        )
+
+
+def survey(name_or_path: str) -> Survey:
+    """Read a station; only a file that is nowhere to be found is an error."""
+    draft = draft_station(name_or_path)
+    problems = list(draft.problems)
+    network, load_names = None, None
+    if "network" in draft.found:
+        network, load_names, wrong = survey_network(draft.found["network"])
+        problems += wrong
+    plant, wrong = read_station_plant(draft.sections.get("plant"), network, str(draft.path))
+    problems += wrong
+    points = None
+    if "points" in draft.found:
+        known = None if network is None else bindable(network, plant)
+        points, wrong = survey_points(draft.found["points"], known)
+        problems += wrong + _map_problems(draft, points, is_whole=not wrong)
+    return Survey(draft, network, load_names, points, plant, list(dict.fromkeys(problems)))
+
+
+def _map_problems(draft: Draft, points: PointSet, *, is_whole: bool) -> list[Problem]:
+    """Check that the Modbus server can serve the points; of half a list only who serves what."""
+    modbus: ModbusSection | None = draft.sections.get("modbus")
+    if modbus is None or not modbus.enabled or any(p.place.startswith("modbus.") for p in draft.problems):
+        return []
+    settings = {"units": [dict(u) for u in modbus.units], "default_unit": modbus.default_unit}
+    file = str(draft.path)
+    if not is_whole:
+        return modbus_map.missing_units(points.points, points.stamps, settings, file)
+    return _of(lambda: modbus_map.build(points.points, points.stamps, settings, file), draft)
+
+
+def _check_profile(draft: Draft, load_names: list[str] | None) -> None:
+    settings: ProfileSettings | None = (
+        draft.sections["profile"] if "profile" in draft.sections else stand_in(draft.raw.get("profile"))
+    )
+    if settings is None or (settings.name is not None and "name" not in draft.found):
+        return
+    profile = read_profile(settings, load_names, folder=draft.path.parent)
+    time: TimeSection | None = draft.sections.get("time")
+    if time is not None and "profile" in draft.sections:
+        # How long a run will be is not known here; that it can begin is.
+        check_coverage(profile, utc_ns(time.start), 0.0, repeat=settings.repeat)
+
+
+def _check_weather(draft: Draft) -> None:
+    weather: WeatherSettings | None = draft.sections.get("weather")
+    time: TimeSection | None = draft.sections.get("time")
+    if weather is not None and weather.ambient.file is not None and time is not None:
+        ambient(weather, np.array([utc_ns(time.start)], np.int64), draft.path.parent)
+
+
+def _of(check: Callable[[], object], draft: Draft) -> list[Problem]:
+    """Return the problems that a check raises, without those of files already known to be lost."""
+    try:
+        check()
+    except UserInputError as error:
+        lost = {str(path) for path in draft.lost}
+        return [p for p in error.problems if p.file not in lost]
+    return []
