@@ -24,6 +24,8 @@ STEP_FIFO_NS, STEP_OTHER_NS = 1_000_000, 10_000_000
 
 STEP_MAX_NS = 100_000_000
 YEAR_S = 365.0 * 86_400.0
+UPSTREAM = {"model": "machine", "s_rated_va": 100e6, "h_s": 5.0}
+"""Equivalent machine of an upstream grid, as far as a station says nothing else."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -135,8 +137,9 @@ def make_setup(
     station, network = plan.station, plan.network
     given = overrides or {}
     profile = station.read_profile([x.name for x in network.loads], given.get("duration_s", duration_s))
+    plant = with_upstream_machine(network, plan.plant)
     return Setup(
-        network=network,
+        network=with_upstream_reactance(network, plant),
         points=plan.points.points,
         instruments=instrument_arrays(plan.points.points, plan.points.instruments),
         unit_factor=factors(plan.points.points),
@@ -149,7 +152,7 @@ def make_setup(
         source_v_pu=station.source.v_pu,
         sky=_sky(station, given.get("duration_s", duration_s)),
         utc_offset_s=station.utc_offset_s,
-        plant=with_upstream_machine(network, plan.plant),
+        plant=plant,
     )
 
 
@@ -163,16 +166,31 @@ def with_upstream_machine(
 ) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """Return the plant's parameters with an equivalent machine behind every source they say nothing of.
 
-    Its reactance is the source's own impedance. Rating and inertia make the frequency answer
+    Its transient reactance is the source's own, unless the settings give ``xd1_pu`` (see
+    ``with_upstream_reactance``). Rating and inertia make the frequency answer
     visibly to the load: 1 MW are 0.06 Hz/s and 30 mHz, which secondary control takes back.
     Its power is what the rest of the grid gives to this feeder, which is negative for a surplus.
     """
     generators, governors = dict(plant.get("generator", {})), dict(plant.get("governor", {}))
     for source in network.sources:
-        generators.setdefault(source.name, {"model": "machine", "s_rated_va": 100e6, "h_s": 5.0})
-        if generators[source.name].get("model") != "infinite":
+        generators[source.name] = UPSTREAM | dict(generators.get(source.name, {}))
+        if generators[source.name]["model"] != "infinite":
             governors.setdefault(source.name, {"model": "tgov1", "ki_per_s": 0.05, "v_min_pu": -1.0})
     return {**plant, "generator": generators, "governor": governors}
+
+
+def with_upstream_reactance(
+    network: Network, plant: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> Network:
+    """Return the network with the sources' reactance where the settings give a machine's ``xd1_pu``."""
+    sources = []
+    for source in network.sources:
+        given = plant["generator"][source.name]
+        if "xd1_pu" in given:
+            x_ohm = given["xd1_pu"] * (1e3 * source.base_kv) ** 2 / given["s_rated_va"]
+            source = dc.replace(source, x1_ohm=x_ohm)
+        sources.append(source)
+    return dc.replace(network, sources=tuple(sources))
 
 
 def _sky(station: Station, duration_s: float | None) -> Sky | None:

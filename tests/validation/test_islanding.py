@@ -19,6 +19,8 @@ from rtcore.control import microgrid as mg
 from rtcore.engine import Engine
 from rtcore.plant import battery
 from rtcore.plant import generator as gen
+from rtcore.ring import E_KIND, E_NEW, E_TARGET
+from rtcore.shared_kernels import EVENT_STATUS
 from tests.support import island_watch as iw
 from tests.support.island_watch import Watch
 
@@ -315,3 +317,26 @@ def test_the_same_seed_and_commands_give_the_same_history() -> None:
     other = watch(5.0, seed=4)
     play(other, 11, 40)
     assert other.engine.digest != digests[0][0]
+
+
+def test_every_transition_is_in_the_event_list() -> None:
+    w = watch()
+    tags = {w.engine.index[f"DER.MGC.{n}"]: n for n in ("IN_TRANSFER", "FORMED", "IN_RESYNC", "ISLANDED")}
+
+    def news() -> list[tuple[str, int]]:
+        return [
+            (tags[e[E_TARGET]], e[E_NEW])
+            for e in w.engine.events.take()
+            if e[E_KIND] == EVENT_STATUS and e[E_TARGET] in tags
+        ]
+
+    news()
+    w.do("SUB.SRC.MAINS", 0.0)
+    wait_for(w, ISLAND, 1.0)
+    assert sorted(news()) == sorted([("IN_TRANSFER", 1), ("ISLANDED", 1), ("IN_TRANSFER", 0), ("FORMED", 1)])
+    w.do("SUB.SRC.MAINS", 1.0)
+    wait_for(w, RESYNC, 40.0)
+    assert sorted(news()) == sorted([("FORMED", 0), ("IN_RESYNC", 1)])
+    wait_for(w, GRID, 60.0)
+    assert sorted(news()) == sorted([("IN_RESYNC", 0), ("ISLANDED", 0)])
+    check(w)

@@ -83,7 +83,7 @@ def test_iowa240_has_every_device_of_the_station(iowa: PointSet) -> None:
         "regulator": 3,
         "avr": 3,
         "capacitor": 2,
-        **dict.fromkeys(("source", "bus", "frequency", "transformer", "thermal"), 1),
+        **dict.fromkeys(("source", "upstream", "bus", "frequency", "transformer", "thermal"), 1),
         **dict.fromkeys(("load_scale", "scratch", "loop"), 1),
     }
 

@@ -11,7 +11,7 @@ import pytest
 from hil import paths
 from hil.network_files import read_network
 from hil.settings_check import check_file
-from hil.station import read_plan, stated
+from hil.station import read_plan, stated, with_upstream_machine, with_upstream_reactance
 from rtcore.component import REGISTRY
 from rtcore.errors import UserInputError
 
@@ -198,3 +198,22 @@ def test_a_network_that_cannot_be_read_makes_up_no_mistake_in_points_and_profile
 def test_plant_tables_in_the_wrong_shape_make_up_no_point_that_binds_to_nothing(lab: Path) -> None:
     change(lab / "lab.toml", "[time]", "[plant]\nspeed = 1\n[time]")
     assert said_by_run_and_check(lab) == ["lab.toml: plant.speed: 1 is a whole number; a table is needed"]
+
+
+def test_upstream_grid_is_a_machine_unless_the_station_says_otherwise(tmp_path: Path) -> None:
+    network = read_network(paths.find("networks", "iowa240"))
+    assert with_upstream_machine(network, {})["generator"]["source"]["model"] == "machine"
+    some = with_upstream_machine(network, {"generator": {"source": {"h_s": 3.0}}})
+    assert some["generator"]["source"] == {"model": "machine", "s_rated_va": 100e6, "h_s": 3.0}
+    ideal = with_upstream_machine(network, {"generator": {"source": {"model": "infinite"}}})
+    assert ideal["generator"]["source"]["model"] == "infinite"
+    assert "source" not in ideal["governor"]
+
+
+def test_transient_reactance_of_the_upstream_machine_is_a_setting(tmp_path: Path) -> None:
+    network = read_network(paths.find("networks", "iowa240"))
+    same = with_upstream_reactance(network, with_upstream_machine(network, {}))
+    assert same == network
+    given = {"generator": {"source": {"s_rated_va": 50e6, "xd1_pu": 0.25}}}
+    changed = with_upstream_reactance(network, with_upstream_machine(network, given))
+    assert changed.sources[0].x1_ohm == pytest.approx(0.25 * 69e3**2 / 50e6, rel=1e-12)
