@@ -62,6 +62,7 @@ def initial_state(store: Store, network: Network) -> None:
     """Sources run, machines of the plant stand still; everything at its rated values."""
     rows, n_sources = store.rows("generator"), len(network.sources)
     rows["state"][:n_sources] = gen.RUNNING
+    rows["is_running"][:n_sources] = 1.0
     rows["e_pu"] = rows["efd_pu"] = rows["v_pu_sp"] = 1.0
     rows["f_hz_sp"] = network.base_frequency_hz
     rows["omega_pu"][n_sources:] = -1.0
