@@ -84,11 +84,11 @@ def run(station: str, output: Path | None, *, n_places: int | None, seed: int, t
     pick = np.random.default_rng([seed, 1]).permutation(len(chosen))[: min(SAMPLE, len(chosen) // 4)]
     again = [chosen[k] for k in sorted(pick.tolist())]
     total = len(chosen) + len(again)
-    coarse = _run_all(plan, station, BULK_NS, chosen, lambda n: tick(n, total))
+    coarse = _run_all(plan, BULK_NS, chosen, lambda n: tick(n, total))
     rows = tuple(row_of(r) for r in coarse)
     if output is not None:  # before the rest, which takes a while
         output.write_text(text_of(rows))
-    fine = _run_all(plan, station, FINE_NS, again, lambda n: tick(len(chosen) + n, total))
+    fine = _run_all(plan, FINE_NS, again, lambda n: tick(len(chosen) + n, total))
     pairs = [(coarse[k], f) for k, f in zip(sorted(pick.tolist()), fine, strict=True)]
     return Sweep(
         plan.station.name,
@@ -111,9 +111,7 @@ def apart_s(one: Result, other: Result) -> float:
     return abs(a - b) if a is not None and b is not None else 0.0
 
 
-def _run_all(
-    plan: Plan, station: str, dt_ns: int, chosen: Sequence[Case], tick: Callable[[int], None]
-) -> list[Result]:
+def _run_all(plan: Plan, dt_ns: int, chosen: Sequence[Case], tick: Callable[[int], None]) -> list[Result]:
     """Run cases, on several processors if there are enough; the order does not matter to a case."""
     if not chosen:
         return []
@@ -126,7 +124,7 @@ def _run_all(
             found.append(rig.run(case))
             tick(len(found))
         return found
-    with multiprocessing.get_context("spawn").Pool(n, _begin, (station, dt_ns)) as pool:
+    with multiprocessing.get_context("spawn").Pool(n, _begin, (plan, dt_ns)) as pool:
         for result in pool.imap(_one, chosen, chunksize=4):
             found.append(result)
             tick(len(found))
@@ -137,9 +135,10 @@ _rig: Rig | None = None
 """Of a worker process."""
 
 
-def _begin(station: str, dt_ns: int) -> None:
+def _begin(plan: Plan, dt_ns: int) -> None:
+    """Build the rig of a worker, of the files as they were read at the start."""
     global _rig  # noqa: PLW0603 - what a pool's initializer makes for its process
-    _rig = Rig(read_plan(station), dt_ns)
+    _rig = Rig(plan, dt_ns)
 
 
 def _one(case: Case) -> Result:
