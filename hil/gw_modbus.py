@@ -1,8 +1,7 @@
 """Modbus gateway process: ``python -m hil.gw_modbus SPEC_JSON``.
 
 Reads the core's board, owns one command ring, serves until SIGTERM. Light imports only, so
-that a restarted gateway listens again within a second: nothing here may import numba. A changed
-users file is in force within a second.
+that a restarted gateway listens again within a second: nothing here may import numba.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
 from hil.supervisor import die_with_parent
-from hil.users_watch import UsersWatch
 from protocols.command_desk import CommandDesk
 from protocols.modbus_server import ModbusServer, prepare
 from rtcore.errors import HostError, UserInputError
@@ -45,7 +43,7 @@ def default_identity(station: str) -> dict[str, str]:
 
 
 async def serve(spec: RunSpec) -> None:
-    """Serve until SIGTERM; HostError when the port cannot be had, or the users file is open to others."""
+    """Serve until SIGTERM; HostError when the port cannot be had."""
     chosen = {key: text for key, text in spec.modbus.get("identity", {}).items() if text}
     identity = default_identity(spec.station) | chosen
     settings, places = prepare(spec.points, spec.stamps, spec.modbus | {"identity": identity})
@@ -56,16 +54,14 @@ async def serve(spec: RunSpec) -> None:
     status.write(state=STARTING, pid=os.getpid())
     gateway = gateway_process.attach(spec, "modbus")
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("modbus")))
-    watch = UsersWatch(spec.state_dir, _say)
-    server = ModbusServer(gateway, desk, places, settings, watch.accounts)
+    server = ModbusServer(gateway, desk, places, settings)
     try:
         host, port = await server.start()
     except OSError as error:
         raise HostError(ports.refusal(settings.host, settings.port, "Modbus", error)) from None
-    _say(f"ready {host}:{port}")
+    sys.stdout.write(f"ready {host}:{port}\n")
+    sys.stdout.flush()
     while not stopping.is_set():
-        if watch.look():
-            await desk.note("users", protocol="modbus", **watch.record())
         status.write(
             state=SERVING,
             clients=len(server.connections),
@@ -79,11 +75,6 @@ async def serve(spec: RunSpec) -> None:
         except TimeoutError:
             continue
     await server.stop()
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def main(arguments: list[str]) -> int:

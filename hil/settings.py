@@ -51,8 +51,6 @@ class Station:
         The station file.
     network, points : Path
         Folders.
-    protection, faults : Path or None
-        Protection scheme and fault library; None: there is none.
     profile : ProfileSettings or None
         None: every load keeps the power that the network states.
     plant : dict
@@ -64,8 +62,6 @@ class Station:
     title: str
     network: Path
     points: Path
-    protection: Path | None
-    faults: Path | None
     time: TimeSection
     loop: LoopSection
     load: LoadSection
@@ -117,7 +113,9 @@ class Station:
 
     def opcua_dict(self) -> dict[str, Any]:
         """Return the settings that gw-opcua takes; plain data."""
-        return self.opcua.model_dump(exclude={"enabled"})
+        row = self.opcua.model_dump(exclude={"enabled"})
+        row["writers"] = list(row["writers"])
+        return row
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -129,8 +127,7 @@ class Draft:
     raw, sections : dict
         The tables as written, and those that are right by themselves.
     found : dict
-        Folders and files that there are: ``network``, ``points``, ``protection``, ``faults``, and
-        ``name`` for the profile's.
+        Folders that there are: ``network``, ``points``, and ``name`` for the profile's.
     lost : frozenset of Path
         Tables that the file names and that are not there.
     problems : list of Problem
@@ -153,8 +150,6 @@ class Draft:
             title=part.station.title,
             network=self.found["network"],
             points=self.found["points"],
-            protection=self.found.get("protection"),
-            faults=self.found.get("faults"),
             **{f: getattr(part, f) for f in StationFile.model_fields if f != "station"},
         )
 
@@ -244,8 +239,6 @@ def _find_parts(
     wanted: list[tuple[paths.Kind, str, Any]] = [
         ("networks", "station.network", station.get("network")),
         ("points", "station.points", station.get("points")),
-        ("protection", "station.protection", station.get("protection")),
-        ("faults", "station.faults", station.get("faults")),
         ("profiles", "profile.name", profile.get("name")),
     ]
     found: dict[str, Path] = {}

@@ -23,7 +23,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from protocols import opcua_build, opcua_guards, opcua_space
-from protocols.accounts import Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.opcua_publish import Publisher, Subscriptions
@@ -114,8 +113,8 @@ class OpcuaServer:
 
     Parameters
     ----------
-    accounts : Accounts
-        Those in force; they may be replaced while the server runs.
+    accounts : mapping of str to str
+        User name -> stored password hash.
     identity : tuple of x509.Certificate and RSAPrivateKey
         The server's certificate, whose subject alternative names hold ``application_uri``.
     """
@@ -126,7 +125,7 @@ class OpcuaServer:
         gateway: Gateway,
         desk: CommandDesk,
         settings: OpcuaSettings,
-        accounts: Accounts,
+        accounts: Mapping[str, str],
         identity: tuple[x509.Certificate, RSAPrivateKey],
         application_uri: str,
     ) -> None:

@@ -1,8 +1,7 @@
 """Who may log in to the OPC UA server: nobody as administrator, passwords checked off the loop.
 
 asyncua's own manager makes anybody who calls himself "admin" an administrator. This one knows
-anonymous readers and the accounts of the station's users file, and nothing else. What a user may
-is his account's role (``protocols.roles``), not asyncua's.
+anonymous readers and the accounts of one password file, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import unpack_from
 from typing import Any
 
@@ -19,12 +18,12 @@ from asyncua.crypto import uacrypto
 from asyncua.crypto.permission_rules import PermissionRuleset, User, UserRole
 from asyncua.server.user_managers import UserManager
 
-from protocols.accounts import Account, Accounts
-from protocols.passwords import BYTES_MAX, DUMMY, check_password
+from protocols.passwords import DUMMY, check_password
 
 _VERIFIED: contextvars.ContextVar[str | None] = contextvars.ContextVar("verified_user", default=None)
 """Name whose password was found right for the activation that this task is serving."""
 
+MAX_PASSWORD_BYTES = 256
 MAX_TRACKED_PEERS = 1024
 
 _OAEP = {
@@ -39,20 +38,20 @@ class Users(UserManager):  # type: ignore[misc]  # asyncua is untyped here
 
     Parameters
     ----------
-    accounts : Accounts
-        Those in force; they may be replaced while the server runs.
+    accounts : mapping of str to str
+        User name -> stored hash, see ``protocols.passwords``.
     failures, lockout_s
         After so many failures a peer is refused unheard for so long [s].
     """
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: Mapping[str, str],
         failures: int,
         lockout_s: float,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._accounts = accounts
+        self._accounts = dict(accounts)
         self._failures = failures
         self._lockout_s = lockout_s
         self._now_s = now_s
@@ -60,39 +59,25 @@ class Users(UserManager):  # type: ignore[misc]  # asyncua is untyped here
         self._hashing = asyncio.Semaphore(2)  # 16 MiB and a core each
         self.n_failed = 0
 
-    async def verify(self, name: str, password: str, peer: str) -> Account | None:
-        """Check a password in a worker thread and remember the outcome for ``get_user``.
-
-        Returns
-        -------
-        Account or None
-            The user's account; None where the password is wrong, too.
-        """
+    async def verify(self, name: str, password: str, peer: str) -> bool:
+        """Check a password in a worker thread and remember the outcome for ``get_user``."""
         _VERIFIED.set(None)
-        recent = self._recent(peer)
-        if len(recent) >= self._failures or len(password.encode()) > BYTES_MAX:
-            self.n_failed += 1
-            return None
         now = self._now_s()
+        recent = [t for t in self._failed.get(peer, ()) if now - t < self._lockout_s]
+        if len(recent) >= self._failures or len(password.encode()) > MAX_PASSWORD_BYTES:
+            self.n_failed += 1
+            return False
         self._note(peer, [*recent, now])  # counted before hashing, so that parallel guesses count too
-        account = self._accounts.users.get(name)
+        stored = self._accounts.get(name, DUMMY)
         async with self._hashing:
-            stored = DUMMY if account is None else account.password
             is_right = await asyncio.to_thread(check_password, password, stored)
-        if is_right and account is not None and self._accounts.users.get(name) == account:
+        is_right = is_right and name in self._accounts
+        if is_right:
             self._note(peer, recent)
             _VERIFIED.set(name)
-            return account
-        self.n_failed += 1
-        return None
-
-    def is_locked_out(self, peer: str) -> bool:
-        """Tell whether a peer is refused unheard now."""
-        return len(self._recent(peer)) >= self._failures
-
-    def role_of(self, name: str | None, login: Account | None) -> str:
-        """Return the role of a session's user now, see ``Accounts.role_of``."""
-        return self._accounts.role_of(name, login)
+        else:
+            self.n_failed += 1
+        return is_right
 
     def get_user(
         self,
@@ -107,10 +92,6 @@ class Users(UserManager):  # type: ignore[misc]  # asyncua is untyped here
         if _VERIFIED.get() != username:
             return None
         return User(role=UserRole.User, name=username)
-
-    def _recent(self, peer: str) -> list[float]:
-        now = self._now_s()
-        return [t for t in self._failed.get(peer, ()) if now - t < self._lockout_s]
 
     def _note(self, peer: str, failures: list[float]) -> None:
         self._failed.pop(peer, None)

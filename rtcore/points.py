@@ -29,8 +29,7 @@ class Point:
     """One point of the station.
 
     ``minimum`` and ``maximum`` bound what a write may carry and give EURange on reads.
-    ``device`` is the tag without its last level; ``states`` names 0 and 1 of two-state points;
-    ``role`` is the least that may command a writable one.
+    ``device`` is the tag without its last level; ``states`` names 0 and 1 of two-state points.
     """
 
     tag: str
@@ -48,11 +47,10 @@ class Point:
     wire: Mapping[str, str]
     states: tuple[str, str] | None = None
     is_health: bool = False
-    role: str = "operator"
 
     @property
     def is_writable(self) -> bool:
-        """Tell whether masters may write it at all (``role`` says who, the servers check it)."""
+        """Tell whether masters may write it at all (authority is checked elsewhere)."""
         return self.kind in (Kind.CONTROL, Kind.SETPOINT)
 
     @property
