@@ -22,14 +22,25 @@ from rtcore.errors import HostError, Problem, UserInputError
 FULL = 1  # DSSJSONFlags.Full: every property, full precision
 EXPLICIT = 0  # only what the script set
 
-NOT_JSON = re.compile(r"(?<=[:,\[])[+-]?(?:nan|inf)(?=[,\]}])", re.IGNORECASE)
-NOT_FINITE = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-"""The engine leaves some unused matrices uninitialised and prints what lies there, not always as JSON."""
+TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[^\s\[\]{}:,"]+')
+JSON_VALUE = re.compile(r'"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z|(?:true|false|null)\Z')
+INFINITE = re.compile(r"([+-]?)inf(?:inity)?", re.IGNORECASE)
 
 
 def as_json(text: str) -> str:
-    """Return the engine's property listing with its not-a-numbers spelt as the parser wants them."""
-    return NOT_JSON.sub(lambda m: NOT_FINITE[m[0].lower().lstrip("+")], text)
+    """Return the engine's property listing with everything that is not a JSON value spelt as not-a-number.
+
+    The engine leaves some unused matrices uninitialised and prints whatever lies in that memory,
+    in several spellings that no parser takes (``Nan``, ``+Inf``, ...).
+    """
+
+    def mended(token: re.Match[str]) -> str:
+        if JSON_VALUE.match(token[0]):
+            return token[0]
+        infinite = INFINITE.fullmatch(token[0])
+        return ("-Infinity" if infinite[1] == "-" else "Infinity") if infinite else "NaN"
+
+    return TOKEN.sub(mended, text)
 
 
 def new_context() -> Any:

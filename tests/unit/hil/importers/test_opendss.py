@@ -185,8 +185,10 @@ def test_controls_that_do_not_settle_are_refused(tmp_path: Path) -> None:
 
 
 def test_numbers_that_the_engine_left_uninitialised_do_not_break_reading() -> None:
-    text = '{"a":[Nan,+Inf,-Inf,1.5],"b":Nan,"name":"nan,inf"}'
+    text = '{"a":[Nan, -nan(0x1),+Inf,-Inf, 1.5,-2.0E-003,+1.0],"b":  Nan,"c":true,"d":null,'
+    text += '"name":"\\"nan,inf: 1.5."}'
     row = json.loads(as_json(text))
-    assert row["name"] == "nan,inf"
-    assert row["a"][1:] == [math.inf, -math.inf, 1.5]
-    assert math.isnan(row["b"])
+    assert row["name"] == '"nan,inf: 1.5.'
+    assert row["a"][2:6] == [math.inf, -math.inf, 1.5, -0.002]
+    assert (row["c"], row["d"]) == (True, None)
+    assert all(math.isnan(x) for x in (row["b"], row["a"][0], row["a"][1], row["a"][6]))
