@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 importers = typer.Typer(help="Convert other tools' circuits to a network folder.", no_args_is_help=True)
 app.add_typer(importers, name="import")
+users = typer.Typer(help="Who may log in to a station, and what they may.", no_args_is_help=True)
+app.add_typer(users, name="user")
 
 EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
 DEFAULT_STATION = "iowa240"
@@ -52,6 +54,11 @@ def program(
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OfStation = Annotated[str, typer.Option("--station", help="Station name or file.")]
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="User name.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
+]
 
 
 class MapFormat(StrEnum):
@@ -64,7 +71,7 @@ class MapFormat(StrEnum):
 
 
 class NodeFormat(StrEnum):
-    """Forms of a power-flow result."""
+    """Forms of a result in rows."""
 
     TABLE = "table"
     CSV = "csv"
@@ -177,6 +184,68 @@ def import_opendss(
         out.print(f"  not carried over: {omission}", highlight=False, soft_wrap=True)
 
 
+@users.command("add")
+def user_add(
+    name: UserName,
+    role: Annotated[str, typer.Option(help="observer, operator, engineer or instructor.")],
+    station: OfStation = DEFAULT_STATION,
+    from_stdin: FromStdin = False,
+    modbus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Network whose Modbus masters have this role; repeatable."),
+    ] = None,
+) -> None:
+    """Add a user; asks for the password on the terminal."""
+    from hil import user_command as uc
+
+    ask = uc.read_password if from_stdin else uc.ask_password
+    out.print(uc.add(station, name, role, modbus or [], ask), highlight=False)
+
+
+@users.command("list")
+def user_list(station: OfStation = DEFAULT_STATION, json_: Json = False) -> None:
+    """List users, roles and networks of their Modbus masters."""
+    from hil import user_command as uc
+
+    rows = uc.rows(station)
+    if json_:
+        as_json(rows)
+        return
+    cells = [(r["name"], r["role"], ", ".join(r["modbus"])) for r in rows]
+    as_table(f"users of {station}", uc.LIST_COLUMNS, cells)
+
+
+@users.command("role")
+def user_role(
+    name: UserName,
+    role: Annotated[str, typer.Argument(help="observer, operator, engineer or instructor.")],
+    station: OfStation = DEFAULT_STATION,
+) -> None:
+    """Give a user another role."""
+    from hil import user_command as uc
+
+    out.print(uc.set_role(station, name, role), highlight=False)
+
+
+@users.command("password")
+def user_password(
+    name: UserName, station: OfStation = DEFAULT_STATION, from_stdin: FromStdin = False
+) -> None:
+    """Give a user another password."""
+    from hil import user_command as uc
+
+    ask = uc.read_password if from_stdin else uc.ask_password
+    out.print(uc.set_password(station, name, ask), highlight=False)
+
+
+@users.command("remove")
+def user_remove(name: UserName, station: OfStation = DEFAULT_STATION) -> None:
+    """Remove a user."""
+    from hil import user_command as uc
+
+    out.print(uc.remove(station, name), highlight=False)
+
+
 @app.command()
 def powerflow(
     name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
@@ -207,29 +276,115 @@ def powerflow(
 @app.command()
 def fault(
     name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
-    bus: Annotated[str, typer.Option(help="Faulted bus.")],
-    kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll or llg.")],
+    kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll, llg; on lines open, openg.")],
+    bus: Annotated[str | None, typer.Option(help="Faulted bus.")] = None,
+    line: Annotated[str | None, typer.Option(help="Faulted line, instead of a bus.")] = None,
+    at: Annotated[
+        float | None, typer.Option(help="Place on the line, share of its length.", show_default="0.5")
+    ] = None,
     phases: Annotated[str | None, typer.Option(help='Faulted phases, e.g. "ab".')] = None,
     r: Annotated[float, typer.Option("--r", help=r"Resistance per faulted conductor \[ohm].")] = 1e-4,
     json_: Json = False,
 ) -> None:
-    """Study a short circuit: fault currents and voltages."""
+    """Study a short circuit or a broken conductor: fault currents and voltages."""
+    if (bus is None) == (line is None):
+        raise typer.BadParameter("name either --bus or --line")
+    if at is not None and line is None:
+        raise typer.BadParameter("--at is a place on a line; name it with --line")
     _compiled()
     from hil import studies
     from rtcore.network import faults as ft
 
     case = studies.read_case(name)
-    chosen = phases or ft.DEFAULT_PHASES.get(kind, "abc")
-    wanted = ft.Fault(bus.lower(), kind.lower(), chosen.lower(), r)
-    studies.check_bus(case, wanted.bus)
+    chosen = phases or ft.DEFAULT_PHASES.get(kind.lower(), "abc")
+    share = 0.5 if at is None else at
+    wanted = ft.Fault(
+        (bus or "").lower(), kind.lower(), chosen.lower(), r, line=(line or "").lower(), at=share
+    )
+    if line is None:
+        studies.check_bus(case, wanted.bus)
+    else:
+        studies.check_line(case, wanted.line)
     report = studies.fault_report(studies.solved_grid(case), wanted)
     if json_:
         as_json(report)
         return
+    place = wanted.bus or f"{wanted.at:g} of {wanted.line}"
     rows = [(p, i["mag"], i["deg"]) for p, i in report["i_fault_a"].items()]
-    as_table(f"{wanted.kind} fault at {wanted.bus}, {r:g} ohm", ("phase", "I [A]", "angle [deg]"), rows)
-    volts = [(n, v["v_pu"]) for n, v in report["nodes"].items() if n.rpartition(".")[0] == wanted.bus]
-    as_table("voltage at the fault", ("node", "v_pu"), volts)
+    as_table(f"{wanted.kind} fault at {place}, {r:g} ohm", ("phase", "I [A]", "angle [deg]"), rows)
+    if wanted.bus:
+        volts = [(n, v["v_pu"]) for n, v in report["nodes"].items() if n.rpartition(".")[0] == wanted.bus]
+        as_table("voltage at the fault", ("node", "v_pu"), volts)
+        return
+    for side, title in (("v_pu", "voltage at the fault"), ("v_beyond_pu", "voltage beyond the break")):
+        volts = [(p, v[side]) for p, v in report["place"].items() if side in v]
+        if volts:
+            as_table(title, ("phase", "v_pu"), volts)
+
+
+@app.command()
+def coordination(
+    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Time-current chart to write: .png, .svg or .pdf."),
+    ] = None,
+    margin: Annotated[float, typer.Option(help=r"Least margin between two relays \[s].", min=0)] = 0.2,
+    opened: Annotated[
+        list[str] | None, typer.Option("--open", metavar="SWITCH", help="Study with it open; repeatable.")
+    ] = None,
+    closed: Annotated[
+        list[str] | None, typer.Option("--close", metavar="SWITCH", help="Study with it closed; repeatable.")
+    ] = None,
+    form: Annotated[
+        NodeFormat | None, typer.Option("--format", help="Form of the margins.", show_default="table")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Check that every protective device leaves time for the one before it; draw their curves."""
+    form = _one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
+    _compiled()
+    from hil import coordination as co
+    from hil import coordination_command
+
+    found = coordination_command.run(
+        station, output, margin_s=margin, opened=opened or (), closed=closed or ()
+    )
+    if form is NodeFormat.JSON:
+        as_json(co.document(found))
+    elif form is NodeFormat.CSV:
+        as_csv(co.COLUMNS, ([row[c] for c in co.COLUMNS] for row in co.rows(found)))
+    else:
+        coordination_command.show(found, out)
+    if not found.is_coordinated:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def selectivity(
+    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Table to write, one row per case: .csv.")
+    ] = None,
+    places: Annotated[
+        int | None, typer.Option(help="Only so many places, of every zone the same share.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choices of places, phases and failures.", min=0)] = 1,
+    json_: Json = False,
+) -> None:
+    """Put faults at every place; check that the right device clears each, and its backup a failure."""
+    _compiled()
+    from hil import selectivity_command
+    from hil.progress import progress
+
+    with progress("selectivity", err) as tick:
+        found = selectivity_command.run(station, output, n_places=places, seed=seed, tick=tick)
+    if json_:
+        as_json(selectivity_command.document(found))
+    else:
+        selectivity_command.show(found, out)
+    if not found.is_selective:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -35,6 +35,11 @@ MODBUS_EXCEPTION = {
     Reason.AUDIT_FAILED: 0x04,
     Reason.NO_VERDICT: 0x04,
     Reason.INTERLOCKED: 0x04,
+    Reason.TAGGED: 0x04,
+    Reason.LOCKED_OUT: 0x04,
+    Reason.NOT_ARMED: 0x04,
+    Reason.POSITION_REACHED: 0x04,
+    Reason.NOT_READY: 0x04,
 }
 """Refusal reason -> Modbus exception code; part of the printed map."""
 
@@ -54,6 +59,11 @@ OPCUA_STATUS = {
     Reason.AUDIT_FAILED: "BadDeviceFailure",
     Reason.NO_VERDICT: "BadTimeout",
     Reason.INTERLOCKED: "BadInvalidState",
+    Reason.TAGGED: "BadInvalidState",
+    Reason.LOCKED_OUT: "BadInvalidState",
+    Reason.NOT_ARMED: "BadInvalidState",
+    Reason.POSITION_REACHED: "BadInvalidState",
+    Reason.NOT_READY: "BadInvalidState",
 }
 """Refusal reason -> OPC UA status code name; part of the printed map."""
 

@@ -18,12 +18,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from protocols import modbus_map
+from protocols.accounts import Accounts, parse_address
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import ModbusMap
 from protocols.modbus_pdu import DEVICE_FAILURE, IDENTITY, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
-from protocols.modbus_writes import WriteRoom, Writers, parse_address
+from protocols.modbus_writes import WriteRoom, Writers
+from protocols.roles import OPERATOR, ROLES
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Point
 
@@ -41,7 +43,10 @@ LOG_EVERY_S = 5.0
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Limits of the server; ``per_address`` 0 is off and never applies to loopback peers."""
+    """Limits of the server; ``per_address`` 0 is off and never applies to loopback peers.
+
+    ``loopback_role`` is the least that masters on this machine have.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5020
@@ -52,6 +57,7 @@ class Settings:
     queue: int = 16
     unknown_unit: str = "0B"
     writers: Writers = dc.field(default_factory=lambda: Writers(()))
+    loopback_role: str = OPERATOR
     identity: Mapping[str, str] = dc.field(default_factory=dict)
 
     @classmethod
@@ -74,6 +80,10 @@ class Settings:
             problems.append(
                 Problem(file, "unknown_unit", f"{unknown!r}; allowed {', '.join(UNKNOWN_UNIT)}{hint}")
             )
+        role = row.get("loopback_role", OPERATOR)
+        if role not in ROLES:
+            hint = did_you_mean(str(role), ROLES)
+            problems.append(Problem(file, "loopback_role", f"{role!r}; allowed {', '.join(ROLES)}{hint}"))
         problems += [
             Problem(file, "identity", f"unknown key {key!r}{did_you_mean(key, IDENTITY)}")
             for key in sorted(set(row.get("identity", {})) - set(IDENTITY))
@@ -121,13 +131,21 @@ _BOUNDS = (
 
 
 class ModbusServer:
-    """Serves one map from one core's board."""
+    """Serves one map from one core's board; without ``accounts`` only this machine may command."""
 
-    def __init__(self, gateway: Gateway, desk: CommandDesk, places: ModbusMap, settings: Settings) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        desk: CommandDesk,
+        places: ModbusMap,
+        settings: Settings,
+        accounts: Accounts | None = None,
+    ) -> None:
         self.settings = settings
+        self.accounts = Accounts() if accounts is None else accounts
         live = LiveImage(gateway, ImageBuilder(places))
         self.responder = Responder(places, live, settings.identity)
-        self.room = WriteRoom(desk, self.responder)
+        self.room = WriteRoom(desk, self.responder, self.accounts, settings.loopback_role)
         self.unknown_code = UNKNOWN_UNIT[settings.unknown_unit]
         self.connections: set[Connection] = set()
         self.now_s = 0.0
@@ -362,7 +380,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _await_verdict(self, transaction: int, unit: int, view: UnitView, write: Write) -> None:
         self._is_busy = self._is_waiting_for_verdict = True
-        self._task = asyncio.ensure_future(self._server.room.carry_out(write, view, self._peer, self._units))
+        room = self._server.room
+        self._task = asyncio.ensure_future(room.carry_out(write, view, self._host, self._peer, self._units))
         self._task.add_done_callback(functools.partial(self._settled, transaction, unit, write.function))
 
     def _settled(self, transaction: int, unit: int, function: int, task: asyncio.Future[bytes]) -> None:

@@ -1,5 +1,7 @@
 """Writes from Modbus masters: who may, what is sent to the plant, what is answered.
 
+Two things must allow a write: the station's list of which network may write which units, and the
+role that the users file gives the master's address.
 A request that covers several points is one atomic group. Every refusal here is in the audit
 journal under the master's address.
 """
@@ -12,6 +14,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from protocols.accounts import Accounts, Network, parse_address
 from protocols.command_desk import CommandDesk, Who
 from protocols.gateway import MODBUS_EXCEPTION
 from protocols.modbus_codec import decode
@@ -19,8 +22,6 @@ from protocols.modbus_pdu import DEVICE_FAILURE, NO_RESPONSE, Responder, UnitVie
 from rtcore.commands import Reason
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Kind
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -61,39 +62,47 @@ class Writers:
         return frozenset().union(*(units for network, units in self.rules if address in network))
 
 
-def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return a peer's address, an IPv4 address mapped into IPv6 as plain IPv4."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
 class WriteRoom:
-    """Carries writes through the command desk and words the answer."""
+    """Carries writes through the command desk and words the answer.
 
-    def __init__(self, desk: CommandDesk, responder: Responder) -> None:
+    Parameters
+    ----------
+    loopback_role : str
+        The least that masters on this machine have.
+    """
+
+    def __init__(
+        self, desk: CommandDesk, responder: Responder, accounts: Accounts, loopback_role: str
+    ) -> None:
         self._desk = desk
+        self._accounts = accounts
+        self._loopback_role = loopback_role
         self._responder = responder
         self._masking = asyncio.Lock()
 
-    async def carry_out(self, write: Write, view: UnitView, peer: str, units: frozenset[int]) -> bytes:
-        """Return the reply PDU once the plant has answered."""
+    async def carry_out(
+        self, write: Write, view: UnitView, host: str, peer: str, units: frozenset[int]
+    ) -> bytes:
+        """Return the reply PDU once the plant has answered.
+
+        ``host`` is the master's address, ``peer`` that with its port, ``units`` what it may write.
+        """
+        role = self._accounts.role_at(parse_address(host), self._loopback_role)
+        who = Who("modbus", peer, "", f"{write.via} FC{write.function}", role)
         if write.mask is None:
-            return await self._carry_out(write, view, peer, units)
+            return await self._carry_out(write, view, who, units)
         async with self._masking:  # two maskings of one register must not lose one another's bits
             writes = self._masked_writes(write)
             if writes is None:
                 return refusal(write.function, NO_RESPONSE)
-            return await self._carry_out(dc.replace(write, writes=writes), view, peer, units)
+            return await self._carry_out(dc.replace(write, writes=writes), view, who, units)
 
-    async def _carry_out(self, write: Write, view: UnitView, peer: str, units: frozenset[int]) -> bytes:
-        who = Who("modbus", peer, "", f"{write.via} FC{write.function}")
+    async def _carry_out(self, write: Write, view: UnitView, who: Who, units: frozenset[int]) -> bytes:
         reason = self._desk.gateway.check(write.writes)
         unit = write.unit
         if reason is Reason.DONE and (unit.read_only or unit.mirror_of is not None or unit.unit not in units):
+            reason = Reason.NO_AUTHORITY
+        if reason is Reason.DONE and self._desk.lacks(write.writes, who.role):
             reason = Reason.NO_AUTHORITY
         if reason is not Reason.DONE:
             await self._desk.refuse(write.writes, who, reason)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
+from rtcore.commands import Reason
 from rtcore.errors import GridhilError, did_you_mean
 
 T = TypeVar("T", bound=type)
@@ -70,7 +71,10 @@ class Attr:
 
     ``writable`` attributes take commands: "setpoint" keeps the value, "pulse" is consumed by
     the component's kernel. ``guard`` names an attribute that must be 1 for a command to pass
-    (local/remote), ``interlock`` one that must be 1 for a command other than 0.
+    (local/remote); ``interlocks`` names attributes that must be 1 for a command other than 0, each
+    with the reason of the refusal, the first that does not hold counts. ``role`` is the least that
+    may command it. ``stamp`` names the attribute that holds how long before the end of the step
+    this one changed [s].
     """
 
     name: str
@@ -78,7 +82,9 @@ class Attr:
     doc: str
     writable: str = ""
     guard: str = ""
-    interlock: str = ""
+    interlocks: tuple[tuple[str, Reason], ...] = ()
+    role: str = ""
+    stamp: str = ""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -139,11 +145,17 @@ def all_of(*rules: Callable[[Any], Problems]) -> Callable[[Any], Problems]:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(param,))
 def component(
-    kind: str, *, attrs: tuple[Attr, ...], rules: Callable[[Any], Problems] = lambda _params: ()
+    kind: str,
+    *,
+    attrs: tuple[Attr, ...],
+    rules: Callable[[Any], Problems] = lambda _params: (),
+    settings: bool = False,
 ) -> Callable[[T], T]:
     """Register a parameter class as a component kind.
 
     ``rules`` returns (parameter, message) for what its parameters must agree on among themselves.
+    With ``settings`` the parameters can be changed while running: a second kind ``<kind>_settings``
+    holds them as setpoints for engineers, an instance for every settings group.
     """
 
     def wrap(cls: T) -> T:
@@ -162,9 +174,32 @@ def component(
         cls.__post_init__ = check  # type: ignore[attr-defined]
         made: Any = dc.dataclass(frozen=True, slots=True, kw_only=True)(cls)
         spec = REGISTRY[kind] = Spec(kind, made, attrs, (cls.__doc__ or "").strip())
+        if settings:
+            REGISTRY[settings_kind(kind)] = _settings_spec(spec)
         return made  # type: ignore[no-any-return]
 
     return wrap
+
+
+def settings_kind(kind: str) -> str:
+    """Return the kind that holds the settings of an element kind."""
+    return f"{kind}_settings"
+
+
+def _settings_spec(spec: Spec) -> Spec:
+    """Return the declaration of a kind whose attributes are another one's parameters."""
+    attrs = tuple(
+        Attr(f"{f.name}_sp", f.metadata["unit"], f.metadata["doc"], writable="setpoint", role="engineer")
+        for f in dc.fields(spec.params)
+    )
+    return Spec(
+        settings_kind(spec.kind), _NoParameters, attrs, f"Settings of {spec.doc[:1].lower()}{spec.doc[1:]}"
+    )
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
+class _NoParameters:
+    """Parameters of a kind that has none."""
 
 
 def check_params(spec: Spec, values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from rtcore.points import index_of
 from rtcore.quality import Quality
 from rtcore.shared_kernels import drain
 from rtcore.step import step_once
-from rtcore.world import K_DIGEST, T_DT, T_EPOCH, Words
+from rtcore.world import K_COMMANDS, K_DIGEST, T_DT, T_EPOCH, Words
 
 VIRTUAL = 0
 """Producer number (cause) of commands given through ``Engine.command``."""
@@ -32,7 +32,9 @@ def run_steps(w, h, commands, verdicts, first, n):  # type: ignore[no-untyped-de
     for step in range(first, first + n):
         now_ns = step * w.times[T_DT]
         utc_ns = w.times[T_EPOCH] + now_ns
-        drain(commands, verdicts, w.points, w.x, now_ns, step, utc_ns, w.events, VIRTUAL, w.group)
+        w.counters[K_COMMANDS] += drain(
+            commands, verdicts, w.points, w.x, now_ns, step, utc_ns, w.events, VIRTUAL, w.group
+        )
         step_once(w, step, utc_ns)
         advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
 

@@ -27,7 +27,7 @@ from rtcore.plant.harmonics import advance
 from rtcore.points import Kind, Point
 from rtcore.shared_kernels import drain
 from rtcore.step import step_once
-from rtcore.world import T_DT
+from rtcore.world import K_COMMANDS, T_DT
 
 CLOCK_THREAD_CPU = 3
 STEP_NS = 1_000_000
@@ -40,7 +40,9 @@ def _time_steps(w, h, commands, verdicts, first, timespec, out):  # type: ignore
     for k in range(out.shape[0]):
         step = first + k
         start = now_ns(CLOCK_THREAD_CPU, timespec)
-        drain(commands, verdicts, w.points, w.x, step * w.times[T_DT], step, 0, w.events, 0, w.group)
+        w.counters[K_COMMANDS] += drain(
+            commands, verdicts, w.points, w.x, step * w.times[T_DT], step, 0, w.events, 0, w.group
+        )
         step_once(w, step, 0)
         advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
         out[k] = now_ns(CLOCK_THREAD_CPU, timespec) - start

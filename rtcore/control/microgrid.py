@@ -253,7 +253,7 @@ def _island(p, s, i, b, m, c, breaker, bat, check, v1, f1, f0_hz, dt_s):  # type
         return
     if breaker["state"][b] != CLOSING:
         _slew(p, s, i, bat, m, v1, f1, check["v2_pu"][c], check["f2_hz"][c], dt_s)
-        if check["is_permitted"][c] != 0.0 and check["v2_pu"][c] > V_DEAD_PU:
+        if breaker["state"][b] == OPEN and check["is_permitted"][c] != 0.0 and check["v2_pu"][c] > V_DEAD_PU:
             breaker["close"][b] = 1.0
 
 

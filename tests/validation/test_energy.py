@@ -18,7 +18,7 @@ from rtcore.engine import Engine, run_steps
 from rtcore.jit import kernel
 from rtcore.network.grid import Grid
 from rtcore.network.grid_arrays import TerminalRows
-from rtcore.network.powerflow import row_current
+from rtcore.network.powerflow import row_currents
 
 pytestmark = pytest.mark.timeout(900)
 """With an empty cache the first of these tests compiles every kernel."""
@@ -44,8 +44,9 @@ def run_booked(w, h, commands, verdicts, first, n, rows, sums, worst, charged, d
         now[MACHINES] = w.machines.generator["p_w"][n_sources:].sum()
         now[LOADS] = w.totals["p_w"][0]
         v, unit = w.grid.v, w.grid.unit
+        row_currents(v, unit, rows, 0, rows.at.shape[0])
         for r in range(rows.at.shape[0]):
-            now[LOSSES] += (v[rows.at[r]] * row_current(v, unit, rows, r).conjugate()).real
+            now[LOSSES] += (v[rows.at[r]] * rows.i_a[r].conjugate()).real
         sums += now
         fed = now[:LOADS].sum()
         worst[0] = max(worst[0], abs(fed - now[LOADS] - now[LOSSES]))

@@ -38,7 +38,7 @@ def station() -> Setup:
 def watch(dt_ms: float = 5.0, seed: int = 1) -> Watch:
     """Return the station on a July noon at rest."""
     clock = SimClock(station().clock.epoch_ns, round(dt_ms * 1e6))
-    found = Watch(Engine(dc.replace(station(), clock=clock, seed=seed)), "cb_pcc", "bus_xfmr")
+    found = Watch(Engine(dc.replace(station(), clock=clock, seed=seed)), "cb_hv", "bus_xfmr")
     found.seconds(0.5)
     return found
 

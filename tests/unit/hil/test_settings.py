@@ -83,7 +83,7 @@ def test_gateways_take_exactly_what_the_station_gives_them(folder: Path) -> None
     row = json.loads(json.dumps(station.modbus_dict()))  # it travels as JSON
     assert set(row) == {
         "host", "port", "max_connections", "per_address", "idle_s", "partial_s", "queue", "unknown_unit",
-        "units", "default_unit", "writers", "identity",
+        "units", "default_unit", "writers", "loopback_role", "identity",
     }  # fmt: skip
     settings = Settings.parse(row)
     assert (settings.host, settings.port) == ("127.0.0.1", 5020)
@@ -91,7 +91,7 @@ def test_gateways_take_exactly_what_the_station_gives_them(folder: Path) -> None
     assert build([], [], row).units[1].order == "ABCD"
     opcua = json.loads(json.dumps(station.opcua_dict()))
     assert set(opcua) == {
-        "host", "port", "path", "publish_ms", "max_connections", "none_policy_on_loopback", "writers",
+        "host", "port", "path", "publish_ms", "max_connections", "none_policy_on_loopback",
     }  # fmt: skip
     assert OpcuaSettings.of(opcua) == OpcuaSettings()
 
@@ -290,7 +290,8 @@ def test_shipped_stations_have_no_problem(name: str) -> None:
     assert station.name == name
     assert station.modbus.port == 5020 and station.opcua.port == 4840
     own = [u.unit for u in station.modbus.units if u.mirror_of is None]
-    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der")
+    relays = [9, *range(11, 23)] if station.protection else []
+    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der") + relays
 
 
 @pytest.mark.parametrize("name", paths.names("profiles"))

@@ -123,6 +123,6 @@ def test_the_none_policy_and_plain_passwords_are_for_loopback_only(host: str, of
 
 
 def test_settings_take_the_stations_table_and_leave_the_rest_at_the_defaults() -> None:
-    settings = OpcuaSettings.of({"port": 0, "writers": ["operator", "shift"], "enabled": True})
-    assert (settings.port, settings.writers) == (0, ("operator", "shift"))
-    assert (settings.max_connections, settings.publish_ms) == (64, 100.0)
+    settings = OpcuaSettings.of({"port": 0, "publish_ms": 50.0, "enabled": True})
+    assert (settings.port, settings.publish_ms) == (0, 50.0)
+    assert (settings.max_connections, settings.session_timeout_ms) == (64, 60_000.0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,9 @@ pytestmark = pytest.mark.timeout(900)
 SPEC = REGISTRY["sync_check"]
 BASE_V = 7200.0
 ABC = np.exp(-2j * np.pi / 3 * np.arange(3))
+VECTORS: dict[str, list[dict[str, float]]] = json.loads(
+    (Path(__file__).parents[3] / "data/reference/protection_vectors.json").read_text()
+)["sync_25"]
 
 
 class Rig:
@@ -82,6 +87,22 @@ def test_slip_times_closing_time_is_added_to_the_angle() -> None:
         assert looking.look() is is_inside, (angle_deg, slip_hz)
         assert looking.s["dangle_deg"][0] == pytest.approx(angle_deg, abs=1e-9)  # shown as it is now
         assert looking.s["df_hz"][0] == pytest.approx(slip_hz, abs=1e-9)
+
+
+@pytest.mark.parametrize("row", VECTORS["advance_deg"], ids=str)
+def test_the_advance_is_that_of_the_reference(row: dict[str, float]) -> None:
+    assert advance_deg(row["slip_hz"], row["t_close_s"]) == pytest.approx(row["deg"], rel=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("row", VECTORS["slip_limit_hz"], ids=str)
+def test_in_phase_the_slip_limit_of_the_reference_uses_up_the_whole_angle(
+    row: dict[str, float], sign: float
+) -> None:
+    looking = Rig(df_max_hz=2.0, close_time_s=row["t_close_s"], angle_max_deg=row["angle_deg"])
+    for factor, is_inside in ((1.0 - 1e-6, True), (1.0 + 1e-6, False)):
+        looking.put(slip_hz=sign * row["slip_hz"] * factor)
+        assert looking.look() is is_inside
 
 
 def test_the_angle_ahead_wraps() -> None:
