@@ -42,12 +42,13 @@ from pathlib import Path
 from typing import Any
 
 from hil.plant_settings import declare_all, listed, value_problems
+from hil.protection_vt_check import missing_phases
 from hil.settings_errors import load_toml
 from rtcore.assembly.instances import terminal_names
 from rtcore.component import REGISTRY, ParameterError, Spec, settings_kind
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.network.model import Network
-from rtcore.protection.relay import BREAKERS_MAX, GROUPS_MAX
+from rtcore.protection.relay import BREAKERS_MAX, ELEMENTS_MAX, GROUPS_MAX
 from rtcore.protection.scheme import Element, Relay, Scheme
 
 TABLES = ("scheme", "defaults", "relay")
@@ -107,7 +108,7 @@ class _Draft:
 
     def __init__(self, file: str, network: Network | None) -> None:
         self.file, self.problems = file, list[Problem]()
-        self.functions = functions()
+        self.network, self.functions = network, functions()
         self.breakers: list[str] | None = None
         self.buses: list[str] | None = None
         self.terminals: list[str] | None = None
@@ -129,12 +130,19 @@ class _Draft:
         if not isinstance(title, str):
             self.problem("scheme", f"title = {title!r}: must be a text")
         self.read_defaults(self.table(raw, "defaults"))
+        if len(self.breakers or ()) > BREAKERS_MAX:
+            n = len(self.breakers or ())
+            self.problem("scheme", f"the network has {n} breakers; a trip matrix has {BREAKERS_MAX} at most")
         relays = self.table(raw, "relay")
         if not relays:
             self.problem("relay", "no relay; a scheme has at least one table [relay.<name>]")
         made = [_RelayDraft(self, word, table).read() for word, table in relays.items()]
         self.check_breakers([r for r in made if r is not None])
-        return Scheme(name=name, title=str(title), relays=tuple(r for r in made if r is not None))
+        scheme = Scheme(name=name, title=str(title), relays=tuple(r for r in made if r is not None))
+        if self.network is not None:
+            for place, what in missing_phases(scheme, self.network):
+                self.problem(place, what)
+        return scheme
 
     def read_defaults(self, tables: Mapping[str, Any]) -> None:
         allowed = [*self.functions, INPUTS]
@@ -265,8 +273,8 @@ class _RelayDraft:
             self.problem(f"unknown key {key!r}; {allowed}{_near(key, RELAY_KEYS)}")
         if not self.elements:
             self.problem("no element; a relay has at least one table [relay.<name>.<element>]")
-        if len(self.elements) > BREAKERS_MAX:
-            self.problem(f"{len(self.elements)} elements; a relay has {BREAKERS_MAX} at most")
+        if len(self.elements) > ELEMENTS_MAX:
+            self.problem(f"{len(self.elements)} elements; a relay has {ELEMENTS_MAX} at most")
 
     # ---- instrument transformers --------------------------------------------------------------
 

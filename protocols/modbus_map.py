@@ -208,9 +208,9 @@ def columns(point: Point, orders: Mapping[int, str] | None = None) -> dict[str, 
     return dict(zip(names, values, strict=True))
 
 
-def refusal_table() -> list[tuple[str, str, str]]:
-    """Return (reason, exception code, meaning) for every way a write can be refused."""
-    return [(r.name, f"{code:02X}", REASON_TEXT[r]) for r, code in MODBUS_EXCEPTION.items()]
+def refusal_table() -> list[tuple[int, str, str, str]]:
+    """Return (number, reason, exception code, meaning) for every way a write can be refused."""
+    return [(int(r), r.name, f"{code:02X}", REASON_TEXT[r]) for r, code in MODBUS_EXCEPTION.items()]
 
 
 def _units(rows: Iterable[Mapping[str, Any]], file: str, problems: list[Problem]) -> dict[int, Unit]:

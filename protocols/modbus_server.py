@@ -24,8 +24,10 @@ from protocols.gateway import Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import ModbusMap
 from protocols.modbus_pdu import DEVICE_FAILURE, IDENTITY, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
-from protocols.modbus_writes import WriteRoom, Writers
+from protocols.modbus_refusals import LastWrite
+from protocols.modbus_writes import Outcome, WriteRoom, Writers
 from protocols.roles import OPERATOR, ROLES
+from rtcore.commands import Reason
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Point
 
@@ -241,7 +243,8 @@ class Connection(asyncio.BufferedProtocol):
         self._host = ""
         self._peer = ""
         self._units: frozenset[int] = frozenset()
-        self._task: asyncio.Future[bytes] | None = None
+        self._task: asyncio.Future[Outcome] | None = None
+        self._last_write = LastWrite()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer or turn it away at once."""
@@ -316,6 +319,7 @@ class Connection(asyncio.BufferedProtocol):
         if unit_view is None:
             code = server.unknown_code
             reply = None if code is None else refusal(pdu[0], code)
+            self._last_write.settle(unit, pdu, Reason.UNKNOWN_POINT)
         else:
             try:
                 reply = server.responder.reply(unit_view, pdu)
@@ -323,8 +327,10 @@ class Connection(asyncio.BufferedProtocol):
                 server.count_error(f"{self._peer}: request {pdu.hex()} failed: {error!r}")
                 reply = refusal(pdu[0], DEVICE_FAILURE)
             if isinstance(reply, Write):
-                self._await_verdict(transaction, unit, unit_view, reply)
+                self._await_verdict(transaction, unit, unit_view, reply, pdu)
                 return None
+            if reply[0] > 0x7F:
+                reply = self._last_write.answer(unit, unit_view, pdu, reply)
         if reply is not None:
             self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
         if end == self._filled:
@@ -378,20 +384,22 @@ class Connection(asyncio.BufferedProtocol):
         self._server.count_error(f"{self._peer}: not Modbus TCP: protocol id {protocol}, length {length}")
         self.abort()
 
-    def _await_verdict(self, transaction: int, unit: int, view: UnitView, write: Write) -> None:
+    def _await_verdict(self, transaction: int, unit: int, view: UnitView, write: Write, pdu: bytes) -> None:
         self._is_busy = self._is_waiting_for_verdict = True
         room = self._server.room
         self._task = asyncio.ensure_future(room.carry_out(write, view, self._host, self._peer, self._units))
-        self._task.add_done_callback(functools.partial(self._settled, transaction, unit, write.function))
+        self._task.add_done_callback(functools.partial(self._settled, transaction, unit, pdu))
 
-    def _settled(self, transaction: int, unit: int, function: int, task: asyncio.Future[bytes]) -> None:
+    def _settled(self, transaction: int, unit: int, pdu: bytes, task: asyncio.Future[Outcome]) -> None:
         self._is_waiting_for_verdict = False
         if task.cancelled() or self._transport.is_closing():
             return
         error = task.exception()
         if error is not None:
             self._server.count_error(f"{self._peer}: write failed: {error!r}")
-        reply = task.result() if error is None else refusal(function, DEVICE_FAILURE)
+        failed = (Reason.NO_VERDICT, refusal(pdu[0], DEVICE_FAILURE))
+        reason, reply = task.result() if error is None else failed
+        self._last_write.settle(unit, pdu, reason)
         self._last_frame_s = self._server.now_s
         self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
         self._next_turn()

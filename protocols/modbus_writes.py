@@ -23,6 +23,9 @@ from rtcore.commands import Reason
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Kind
 
+Outcome = tuple[Reason, bytes]
+"""What became of a write, and its reply PDU."""
+
 
 @dc.dataclass(frozen=True, slots=True)
 class Writers:
@@ -82,8 +85,8 @@ class WriteRoom:
 
     async def carry_out(
         self, write: Write, view: UnitView, host: str, peer: str, units: frozenset[int]
-    ) -> bytes:
-        """Return the reply PDU once the plant has answered.
+    ) -> Outcome:
+        """Return the verdict and the reply PDU once the plant has answered.
 
         ``host`` is the master's address, ``peer`` that with its port, ``units`` what it may write.
         """
@@ -94,10 +97,10 @@ class WriteRoom:
         async with self._masking:  # two maskings of one register must not lose one another's bits
             writes = self._masked_writes(write)
             if writes is None:
-                return refusal(write.function, NO_RESPONSE)
+                return Reason.CORE_DEAD, refusal(write.function, NO_RESPONSE)
             return await self._carry_out(dc.replace(write, writes=writes), view, who, units)
 
-    async def _carry_out(self, write: Write, view: UnitView, who: Who, units: frozenset[int]) -> bytes:
+    async def _carry_out(self, write: Write, view: UnitView, who: Who, units: frozenset[int]) -> Outcome:
         reason = self._desk.gateway.check(write.writes)
         unit = write.unit
         if reason is Reason.DONE and (unit.read_only or unit.mirror_of is not None or unit.unit not in units):
@@ -106,19 +109,20 @@ class WriteRoom:
             reason = Reason.NO_AUTHORITY
         if reason is not Reason.DONE:
             await self._desk.refuse(write.writes, who, reason)
-            return refusal(write.function, MODBUS_EXCEPTION[reason])
+            return reason, refusal(write.function, MODBUS_EXCEPTION[reason])
         if self._responder.live.current() is None:
-            return refusal(write.function, NO_RESPONSE)
+            return Reason.CORE_DEAD, refusal(write.function, NO_RESPONSE)
         points = self._desk.gateway.points
         # A control is a pulse: writing 0 to it asks for nothing.
         wanted = [(i, v) for i, v in write.writes if v != 0.0 or points[i].kind is not Kind.CONTROL]
         if wanted:
             verdict = await self._desk.execute(wanted, who)
             if not verdict.is_done:
-                return refusal(write.function, MODBUS_EXCEPTION.get(verdict.reason, DEVICE_FAILURE))
+                code = MODBUS_EXCEPTION.get(verdict.reason, DEVICE_FAILURE)
+                return verdict.reason, refusal(write.function, code)
         if write.read is not None:
-            return self._responder.read_holding(view, write.function, *write.read)
-        return write.echo
+            return Reason.DONE, self._responder.read_holding(view, write.function, *write.read)
+        return Reason.DONE, write.echo
 
     def _masked_writes(self, write: Write) -> tuple[tuple[int, float], ...] | None:
         """Work out a masked write from the value in force; None when the core is dead."""

@@ -137,6 +137,7 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
     feed_sites(w.sites, w.weather.p, w.weather.s, emf, g.owner, g.v, w.keys[2], t_s, dt_s)
     # 5 network
     is_solved = _network(g, w.v_good, counters, w.events, step, utc_ns)
+    ago_s = w.change[0] if 0.0 < w.change[0] < dt_s else dt_s
     # 6 measuring
     if step == 0:
         owners(emf, emfs.at, g.owner)
@@ -152,13 +153,13 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
         q = w.frequencies
         _measure_frequencies(q.p, q.s, q.at, g.v, g.owner, emf.theta_rad, emf.f_hz, dt_s)
         check_synchronism(w.sync, breakers, g.v, g.base_v, g.owner, emf.f_hz)
-        ago_s = w.change[0] if 0.0 < w.change[0] < dt_s else dt_s
         measure_strikes(w.faults, g, ago_s, dt_s)
-        key = step_key(w.keys[4], step)  # relays have instruments of their own
-        protect(
-            w.relays, w.x, breakers, w.sync.s, w.frequencies.s, (g.v, unit), w.noise, key, step, emf.f0_hz,
-            ago_s, dt_s,
-        )  # fmt: skip
+    # relays have instruments of their own, and their time goes on with what was solved last
+    key = step_key(w.keys[4], step)
+    protect(
+        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, (g.v, unit), w.noise, key, step, emf.f0_hz, ago_s,
+        dt_s,
+    )  # fmt: skip
     _loop_points(w.loop, step, t_s, g.counters[N_ITERATIONS], counters)
     # 7 instruments
     key = step_key(w.keys[1], step)

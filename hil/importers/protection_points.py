@@ -30,6 +30,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
     "recloser_79": ("is_trip", "is_blocking", "is_sequence", "is_tagged", "is_held", "is_short_reset"),
     "breaker_failure_50bf": ("is_seen_closed", "is_52a", "is_above", "is_current"),
     "rocof_81r": ("is_beyond",),
+    "directional_67": ("is_operated", "fraction"),
     "relay": ("is_quiet",),
     "fault": ("is_armed",),
     "breaker": (
@@ -41,8 +42,26 @@ HIDDEN: dict[str, tuple[str, ...]] = {
 
 OFF_ON = ["OFF", "ON"]
 RANGE_MAX = 1000000
-RANGES = {"fraction": (0.0, 1.0), "group_sp": (1.0, 4.0), "vt_lost_sp": (0.0, 4.0)}
+RANGES = {
+    "fraction": (0.0, 1.0),
+    "group_sp": (1.0, 4.0),
+    "vt_lost_sp": (0.0, 4.0),
+    "place_sp": (0, RANGE_MAX),
+    "fraction_sp": (0.0, 1.0),
+    "type_sp": (0, 7),
+    "phases_sp": (0, 7),
+    "r_ohm_sp": (0.0, 1e9),
+    "life_sp": (0, 3),
+    "entry_sp": (0, RANGE_MAX),
+    **dict.fromkeys(("duration_s_sp", "deionise_s_sp", "on_s_sp", "off_s_sp"), (0.0, RANGE_MAX)),
+}
 """Attribute -> lowest and highest value of its point."""
+
+WHOLE = (
+    "group", "targets", "first_element", "trips", "state", "shot", "cycles", "lockout_reason", "replaced",
+    "refusal", "strikes",
+)  # fmt: skip
+"""Outputs that count, number or hold bits."""
 
 GROUPS_SHOWN = 2
 """Settings groups that have points."""
@@ -81,9 +100,12 @@ def template(spec: Spec, shown: Sequence[str]) -> str:
             rows.append({**head, **span, **text, "modbus": place("hr", ":float32", 2)})
         elif is_flag and attr.name not in HIDDEN.get(spec.kind, ()):
             rows.append({**head, "kind": "status", "states": OFF_ON, **text, "modbus": place("di")})
-        elif attr.name in (*shown, "fraction"):
+        elif attr.name in (*shown, "fraction") and attr.name not in HIDDEN.get(spec.kind, ()):
+            is_whole = attr.name in WHOLE
+            low, high = (0, 2**32 - 1) if is_whole else (low, high)
             span = {"kind": "analog", **unit, "min": low, "max": high, "instrument": "exact"}
-            rows.append({**head, **span, **text, "modbus": place("ir", ":float32", 2)})
+            number = ":uint32" if is_whole else ":float32"
+            rows.append({**head, **span, **text, "modbus": place("ir", number, 2)})
     return _toml(f"{spec.kind.replace('_', ' ')}", rows)
 
 

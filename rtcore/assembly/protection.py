@@ -52,6 +52,7 @@ def relays(grid: Grid, store: Store, scheme: Scheme | None, rng: np.random.Gener
     s["is_in_service_sp"] = s["is_quiet"] = 1.0
     s["picked_up_s"] = -1.0
     s["group"] = s["group_sp"] = [float(r.group) for r in scheme.relays]
+    s["groups"] = [float(max((len(e.settings) for e in r.elements), default=1)) for r in scheme.relays]
     breakers = store.names("breaker")
     every, kinds = _elements(store, scheme)
     for i in range(len(every.of)):

@@ -79,7 +79,7 @@ def set_fault(fs, k, place, fraction, kind, mask, r_ohm):  # type: ignore[no-unt
 @kernel
 def _check_place(fs, place, fraction, kind):  # type: ignore[no-untyped-def]
     n_bus, n_lines = fs.bus_node.shape[0], fs.lines.shape[0]
-    if not (place >= 1.0 and place < n_bus + n_lines + 1.0):
+    if not (place >= 1.0 and place <= n_bus + n_lines) or place != np.floor(place):
         return NO_SUCH_PLACE
     line = int(place) - n_bus - 1
     if line >= 0 and fs.lines[line]["n"] == 0:

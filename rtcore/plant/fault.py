@@ -34,6 +34,9 @@ PERMANENT, TEMPORARY, SELF_CLEARING, INTERMITTENT = 0.0, 1.0, 2.0, 3.0
 BAD_LIFE = BAD_RESISTANCE + 1
 """Refusal beside those of ``fault_slots``: no such life, or a time of it that is not above 0."""
 
+DISARMED = BAD_LIFE + 1
+"""Disarmed, or timed out, at the very step of the application."""
+
 TIME_MAX_S = 1e9
 TOGGLES_MAX = 16
 """Most changes of an intermittent fault within one step; later ones wait for the next."""
@@ -75,7 +78,9 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
         _setpoint("on_s_sp", "s", "intermittent: mean time that it is there"),
         _setpoint("off_s_sp", "s", "intermittent: mean time between"),
         _setpoint(
-            "entry_sp", "", "number in the fault library; writing it loads the setpoints, 0 loads nothing"
+            "entry_sp",
+            "",
+            "number in the fault library; writing another one loads the setpoints, 0 loads nothing",
         ),
         Attr(
             "apply",
@@ -102,7 +107,7 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
             "refusal",
             "",
             "why: 1 no such place, 2 phase not there, 3 fraction, 4 type, 5 phases do not fit the type, "
-            "6 open conductor at a bus, 7 resistance, 8 life or its times",
+            "6 open conductor at a bus, 7 resistance, 8 life or its times, 9 not armed any more",
         ),
         Attr("life", "", "life of the fault in place, as life_sp"),
         Attr("life_s", "s", "its duration, deionisation time or mean time on"),
@@ -139,14 +144,14 @@ def step(s, fs, library, arming_p, arming, key, change, dt_s):  # type: ignore[n
     change : float64[1]
         Raised to the ago of the earliest change made here [s].
     """
-    changes = 0
+    changes, is_armed = 0, arming["is_armed"][0] != 0.0
     for k in range(s.shape[0]):
         if s["entry_sp"][k] != s["entry"][k]:
             _load(s, k, library)
         if s["clear"][k] != 0.0:
             changes += _end(s, fs, k, dt_s, change)
         if s["apply"][k] != 0.0:
-            changes += _apply(s, fs, k, arming_p, arming, key, change, dt_s)
+            changes += _apply(s, fs, k, is_armed, arming_p, arming, key, change, dt_s)
         changes += _live_on(s, fs, k, key, change, dt_s)
         s["apply"][k] = s["clear"][k] = 0.0
     for k in range(s.shape[0]):
@@ -156,10 +161,13 @@ def step(s, fs, library, arming_p, arming, key, change, dt_s):  # type: ignore[n
 
 @kernel
 def _load(s, k, library):  # type: ignore[no-untyped-def]
-    """Take the setpoints from a library row; a number without a row leaves them."""
+    """Take the setpoints from a library row; a number without a row leaves no fault to apply."""
     entry = s["entry_sp"][k]
     s["entry"][k] = 0.0 if np.isnan(entry) else entry
-    if not (entry >= 1.0 and entry < library.shape[0] + 1.0):
+    if entry == 0.0:
+        return
+    if not (entry >= 1.0 and entry <= library.shape[0]) or entry != np.floor(entry):
+        s["place_sp"][k] = s["type_sp"][k] = 0.0
         return
     row = library[int(entry) - 1]
     s["place_sp"][k], s["fraction_sp"][k] = row[0], row[1]
@@ -169,7 +177,7 @@ def _load(s, k, library):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _apply(s, fs, k, arming_p, arming, key, change, dt_s):  # type: ignore[no-untyped-def]
+def _apply(s, fs, k, is_armed, arming_p, arming, key, change, dt_s):  # type: ignore[no-untyped-def]
     """Put the fault of the setpoints in place of whatever is there, at the beginning of the step."""
     life, life_s, pause_s = s["life_sp"][k], 1.0, 1.0
     if life == TEMPORARY:
@@ -179,8 +187,8 @@ def _apply(s, fs, k, arming_p, arming, key, change, dt_s):  # type: ignore[no-un
     elif life == INTERMITTENT:
         life_s, pause_s = s["on_s_sp"][k], s["off_s_sp"][k]
     is_known = life in (PERMANENT, TEMPORARY, SELF_CLEARING, INTERMITTENT)
-    refusal = BAD_LIFE
-    if is_known and life_s > 0.0 and pause_s > 0.0 and max(life_s, pause_s) <= TIME_MAX_S:
+    refusal = BAD_LIFE if is_armed else DISARMED
+    if is_armed and is_known and life_s > 0.0 and pause_s > 0.0 and max(life_s, pause_s) <= TIME_MAX_S:
         refusal = set_fault(
             fs,
             k,

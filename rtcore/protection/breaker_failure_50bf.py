@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
-from rtcore.protection.element import ELEMENT, set_operated, set_pickup
+from rtcore.protection.element import ELEMENT, set_operated, set_pickup, within
 
 CURRENT, CONTACT, BOTH = 0.0, 1.0, 2.0
 CRITERIA = {"current": CURRENT, "contact": CONTACT, "both": BOTH}
@@ -83,7 +83,7 @@ def step(  # type: ignore[no-untyped-def]
         start_s = dt_s
         if is_trip and s["is_initiated"][k] == 0.0:
             s["is_initiated"][k] = 1.0
-            start_s = _within(change_ago_s if trip_ago_s[k] < 0.0 else trip_ago_s[k], dt_s)
+            start_s = within(change_ago_s if trip_ago_s[k] < 0.0 else trip_ago_s[k], dt_s)
         if not (p["is_enabled"][k] > 0.0 and is_permitted[k] > 0.0):
             s["is_initiated"][k] = 0.0
             _drop(s, k, dt_s)
@@ -92,20 +92,12 @@ def step(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _within(ago_s, dt_s):  # type: ignore[no-untyped-def]
-    """Limit an instant to the step; what is not a number happened at its end."""
-    if not ago_s > 0.0:
-        return 0.0
-    return ago_s if ago_s < dt_s else dt_s
-
-
-@kernel
 def _look(p, s, k, i_seen, r, is_52a, moved_ago_s, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
     """Judge whether the breaker is closed; returns how long before the step's end that changed.
 
     The step's length when it did not change in this step.
     """
-    changed_s, moved_s = _within(change_ago_s, dt_s), _within(moved_ago_s, dt_s)
+    changed_s, moved_s = within(change_ago_s, dt_s), within(moved_ago_s, dt_s)
     pickup_a = p["pickup_a"][k]
     is_above = abs(i_seen[r, 0]) > pickup_a or abs(i_seen[r, 1]) > pickup_a or abs(i_seen[r, 2]) > pickup_a
     current_s = contact_s = dt_s
@@ -118,7 +110,7 @@ def _look(p, s, k, i_seen, r, is_52a, moved_ago_s, change_ago_s, dt_s):  # type:
         s["off_s"][k] = changed_s if s["is_above"][k] != 0.0 else s["off_s"][k] + dt_s
         past_s = s["off_s"][k] - p["reset_s"][k]
         if past_s >= -EPS_S:
-            s["is_current"][k], current_s, s["off_s"][k] = 0.0, _within(past_s, dt_s), 0.0
+            s["is_current"][k], current_s, s["off_s"][k] = 0.0, within(past_s, dt_s), 0.0
     s["is_above"][k] = 1.0 if is_above else 0.0
     is_contact = is_52a > 0.0
     if is_contact != was_contact:
@@ -158,9 +150,9 @@ def _run(p, s, k, start_s, seen_s, is_trip, dt_s):  # type: ignore[no-untyped-de
     set_pickup(s, k, True, begins_s)
     past_s = s["timer_s"][k] - p["delay_s"][k]
     s["fraction"][k] = 1.0 if past_s >= -EPS_S else s["timer_s"][k] / p["delay_s"][k]
-    set_operated(s, k, past_s >= -EPS_S, _within(past_s, dt_s))
+    set_operated(s, k, past_s >= -EPS_S, within(past_s, dt_s))
     past_s = s["timer_s"][k] - p["retrip_s"][k]
-    _retrip(s, k, past_s >= -EPS_S and p["has_retrip"][k] > 0.0, _within(past_s, dt_s))
+    _retrip(s, k, past_s >= -EPS_S and p["has_retrip"][k] > 0.0, within(past_s, dt_s))
 
 
 @kernel

@@ -30,7 +30,7 @@ import math
 
 from rtcore.component import Attr, component, in_order, param
 from rtcore.jit import kernel
-from rtcore.phasor import TWO_PI
+from rtcore.phasor import TWO_PI, abs2
 from rtcore.protection.element import ELEMENT, set_pickup
 
 PHASE, GROUND, NEGATIVE = 0.0, 1.0, 2.0
@@ -94,11 +94,6 @@ class Directional67:
 
 
 @kernel
-def _square(z):  # type: ignore[no-untyped-def]
-    return z.real * z.real + z.imag * z.imag
-
-
-@kernel
 def _unit(angle_deg):  # type: ignore[no-untyped-def]
     angle = math.radians(angle_deg)
     return complex(math.cos(angle), math.sin(angle))
@@ -111,7 +106,7 @@ def side(i, pol, rca, edge_cos):  # type: ignore[no-untyped-def]
     ``rca`` is a phasor of length 1 at the characteristic angle, ``edge_cos`` the cosine of half a sector.
     """
     torque = (i * (pol * rca).conjugate()).real
-    edge = edge_cos * math.sqrt(_square(i) * _square(pol)) if edge_cos > 0.0 else 0.0
+    edge = edge_cos * math.sqrt(abs2(i) * abs2(pol)) if edge_cos > 0.0 else 0.0
     return 1.0 if torque > edge else (-1.0 if torque < -edge else 0.0)
 
 
@@ -132,7 +127,7 @@ def _fade(p, s, e, dt_s):  # type: ignore[no-untyped-def]
 @kernel
 def _kept(memory, fade):  # type: ignore[no-untyped-def]
     faded = memory * fade
-    return faded if _square(faded) >= GONE_SQUARE else 0.0j
+    return faded if abs2(faded) >= GONE_SQUARE else 0.0j
 
 
 @kernel
@@ -140,7 +135,7 @@ def _remember(p, s, e, v, v_base_v, r, dt_s):  # type: ignore[no-untyped-def]
     """Follow the three voltages; returns what polarises phases a, b, c."""
     least_v = SQRT3 * p["v_min_pu"][e] * v_base_v[r]
     bc, ca, ab = v[r, 1] - v[r, 2], v[r, 2] - v[r, 0], v[r, 0] - v[r, 1]
-    n_bc, n_ca, n_ab = math.sqrt(_square(bc)), math.sqrt(_square(ca)), math.sqrt(_square(ab))
+    n_bc, n_ca, n_ab = math.sqrt(abs2(bc)), math.sqrt(abs2(ca)), math.sqrt(abs2(ab))
     has_bc, has_ca, has_ab = least_v < n_bc < math.inf, least_v < n_ca < math.inf, least_v < n_ab < math.inf
     fade = 1.0 + 0.0j if has_bc and has_ca and has_ab else _fade(p, s, e, dt_s)
     m_bc = (
@@ -167,7 +162,7 @@ def _of_phases(p, e, i, r, polarising):  # type: ignore[no-untyped-def]
     of_largest, votes = 0.0, 0.0
     rca, edge_cos = _unit(p["rca_deg"][e]), _edge_cos(p["half_sector_deg"][e])
     for k in range(3):
-        square = _square(i[r, k])
+        square = abs2(i[r, k])
         if not least < square < math.inf:
             continue
         of_phase = side(i[r, k], polarising[k], rca, edge_cos)
@@ -182,9 +177,9 @@ def _of_phases(p, e, i, r, polarising):  # type: ignore[no-untyped-def]
 @kernel
 def _is_enough(p, e, i, i1):  # type: ignore[no-untyped-def]
     """Whether a zero or negative sequence is large enough to have a direction."""
-    square, least = 9.0 * _square(i), p["i_min_a"][e]
+    square, least = 9.0 * abs2(i), p["i_min_a"][e]
     share = p["ratio_min"][e]
-    return least * least < square < math.inf and square >= 9.0 * share * share * _square(i1)
+    return least * least < square < math.inf and square >= 9.0 * share * share * abs2(i1)
 
 
 @kernel
@@ -192,7 +187,7 @@ def _of_ground(p, e, i_seq, v_seq, v_base_v, r):  # type: ignore[no-untyped-def]
     least_v = p["v_min_pu"][e] * v_base_v[r]
     if not _is_enough(p, e, i_seq[r, 0], i_seq[r, 1]):
         return 0.0
-    if not least_v * least_v < 9.0 * _square(v_seq[r, 0]) < math.inf:
+    if not least_v * least_v < 9.0 * abs2(v_seq[r, 0]) < math.inf:
         return 0.0
     rca, edge_cos = _unit(p["rca_ground_deg"][e]), _edge_cos(p["half_sector_deg"][e])
     return side(i_seq[r, 0], -v_seq[r, 0], rca, edge_cos)
@@ -201,7 +196,7 @@ def _of_ground(p, e, i_seq, v_seq, v_base_v, r):  # type: ignore[no-untyped-def]
 @kernel
 def z2_ohm(v2, i2, line_angle_deg):  # type: ignore[no-untyped-def]
     """Negative-sequence impedance seen along the line's angle [ohm]."""
-    return (v2 * (i2 * _unit(line_angle_deg)).conjugate()).real / max(_square(i2), TINY)
+    return (v2 * (i2 * _unit(line_angle_deg)).conjugate()).real / max(abs2(i2), TINY)
 
 
 @kernel

@@ -21,6 +21,14 @@ ELEMENT = (
 
 
 @kernel
+def within(ago_s, dt_s):  # type: ignore[no-untyped-def]
+    """Limit an instant to the step; what is not a number happened at its end."""
+    if not ago_s > 0.0:
+        return 0.0
+    return ago_s if ago_s < dt_s else dt_s
+
+
+@kernel
 def set_pickup(s, i, is_beyond, ago_s):  # type: ignore[no-untyped-def]
     """Set the pickup flag; a change happened ``ago_s`` before the end of the step."""
     now = 1.0 if is_beyond else 0.0

@@ -16,6 +16,7 @@ from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
 from rtcore.protection.element import ELEMENT, definite_time
 from rtcore.protection.integral import inverse_time, ran_out
+from rtcore.protection.quantities import finite_square
 
 DEFINITE, I2T, BROKEN = 0.0, 1.0, 2.0
 CHARACTERISTICS = {"definite": DEFINITE, "i2t": I2T, "broken": BROKEN}
@@ -54,12 +55,6 @@ class NegativeSequence46:
 
 
 @kernel
-def _size(z):  # type: ignore[no-untyped-def]
-    square = z.real * z.real + z.imag * z.imag
-    return math.sqrt(square) if square < math.inf else 0.0
-
-
-@kernel
 def i2t_s(p, e, i2_pu):  # type: ignore[no-untyped-def]
     """Operating time of element ``e`` at a constant I2 [s]."""
     return max(p["k_s"][e] / (i2_pu * i2_pu), p["minimum_s"][e])
@@ -95,9 +90,9 @@ def step(p, s, of, i_seq, is_permitted, change_ago_s, dt_s):  # type: ignore[no-
     """
     for e in range(s.shape[0]):
         is_served = p["is_enabled"][e] != 0.0 and is_permitted[e] != 0.0
-        i1_pu = _size(i_seq[of[e], 1]) / p["rated_a"][e] if is_served else 0.0
+        i1_pu = math.sqrt(finite_square(i_seq[of[e], 1])) / p["rated_a"][e] if is_served else 0.0
         before_pu = s["i2_pu"][e] if is_served else 0.0
-        s["i2_pu"][e] = _size(i_seq[of[e], 2]) / p["rated_a"][e] if is_served else 0.0
+        s["i2_pu"][e] = math.sqrt(finite_square(i_seq[of[e], 2])) / p["rated_a"][e] if is_served else 0.0
         # the compiler may divide before it asks: never by 0
         s["ratio"][e] = s["i2_pu"][e] / max(i1_pu, TINY_PU) if i1_pu > p["i1_min_pu"][e] else 0.0
         is_broken = p["characteristic"][e] == BROKEN

@@ -13,7 +13,8 @@ CURRENTS = {"phase": PHASE, "a": A, "b": B, "c": C, "ground": GROUND, "negative"
 
 
 @kernel
-def _square(z):  # type: ignore[no-untyped-def]
+def finite_square(z):  # type: ignore[no-untyped-def]
+    """Square of the magnitude; 0 where that is not a number."""
     square = z.real * z.real + z.imag * z.imag
     return square if square < math.inf else 0.0
 
@@ -32,11 +33,11 @@ def current_a(quantity, i, i_seq, r):  # type: ignore[no-untyped-def]
         Zero, positive and negative sequence [A].
     """
     if quantity == PHASE:
-        return math.sqrt(max(_square(i[r, 0]), _square(i[r, 1]), _square(i[r, 2])))
+        return math.sqrt(max(finite_square(i[r, 0]), finite_square(i[r, 1]), finite_square(i[r, 2])))
     if quantity == GROUND:
-        return 3.0 * math.sqrt(_square(i_seq[r, 0]))
+        return 3.0 * math.sqrt(finite_square(i_seq[r, 0]))
     if quantity == NEGATIVE:
-        return 3.0 * math.sqrt(_square(i_seq[r, 2]))
+        return 3.0 * math.sqrt(finite_square(i_seq[r, 2]))
     if A <= quantity <= C:
-        return math.sqrt(_square(i[r, int(quantity) - 1]))
+        return math.sqrt(finite_square(i[r, int(quantity) - 1]))
     return 0.0

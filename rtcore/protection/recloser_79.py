@@ -36,6 +36,7 @@ from typing import Any
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
+from rtcore.protection.element import within
 
 RESET, CYCLE, LOCKOUT = 0.0, 1.0, 2.0
 """States."""
@@ -199,7 +200,7 @@ def step(  # type: ignore[no-untyped-def]
     change_ago_s, dt_s : float
         Time from the last change of the network to the end of the step; length of the step [s].
     """
-    with_network_s = _within(change_ago_s, dt_s)
+    with_network_s = within(change_ago_s, dt_s)
     for i in range(s.shape[0]):
         b = breaker_of[i]
         s["is_tagged"][i] = 1.0 if s["is_hot_line_sp"][i] != 0.0 or breaker["is_tagged_sp"][b] != 0.0 else 0.0
@@ -211,11 +212,11 @@ def step(  # type: ignore[no-untyped-def]
         # Instants of what changed in this step, -1 for what did not.
         moved_s = pickup_s = tripped_s = -1.0
         if position != s["position"][i]:
-            moved_s = _within(breaker["moved_ago_s"][b], dt_s)
+            moved_s = within(breaker["moved_ago_s"][b], dt_s)
         if is_blocking != s["is_blocking"][i] or is_sequence != s["is_sequence"][i]:
             pickup_s = with_network_s
         if is_trip != s["is_trip"][i]:
-            tripped_s = with_network_s if trip_ago_s[i] < 0.0 else _within(trip_ago_s[i], dt_s)
+            tripped_s = with_network_s if trip_ago_s[i] < 0.0 else within(trip_ago_s[i], dt_s)
         now_s, recloses = dt_s, s["recloses"][i]
         while moved_s >= 0.0 or pickup_s >= 0.0 or tripped_s >= 0.0:
             next_s = max(moved_s, pickup_s, tripped_s)
@@ -272,14 +273,6 @@ def settings_key(p, i):  # type: ignore[no-untyped-def]
     key += 19.1 * p["open_interval_4_s"][i] + 53.3 * p["reset_s"][i] + 139.7 * p["reset_lockout_s"][i]
     key += 373.1 * p["close_wait_s"][i] + 997.3 * p["close_fail_s"][i] + 2617.9 * p["sequence_s"][i]
     return key + 7001.3 * p["is_sequence_coordinated"][i]
-
-
-@kernel
-def _within(ago_s, dt_s):  # type: ignore[no-untyped-def]
-    """Limit an instant to the step; what is not a number happened at its end."""
-    if not ago_s > 0.0:
-        return 0.0
-    return ago_s if ago_s < dt_s else dt_s
 
 
 @kernel

@@ -17,7 +17,10 @@ from rtcore.jit import kernel
 
 GROUPS_MAX = 4
 BREAKERS_MAX = 53
-"""Most breakers that a scheme can trip: a set of them is one float64 without loss."""
+"""Most breakers of a network with relays: a set of them is one float64 without loss."""
+
+ELEMENTS_MAX = 32
+"""Most elements of a relay: its targets are the bits of two registers."""
 
 STARTS_79, STARTS_BF, LOCKS_OUT = 1, 2, 4
 """Flags of an element: what else its operation does."""
@@ -29,9 +32,16 @@ PICKUP, OPERATED, PICKUP_AGO, OPERATE_AGO = 0, 2, 3, 4
 @component(
     "relay",
     attrs=(
-        Attr("is_in_service_sp", "", "1 in service; 0 measures and picks up nothing", writable="setpoint"),
-        Attr("group_sp", "", "settings group wanted", writable="setpoint"),
-        Attr("group", "", "settings group in force"),
+        Attr(
+            "is_in_service_sp",
+            "",
+            "1 in service; 0 measures and picks up nothing",
+            writable="setpoint",
+            role="engineer",
+        ),
+        Attr("group_sp", "", "settings group wanted", writable="setpoint", role="engineer"),
+        Attr("group", "", "settings group in force; the last one there is when a later one is wanted"),
+        Attr("groups", "", "settings groups that there are"),
         Attr("is_pickup", "", "1 while any element is picked up", stamp="pickup_ago_s"),
         Attr("is_trip", "", "1 while any trip output is on", stamp="trip_ago_s"),
         Attr("targets", "", "elements that have tripped since the targets were reset, a bit each"),

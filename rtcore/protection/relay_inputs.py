@@ -28,6 +28,7 @@ from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
 from rtcore.network.powerflow import row_currents
 from rtcore.noise import normal
+from rtcore.phasor import size
 from rtcore.protection.ct_saturation import factor
 
 Complex = npt.NDArray[np.complex128]
@@ -131,12 +132,6 @@ def _number(z):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _size(z):  # type: ignore[no-untyped-def]
-    """Magnitude; ``abs`` guards against overflow and costs five times as much."""
-    return math.sqrt(z.real * z.real + z.imag * z.imag)
-
-
-@kernel
 def _sequence(x, r, out):  # type: ignore[no-untyped-def]
     """Zero, positive and negative sequence of the phases in row ``r``."""
     a, b, c = x[r, 0], x[r, 1], x[r, 2]
@@ -169,7 +164,7 @@ def _currents(p, columns, gain, tables, i, i_seq, r, noise, key, change_ago_s, d
     limit_a, lowest = INCEPTION_CT * p["ct_primary_a"][r], 1.0
     for k in range(3):
         i[r, k] = _number(i[r, k])
-        i_a, before_a = _size(i[r, k]), columns[r, I_BEFORE + k]
+        i_a, before_a = size(i[r, k]), columns[r, I_BEFORE + k]
         is_same = is_same and abs(i_a - before_a) <= SAME_CURRENT * before_a
         columns[r, I_BEFORE + k] = i_a
         i[r, k] *= gain[r, k]
@@ -218,12 +213,12 @@ def _supervise(p, columns, v, v_seq, i_seq, base_v, r, is_same):  # type: ignore
     """VT failure of one relay with three phases."""
     fell, lowest = 0.0, ABSURD
     for k in range(3):
-        u = _size(v[r, k])
+        u = size(v[r, k])
         fell = max(fell, columns[r, V_BEFORE + k] - u)
         lowest = min(lowest, u)
         columns[r, V_BEFORE + k] = u
     limit = p["vt_v2_pu"][r]
-    is_skew = _size(v_seq[r, 2]) > limit * _size(v_seq[r, 1])
+    is_skew = size(v_seq[r, 2]) > limit * size(v_seq[r, 1])
     if columns[r, FAILED] != 0.0:
         if not is_skew and lowest > WHOLE_PU * base_v:
             columns[r, FAILED] = 0.0
@@ -231,7 +226,7 @@ def _supervise(p, columns, v, v_seq, i_seq, base_v, r, is_same):  # type: ignore
     is_fallen = fell > limit * base_v
     if not (is_skew or is_fallen):
         return
-    i1, i2 = _size(i_seq[r, 1]), _size(i_seq[r, 2])
+    i1, i2 = size(i_seq[r, 1]), size(i_seq[r, 2])
     if i1 < LOAD_CT * p["ct_primary_a"][r]:
         return
     if (is_skew and i2 < p["vt_i2_pu"][r] * i1) or (is_fallen and is_same):
@@ -242,7 +237,7 @@ def _supervise(p, columns, v, v_seq, i_seq, base_v, r, is_same):  # type: ignore
 def _show(columns, r, x, at, to):  # type: ignore[no-untyped-def]
     """Magnitudes and angles of three phasors, angles to that of ``to``; 0 for a phasor of 0."""
     for k in range(3):
-        columns[r, SIZE + at + k] = _size(x[r, k])
+        columns[r, SIZE + at + k] = size(x[r, k])
         w = x[r, k] * to.conjugate()
         columns[r, ANGLE + at + k] = math.atan2(w.imag, w.real) * DEG
 
@@ -251,9 +246,9 @@ def _show(columns, r, x, at, to):  # type: ignore[no-untyped-def]
 def _publish(columns, seen, r):  # type: ignore[no-untyped-def]
     """Write the points; angles to V1, else to Va, else to I1."""
     to = seen.i_seq[r, 1]
-    if _size(seen.v_seq[r, 1]) > 1.0:
+    if size(seen.v_seq[r, 1]) > 1.0:
         to = seen.v_seq[r, 1]
-    elif _size(seen.v[r, 0]) > 1.0:
+    elif size(seen.v[r, 0]) > 1.0:
         to = seen.v[r, 0]
     _show(columns, r, seen.i, I_SEEN, to)
     _show(columns, r, seen.i_seq, I_SEQ, to)

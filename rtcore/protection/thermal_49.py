@@ -18,6 +18,7 @@ import math
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
+from rtcore.phasor import abs2
 from rtcore.protection.element import ELEMENT, set_operated, set_pickup
 
 LARGEST, SEQUENCE = 0.0, 1.0
@@ -70,20 +71,15 @@ def operate_s(i_pu, preload_pu, k, tau_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _square(z):  # type: ignore[no-untyped-def]
-    return z.real * z.real + z.imag * z.imag
-
-
-@kernel
 def _load(p, s, e, i, i_seq, r):  # type: ignore[no-untyped-def]
     """Equivalent current over k times rated; the last one where it is not a number."""
     square = -1.0
     if p["basis"][e] == LARGEST:
         for phase in range(3):
-            of_phase = _square(i[r, phase])
+            of_phase = abs2(i[r, phase])
             square = max(square, of_phase if of_phase < math.inf else -1.0)
     else:
-        square = _square(i_seq[r, 1]) + p["unbalance"][e] * _square(i_seq[r, 2])
+        square = abs2(i_seq[r, 1]) + p["unbalance"][e] * abs2(i_seq[r, 2])
     if not 0.0 <= square < math.inf:
         return s["load"][e]
     return min(math.sqrt(square) / (p["k"][e] * p["rated_a"][e]), p["cap"][e])

@@ -21,7 +21,7 @@ from rtcore.protection import (
     undervoltage_27,
 )
 from rtcore.protection.recloser_79 import shot_allows
-from rtcore.protection.relay import GROUPS_MAX, PICKUP, STARTS_79, STARTS_BF
+from rtcore.protection.relay import PICKUP, STARTS_79, STARTS_BF
 
 _measure = relay_inputs.measure
 _67, _51, _50, _46 = (
@@ -95,7 +95,7 @@ def _look(n, seen, frequency, v, unit, noise, key, step, change_ago_s, dt_s):  #
 def _prepare(s, e, failed, x):  # type: ignore[no-untyped-def]
     """Settings in force and what each element may do (``e``: Elements); a copy is cheaper than to ask."""
     for r in range(s.shape[0]):
-        s["group"][r] = min(max(np.rint(s["group_sp"][r]), 1.0), GROUPS_MAX)
+        s["group"][r] = min(max(np.rint(s["group_sp"][r]), 1.0), s["groups"][r])
     for i in range(e.of.shape[0]):
         r, at = e.of[i], e.begin[i]
         source = e.groups_at[i, int(s["group"][r]) - 1] - at
@@ -155,7 +155,7 @@ def _decide(p, s, own, m, work, i, failed, b, b_of, c, c_of, x, breaker, sync, a
     _retrip(b.s, b_of, breaker)
     _relay(p, s, x, rows, flags, m.trips, first, breaker, own, i, failed, dt_s)
     _demands(x, rows, flags, first, STARTS_79, c.of, trip, trip_ago_s)
-    _conditions(x, rows, flags, first, c.of, c_of, breaker, sync, pickup, driven, permitted)
+    _conditions(s, x, rows, flags, first, c.of, c_of, breaker, sync, pickup, driven, permitted)
     _79(c.p, c.s, c_of, breaker, trip, trip_ago_s, pickup, pickup, driven, permitted, ago_s, dt_s)
 
 
@@ -179,12 +179,13 @@ def _retrip(s, breaker_of, breaker):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _conditions(x, rows, flags, first, of, breaker_of, breaker, sync, pickup, driven, permitted):  # type: ignore[no-untyped-def]
+def _conditions(s, x, rows, flags, first, of, breaker_of, breaker, sync, pickup, driven, permitted):  # type: ignore[no-untyped-def]
     """What else a recloser looks at: pickups that would start it, lockouts, close conditions."""
     for k in range(of.shape[0]):
         pickup[k] = 0.0
         for e in range(first[of[k]], first[of[k] + 1]):
             if flags[e] & STARTS_79 and x[rows[e] + PICKUP] != 0.0:
                 pickup[k] = 1.0
-        driven[k] = breaker["is_locked_out"][breaker_of[k]]
+        is_in_service = s["is_in_service_sp"][of[k]] != 0.0
+        driven[k] = breaker["is_locked_out"][breaker_of[k]] if is_in_service else 1.0
         permitted[k] = sync["is_permitted"][breaker_of[k]]

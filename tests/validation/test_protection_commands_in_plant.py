@@ -138,6 +138,23 @@ def test_a_group_that_is_none_is_refused(feeder: Feeder, value: float) -> None:
     assert feeder.value("P.R_RCL.GROUP") == 1.0
 
 
+@pytest.mark.parametrize("value", [3.0, 4.0])
+def test_a_group_that_the_relay_has_not_leaves_its_last_one_in_force(feeder: Feeder, value: float) -> None:
+    assert feeder.do("P.R_RCL.GROUP_SP", value) is Reason.DONE
+    feeder.run(2e-3)
+    assert feeder.value("P.R_RCL.GROUP") == 2.0
+
+
+def test_a_recloser_taken_out_of_service_within_its_open_interval_does_not_close(feeder: Feeder) -> None:
+    feeder.fault("bus.d")  # trips at 0.39 s; open interval until 0.94 s
+    feeder.run(0.6)
+    assert feeder.value("P.R_RCL_79.CYCLE") == 1.0
+    assert feeder.do("P.R_RCL.IN_SERVICE", 0.0) is Reason.DONE
+    feeder.run(10.0)
+    assert feeder.times("CB.RCL.ST_52A") == []
+    assert (feeder.value("P.R_RCL_79.LOCKOUT"), feeder.value("P.R_RCL_79.LOCKOUT_REASON")) == (1.0, 6.0)
+
+
 def test_a_relay_out_of_service_gives_alarm_and_trips_nothing(feeder: Feeder) -> None:
     assert feeder.do("P.R_RCL.IN_SERVICE", 0.0) is Reason.DONE
     feeder.fault("bus.d")

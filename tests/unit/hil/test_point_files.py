@@ -254,6 +254,7 @@ def test_mistake_in_a_template_is_named(folder: Path, changes: dict[str, str], s
         (["SUB.X,breaker,b,s@1,1,80,,16,16"], "IC at unit 1 input register 90: already taken by the self-"),
         (["SUB.X,breaker,b,s@1,1,0,,16,16"], "input register 0: already taken by the unit's stamp block"),
         (["SUB.X,breaker,b,s@1,1,9990,,16,16"], "ends beyond 9999, the highest address"),
+        (["SUB.X,breaker,b,s@1,1,65520,,16,16"], "input_base: '65520' is not an integer from 0 to 9999"),
         (["SUB.X,breaker,b,s@1,1,201,,16,16"], "values of 2 and more registers start at even addresses"),
         ([BREAKER_ROW, "SUB.X,breaker,b,s@1,1,300,,18,18"], "SUB.X.TRIP at unit 1 coil 18: already taken by "
          "FDR_X.CB_1.REMOTE"),

@@ -490,3 +490,32 @@ def test_the_table_for_people_has_every_setting_of_every_function_with_unit_rang
         for f in dc.fields(REGISTRY[kind].params):
             assert f"| {f.name} | {f.metadata['unit']} | " in text
     assert "| pickup_a | A | 0.1 .. 1e+06 | 600 | pickup, primary |" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [("", "a, b, c"), ('phases = "b"', ""), ('phases = "ab"', "a, b"), ('quantity = "positive"', "a, b, c")],
+)
+def test_a_voltage_element_looks_at_phases_that_its_bus_has(
+    settings: str, wanted: str, tmp_path: Path
+) -> None:
+    lateral = dc.replace(NETWORK.reactors[0], name="r2", nodes1=(2,), bus2="bus9", nodes2=(2,), phases=1)
+    network = dc.replace(
+        NETWORK,
+        buses=(*NETWORK.buses, m.Bus(name="bus9", base_kv_ln=7.967)),
+        reactors=(*NETWORK.reactors, lateral),
+    )
+    path = tmp_path / "scheme.toml"
+    path.write_text(f'[relay.uv]\nvt = "bus9"\n[relay.uv.27]\nfunction = "undervoltage_27"\n{settings}\n')
+    problems = [f"{p.place}: {p.what}" for p in survey_scheme(path, network)[1]]
+    assert problems == (
+        [f"relay.uv.27: looks at phases {wanted}; bus bus9 has b; set phases"] if wanted else []
+    )
+
+
+def test_a_network_with_more_breakers_than_a_trip_matrix_holds_is_refused(tmp_path: Path) -> None:
+    many = tuple(switch(f"cb_{k}", "bus1", "bus2001") for k in range(54))
+    path = tmp_path / "scheme.toml"
+    path.write_text(RELAY.replace('"cb_201"', '"cb_1"').replace("relay.cb_201", "relay.cb_1"))
+    (problem,) = survey_scheme(path, dc.replace(NETWORK, switches=many))[1]
+    assert "54 breakers; a trip matrix has 53 at most" in problem.what

@@ -167,6 +167,29 @@ def test_closed_by_somebody_else_it_may_shed_again() -> None:
     assert rig.s["sheds"][0] == 2.0
 
 
+def test_it_asks_a_breaker_that_does_not_open_again_without_counting_again() -> None:
+    rig = Rig(stage())
+    rig.breaker["fail_trip_sp"] = 1.0
+    rig.f[:] = 58.0
+    rig.steps(500)
+    assert (rig.breaker["state"][0], rig.s["is_shed"][0], rig.s["sheds"][0]) == (cb.CLOSED, 1.0, 1.0)
+    rig.breaker["fail_trip_sp"] = 0.0
+    assert rig.until(cb.OPEN) < 20
+    assert rig.s["sheds"][0] == 1.0
+
+
+def test_it_gives_up_on_a_breaker_that_does_not_open_when_the_frequency_is_good() -> None:
+    rig = Rig(stage())
+    rig.breaker["fail_trip_sp"] = 1.0
+    rig.f[:] = 58.0
+    rig.steps(500)
+    rig.f[:] = 60.0
+    rig.steps(2)
+    rig.breaker["fail_trip_sp"] = 0.0
+    rig.steps(100)
+    assert (rig.breaker["state"][0], rig.s["is_shed"][0]) == (cb.CLOSED, 0.0)
+
+
 def test_out_of_service_it_neither_sheds_nor_restores() -> None:
     rig = Rig(stage())
     rig.f[:] = 58.0

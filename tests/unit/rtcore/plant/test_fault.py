@@ -36,7 +36,6 @@ class Rig:
         set_up(self.s)
         self.arming_p = rows_of([Arming()], REGISTRY["arming"])
         self.arming = np.zeros(1, REGISTRY["arming"].state_dtype)
-        self.arming["is_armed"] = 1.0
         self.v = np.array([100.0, 100.0j, -100.0, 50.0, 0.0], np.complex128)
         self.live = np.ones(4, np.uint8)
         self.library, self.key, self.dt_s = library, np.uint64(key), dt_s
@@ -58,7 +57,8 @@ class Rig:
             self.n += 1
         return changes
 
-    def apply(self, slot: int = 0, **setup: float) -> int:
+    def apply(self, slot: int = 0, is_armed: float = 1.0, **setup: float) -> int:
+        self.arming["is_armed"] = is_armed
         how = {"place_sp": BUS, "type_sp": float(F_SLG), "r_ohm_sp": 2.0} | setup
         return self.go(slot=slot, apply=1.0, **how)
 
@@ -100,6 +100,21 @@ def test_an_accepted_fault_uses_up_the_arming_and_a_refused_one_does_not() -> No
     assert (rig.row.is_refused, rig.row.is_on, rig.row.is_armed) == (1.0, 0.0, 1.0)
     rig.apply()
     assert (rig.row.is_refused, rig.row.is_on, rig.row.is_armed) == (0.0, 1.0, 0.0)
+
+
+def test_an_application_at_the_very_step_of_disarming_is_refused() -> None:
+    rig = Rig()
+    rig.apply(is_armed=0.0)
+    assert (rig.row.is_refused, rig.row.refusal, rig.row.is_on) == (1.0, 9.0, 0.0)
+
+
+def test_one_arming_is_for_all_faults_applied_at_one_step() -> None:
+    rig = Rig()
+    for name, value in {"place_sp": BUS, "type_sp": float(F_SLG), "r_ohm_sp": 2.0, "apply": 1.0}.items():
+        rig.s[name][:2] = value
+    rig.arming["is_armed"] = 1.0
+    assert rig.go() == 2 and list(rig.s["is_on"][:2]) == [1.0, 1.0]
+    assert rig.arming["is_armed"][0] == 0.0
 
 
 @pytest.mark.parametrize("dt_s", [0.25e-3, 1e-3, 0.1])
@@ -197,6 +212,7 @@ def test_applying_anew_replaces_the_fault_of_a_slot() -> None:
 REFUSED = [
     ({"place_sp": 0.0}, 1),
     ({"place_sp": 4.0}, 1),
+    ({"place_sp": 1.5}, 1),
     ({"place_sp": LATERAL, "phases_sp": 1.0}, 2),
     ({"place_sp": LINE_PLACE, "fraction_sp": 1.0}, 3),
     ({"type_sp": 0.0}, 4),
@@ -230,8 +246,8 @@ def test_a_library_entry_loads_every_setpoint_once() -> None:
     rig.go(r_ohm_sp=8.0)
     assert rig.row.r_ohm_sp == 8.0  # what is changed afterwards stays
     rig.go(entry_sp=3.0)
-    assert [getattr(rig.row, name) for name in fault.SETUP][:2] == entry[:2]  # no such entry
-    rig.apply(place_sp=2.0, phases_sp=2.0)
+    assert (rig.row.place_sp, rig.row.type_sp) == (0.0, 0.0)  # no such entry: nothing to apply by mistake
+    rig.apply(place_sp=2.0, type_sp=float(F_SLG), phases_sp=2.0)
     assert rig.row.ib_a == pytest.approx(25.0)
 
 
