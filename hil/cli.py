@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from hil import stop_signals
+from hil import cli_protection, stop_signals
+from hil.cli_options import (
+    DEFAULT_STATION,
+    EXIT_FAILED,
+    EXIT_HOST,
+    EXIT_INPUT,
+    Json,
+    MapFormat,
+    NodeFormat,
+    StationName,
+    compiled,
+    one_form,
+)
 from hil.output import as_csv, as_json, as_pairs, as_table, err, out
 from rtcore.errors import GridhilError, HostError, UserInputError
 
@@ -31,9 +42,6 @@ importers = typer.Typer(help="Convert other tools' circuits to a network folder.
 app.add_typer(importers, name="import")
 users = typer.Typer(help="Who may log in to a station, and what they may.", no_args_is_help=True)
 app.add_typer(users, name="user")
-
-EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
-DEFAULT_STATION = "iowa240"
 
 
 def _version(is_asked: bool) -> None:
@@ -53,7 +61,6 @@ def program(
     """A power-distribution system that isn't there: real-time SCADA emulator."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OfStation = Annotated[str, typer.Option("--station", help="Station name or file.")]
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="User name.")]
 FromStdin = Annotated[
@@ -61,26 +68,9 @@ FromStdin = Annotated[
 ]
 
 
-class MapFormat(StrEnum):
-    """Forms of the point map."""
-
-    CSV = "csv"
-    MD = "md"
-    JSON = "json"
-    NODESET = "nodeset"
-
-
-class NodeFormat(StrEnum):
-    """Forms of a result in rows."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
 @app.command()
 def run(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    station: StationName = DEFAULT_STATION,
     duration: Annotated[
         float | None,
         typer.Option(
@@ -117,15 +107,15 @@ def run(
 
 @app.command()
 def points(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    station: StationName = DEFAULT_STATION,
     form: Annotated[
         MapFormat | None, typer.Option("--format", help="Form of the map.", show_default="md")
     ] = None,
     json_: Json = False,
 ) -> None:
     """Print the point map: what is where on Modbus and OPC UA."""
-    form = _one_form(form, json_, MapFormat.JSON) or MapFormat.MD
-    _compiled()
+    form = one_form(form, json_, MapFormat.JSON) or MapFormat.MD
+    compiled()
     from hil import point_export
     from hil.station import read_plan
     from protocols.modbus_map import Unit
@@ -172,7 +162,7 @@ def import_opendss(
     json_: Json = False,
 ) -> None:
     """Convert an OpenDSS circuit; name every element and property that is not carried over."""
-    _compiled()
+    compiled()
     from hil.importers.opendss import import_command
 
     report = import_command(master, output)
@@ -256,8 +246,8 @@ def powerflow(
     json_: Json = False,
 ) -> None:
     """Solve a snapshot: node voltages, losses, iterations."""
-    form = _one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
-    _compiled()
+    form = one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
+    compiled()
     from hil import studies
 
     case = studies.read_case(name, station_first=at is not None, wish="--at")
@@ -273,128 +263,17 @@ def powerflow(
         as_pairs({k: v for k, v in report.items() if k != "nodes"})
 
 
-@app.command()
-def fault(
-    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
-    kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll, llg; on lines open, openg.")],
-    bus: Annotated[str | None, typer.Option(help="Faulted bus.")] = None,
-    line: Annotated[str | None, typer.Option(help="Faulted line, instead of a bus.")] = None,
-    at: Annotated[
-        float | None, typer.Option(help="Place on the line, share of its length.", show_default="0.5")
-    ] = None,
-    phases: Annotated[str | None, typer.Option(help='Faulted phases, e.g. "ab".')] = None,
-    r: Annotated[float, typer.Option("--r", help=r"Resistance per faulted conductor \[ohm].")] = 1e-4,
-    json_: Json = False,
-) -> None:
-    """Study a short circuit or a broken conductor: fault currents and voltages."""
-    if (bus is None) == (line is None):
-        raise typer.BadParameter("name either --bus or --line")
-    if at is not None and line is None:
-        raise typer.BadParameter("--at is a place on a line; name it with --line")
-    _compiled()
-    from hil import studies
-    from rtcore.network import faults as ft
-
-    case = studies.read_case(name)
-    chosen = phases or ft.DEFAULT_PHASES.get(kind.lower(), "abc")
-    share = 0.5 if at is None else at
-    wanted = ft.Fault(
-        (bus or "").lower(), kind.lower(), chosen.lower(), r, line=(line or "").lower(), at=share
-    )
-    if line is None:
-        studies.check_bus(case, wanted.bus)
-    else:
-        studies.check_line(case, wanted.line)
-    report = studies.fault_report(studies.solved_grid(case), wanted)
-    if json_:
-        as_json(report)
-        return
-    place = wanted.bus or f"{wanted.at:g} of {wanted.line}"
-    rows = [(p, i["mag"], i["deg"]) for p, i in report["i_fault_a"].items()]
-    as_table(f"{wanted.kind} fault at {place}, {r:g} ohm", ("phase", "I [A]", "angle [deg]"), rows)
-    if wanted.bus:
-        volts = [(n, v["v_pu"]) for n, v in report["nodes"].items() if n.rpartition(".")[0] == wanted.bus]
-        as_table("voltage at the fault", ("node", "v_pu"), volts)
-        return
-    for side, title in (("v_pu", "voltage at the fault"), ("v_beyond_pu", "voltage beyond the break")):
-        volts = [(p, v[side]) for p, v in report["place"].items() if side in v]
-        if volts:
-            as_table(title, ("phase", "v_pu"), volts)
-
-
-@app.command()
-def coordination(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Time-current chart to write: .png, .svg or .pdf."),
-    ] = None,
-    margin: Annotated[float, typer.Option(help=r"Least margin between two relays \[s].", min=0)] = 0.2,
-    opened: Annotated[
-        list[str] | None, typer.Option("--open", metavar="SWITCH", help="Study with it open; repeatable.")
-    ] = None,
-    closed: Annotated[
-        list[str] | None, typer.Option("--close", metavar="SWITCH", help="Study with it closed; repeatable.")
-    ] = None,
-    form: Annotated[
-        NodeFormat | None, typer.Option("--format", help="Form of the margins.", show_default="table")
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Check that every protective device leaves time for the one before it; draw their curves."""
-    form = _one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
-    _compiled()
-    from hil import coordination as co
-    from hil import coordination_command
-
-    found = coordination_command.run(
-        station, output, margin_s=margin, opened=opened or (), closed=closed or ()
-    )
-    if form is NodeFormat.JSON:
-        as_json(co.document(found))
-    elif form is NodeFormat.CSV:
-        as_csv(co.COLUMNS, ([row[c] for c in co.COLUMNS] for row in co.rows(found)))
-    else:
-        coordination_command.show(found, out)
-    if not found.is_coordinated:
-        raise typer.Exit(EXIT_FAILED)
-
-
-@app.command()
-def selectivity(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Table to write, one row per case: .csv.")
-    ] = None,
-    places: Annotated[
-        int | None, typer.Option(help="Only so many places, of every zone the same share.", min=1)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choices of places, phases and failures.", min=0)] = 1,
-    json_: Json = False,
-) -> None:
-    """Put faults at every place; check that the right device clears each, and its backup a failure."""
-    _compiled()
-    from hil import selectivity_command
-    from hil.progress import progress
-
-    with progress("selectivity", err) as tick:
-        found = selectivity_command.run(station, output, n_places=places, seed=seed, tick=tick)
-    if json_:
-        as_json(selectivity_command.document(found))
-    else:
-        selectivity_command.show(found, out)
-    if not found.is_selective:
-        raise typer.Exit(EXIT_FAILED)
+cli_protection.add_to(app)
 
 
 @app.command()
 def year(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    station: StationName = DEFAULT_STATION,
     days: Annotated[int | None, typer.Option(help="Only so many days.", min=1)] = None,
     json_: Json = False,
 ) -> None:
     """Run the year quasi-statically, hour by hour, as fast as possible; CSV on stdout."""
-    _compiled()
+    compiled()
     from hil import studies
     from hil.progress import progress
 
@@ -420,7 +299,7 @@ def scenario(
     json_: Json = False,
 ) -> None:
     """Run timed scenarios with assertions, headless and as fast as possible."""
-    _compiled()
+    compiled()
     from hil import scenario_command
 
     talk = Console(quiet=True) if json_ else out
@@ -437,8 +316,8 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
-    """Validate station, scenario, network, profile and point files."""
-    _compiled()
+    """Validate station, scenario, network, profile, point, protection scheme and fault library files."""
+    compiled()
     if schema:
         from hil.settings import schema as station_schema
 
@@ -461,12 +340,14 @@ def check(
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="step, solver, loop, modbus, opcua or startup.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="step, relays, solver, loop, modbus, opcua or startup.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
     json_: Json = False,
 ) -> None:
     """Measure performance next to peers, in the same run, as ratios."""
-    _compiled()
+    compiled()
     from hil.bench.run import run_bench, show
 
     results = run_bench(name, seconds, err)
@@ -474,24 +355,6 @@ def bench(
         as_json(results if name is None else results[name])
     else:
         show(results, out)
-
-
-def _compiled() -> None:
-    """Point numba at its cache before anything imports it."""
-    from hil import kernel_cache
-
-    if "numba" not in sys.modules:
-        kernel_cache.prepare()
-
-
-Form = TypeVar("Form", MapFormat, NodeFormat)
-
-
-def _one_form(form: Form | None, json_: bool, as_json_form: Form) -> Form | None:
-    """Return the form asked for by --format or --json; both are refused unless they agree."""
-    if json_ and form not in (None, as_json_form):
-        raise typer.BadParameter(f"--json contradicts --format {form}; keep one of them")
-    return as_json_form if json_ else form
 
 
 def _speed(text: str | None) -> float | str | None:

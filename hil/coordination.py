@@ -152,6 +152,7 @@ def study(
     margin_s: float = MARGIN_S,
     opened: Collection[str] = (),
     closed: Collection[str] = (),
+    groups: Mapping[str, int] | None = None,
 ) -> Coordination:
     """Study a scheme on a network.
 
@@ -163,7 +164,10 @@ def study(
         What two relays need between them [s].
     opened, closed : collection of str
         Switches that stand otherwise than the network says.
+    groups : mapping, optional
+        Relay -> settings group in force instead of the scheme's.
     """
+    scheme = _in_groups(scheme, groups or {})
     case = dc.replace(case, network=_switched(case.network, opened, closed))
     grid, network = solved_grid(case), case.network
     relays = devices.relays(scheme, plant.get("breaker", {}), network.base_frequency_hz)
@@ -208,6 +212,24 @@ def _switched(network: Network, opened: Collection[str], closed: Collection[str]
         for s in network.switches
     )
     return dc.replace(network, switches=switches)
+
+
+def _in_groups(scheme: Scheme, groups: Mapping[str, int]) -> Scheme:
+    """Return the scheme with other settings groups in force."""
+    known = {r.name: r for r in scheme.relays}
+    problems = []
+    for name, group in groups.items():
+        if name not in known:
+            what = f"no relay {name!r} in this scheme{did_you_mean(name, known)}"
+            problems.append(Problem(scheme.name, "", what))
+        elif not 1 <= group <= known[name].n_groups:
+            there = f"1..{known[name].n_groups}" if known[name].n_groups > 1 else "1"
+            what = f"relay {name!r} has no settings group {group}; groups: {there}"
+            problems.append(Problem(scheme.name, "", what))
+    if problems:
+        raise UserInputError(problems)
+    relays = tuple(dc.replace(r, group=groups.get(r.name, r.group)) for r in scheme.relays)
+    return dc.replace(scheme, relays=relays)
 
 
 def _facing(device: Device, position: Position) -> Device:

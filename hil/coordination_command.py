@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -38,8 +39,13 @@ def run(
     margin_s: float = co.MARGIN_S,
     opened: Collection[str] = (),
     closed: Collection[str] = (),
+    groups: Collection[str] = (),
 ) -> co.Coordination:
-    """Study a station's scheme, with its fuses' links and its breakers' times, and write the chart."""
+    """Study a station's scheme, with its fuses' links and its breakers' times, and write the chart.
+
+    ``groups`` are settings groups in force as the command line has them, "rcl_1006=2".
+    """
+    in_force = read_groups(groups)
     if output is not None:
         coordination_chart.check_file(output)
     plan = read_plan(station)
@@ -54,10 +60,28 @@ def run(
         margin_s=margin_s,
         opened=[name.lower() for name in opened],
         closed=[name.lower() for name in closed],
+        groups=in_force,
     )
     if output is not None:
         coordination_chart.draw(found, output, f"{plan.station.title or plan.station.name}: {found.scheme}")
     return found
+
+
+def read_groups(texts: Collection[str]) -> dict[str, int]:
+    """Return relay -> settings group; one UserInputError tells every text that is none."""
+    groups: dict[str, int] = {}
+    problems = []
+    for text in texts:
+        form = re.fullmatch(r"([^=\s]+)=([0-9]{1,9})", text)
+        name = form[1].lower() if form else ""
+        if form is None:
+            problems.append(Problem("--group", "", f"{text!r}: must be RELAY=NUMBER, such as rcl_1006=2"))
+        elif groups.setdefault(name, int(form[2])) != int(form[2]):
+            what = f"{text!r}: group {groups[name]} of relay {name!r} is asked for, too"
+            problems.append(Problem("--group", "", what))
+    if problems:
+        raise UserInputError(problems)
+    return groups
 
 
 def show(found: co.Coordination, out: Console) -> None:

@@ -106,8 +106,11 @@ def read_fault_library(path: Path, network: Network) -> FaultLibrary:
     return library
 
 
-def survey_faults(path: Path, network: Network) -> tuple[FaultLibrary, list[Problem]]:
-    """Read a library as far as it goes, with all problems."""
+def survey_faults(path: Path, network: Network | None) -> tuple[FaultLibrary, list[Problem]]:
+    """Read a library as far as it goes, with all problems; without a network it has no rows.
+
+    Without a network no name of it is checked, nor whether a place has the phases.
+    """
     raw, problems = load_toml(path)
     if problems:
         return empty(), problems
@@ -121,7 +124,7 @@ def survey_faults(path: Path, network: Network) -> tuple[FaultLibrary, list[Prob
     tables = raw.get("fault", [])
     if not isinstance(tables, list):
         return empty(), [*problems, Problem(file, "fault", "a list of [[fault]] tables is needed")]
-    places = place_table(network)
+    places = None if network is None else place_table(network)
     faults: list[NamedFault] = []
     for k, table in enumerate(tables):
         fault, found = check_model(NamedFault, table, file, f"fault[{k}]")
@@ -133,12 +136,14 @@ def survey_faults(path: Path, network: Network) -> tuple[FaultLibrary, list[Prob
         problems += found
     if problems:
         return empty(), problems
-    rows = np.array([row(f, places) for f in faults], np.float64).reshape(-1, 10)
+    rows = np.array([row(f, places) for f in faults if places], np.float64).reshape(-1, 10)
     return FaultLibrary(tuple(faults), rows), []
 
 
-def wrong(fault: FaultSection, network: Network, places: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (key, what) of all that one fault and its network do not agree on."""
+def wrong(
+    fault: FaultSection, network: Network | None, places: Sequence[str] | None
+) -> list[tuple[str, str]]:
+    """Return (key, what) of all that one fault and its network, where it is known, do not agree on."""
     found: list[tuple[str, str]] = []
     if (fault.bus is None) == (fault.line is None):
         found.append(("bus", "either bus or line is needed, and not both"))
@@ -153,7 +158,7 @@ def wrong(fault: FaultSection, network: Network, places: Sequence[str]) -> list[
         if fault.at is None:
             found.append(("at", "this key is missing; where on the line, 0.001 to 0.999 of its length"))
     if not found:
-        found += _wrong_phases(fault, phases_of_place(network, fault))
+        found += _wrong_phases(fault, PHASES if network is None else phases_of_place(network, fault))
     used = TIMES_OF_LIFE[fault.life]
     for key in DEFAULT_S:
         if key not in used and getattr(fault, key) is not None:
@@ -161,8 +166,8 @@ def wrong(fault: FaultSection, network: Network, places: Sequence[str]) -> list[
     return found
 
 
-def _wrong_name(kind: str, name: str, places: Sequence[str]) -> list[tuple[str, str]]:
-    if f"{kind}.{name}" in places:
+def _wrong_name(kind: str, name: str, places: Sequence[str] | None) -> list[tuple[str, str]]:
+    if places is None or f"{kind}.{name}" in places:
         return []
     known = [p.removeprefix(f"{kind}.") for p in places if p.startswith(f"{kind}.")]
     return [(kind, f"no {kind} {name!r} in this network{did_you_mean(name, known)}")]

@@ -53,7 +53,8 @@ from rtcore.protection.scheme import Element, Relay, Scheme
 
 TABLES = ("scheme", "defaults", "relay")
 RELAY_KEYS = ("breaker", "ct", "vt", "group", "groups")
-ELEMENT_KEYS = ("function", "trips", "direction", "starts_79", "starts_bf", "locks_out")
+FLAGS = ("starts_79", "starts_bf", "locks_out")
+ELEMENT_KEYS = ("function", "trips", "direction", *FLAGS)
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 INPUTS = "relay_inputs"
 DIRECTIONAL, RECLOSER, BREAKER_FAILURE = "directional_67", "recloser_79", "breaker_failure_50bf"
@@ -375,7 +376,7 @@ class _RelayDraft:
             other = group.get(name, {})
             settings.append(self._in_group(spec, name, base, other, number) if other != {} else settings[0])
         words = {k: v for k, v in raw.items() if k in own}
-        flags = {k: self._flag(words, k, name) for k in ("starts_79", "starts_bf", "locks_out")}
+        flags = {k: self._flag(words, k, name) for k in FLAGS}
         element = Element(
             name=name,
             function=function,
@@ -385,6 +386,7 @@ class _RelayDraft:
             **flags,
         )
         self._check_role(element)
+        self._check_flags(element, words.get("trips", []))
         return element
 
     def _in_group(self, spec: Spec, name: str, base: Mapping[str, Any], raw: Any, number: int) -> Any:
@@ -432,13 +434,33 @@ class _RelayDraft:
     def _check_role(self, e: Element) -> None:
         """Check what an element does against what its function can."""
         if e.function in PASSIVE:
-            said = [k for k in ("trips", "direction", "starts_79", "starts_bf", "locks_out") if getattr(e, k)]
+            said = [k for k in ("trips", "direction", *FLAGS) if getattr(e, k)]
             if said:
                 self.problem(f"{', '.join(said)}: {e.function} trips and starts nothing", e.name)
         kinds = [table.get("function") for table in self.elements.values()]
         for flag, needed in (("starts_79", RECLOSER), ("starts_bf", BREAKER_FAILURE)):
             if getattr(e, flag) and needed not in kinds:
                 self.problem(f"{flag} = true: this relay has no {needed}", e.name)
+
+    def _check_flags(self, e: Element, trips: Any) -> None:
+        """Check that there is a trip behind what an element starts.
+
+        Breaker failure would be started on a breaker that nobody asked to open, reclosing would wait for it;
+        the lockout latches with a trip only.
+        """
+        said = [k for k in FLAGS if getattr(e, k)]
+        if e.function in PASSIVE or not said or not isinstance(trips, list):
+            return
+        if not trips:
+            what = "it trips nothing, and so is an alarm, which starts and locks out nothing; name trips"
+            self.problem(f"{', '.join(said)} = true: {what}, or leave it out", e.name)
+            return
+        own = self.raw.get("breaker", "")
+        about_own = [k for k in said if k != "locks_out"]
+        is_told = len(e.trips) < len(trips)  # a name that is not known may be meant to be it
+        if about_own and own != "" and own not in trips and not is_told:
+            what = f"goes with a trip of the relay's own breaker {own!r}, which is not among its trips"
+            self.problem(f"{', '.join(about_own)} = true: {what}", e.name)
 
     def _check_whole(self, breaker: str) -> None:
         """Check what the relay's elements need."""

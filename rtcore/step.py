@@ -138,6 +138,7 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
     # 5 network
     is_solved = _network(g, w.v_good, counters, w.events, step, utc_ns)
     ago_s = w.change[0] if 0.0 < w.change[0] < dt_s else dt_s
+    is_asked = step == 0 or counters[K_COMMANDS] != counters[K_COMMANDS_SEEN]
     # 6 measuring
     if step == 0:
         owners(emf, emfs.at, g.owner)
@@ -157,14 +158,13 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
     # relays have instruments of their own, and their time goes on with what was solved last
     key = step_key(w.keys[4], step)
     protect(
-        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, (g.v, unit), w.noise, key, step, emf.f0_hz, ago_s,
-        dt_s,
+        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, (g.v, unit), w.noise, key, step, emf.f0_hz,
+        is_asked, ago_s, dt_s,
     )  # fmt: skip
     _loop_points(w.loop, step, t_s, g.counters[N_ITERATIONS], counters)
     # 7 instruments
     key = step_key(w.keys[1], step)
     measure_points(w.points, w.points.hot, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
-    is_asked = step == 0 or counters[K_COMMANDS] != counters[K_COMMANDS_SEEN]
     if is_asked:
         measure_points(w.points, w.points.cold, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
     counters[K_COMMANDS_SEEN] = counters[K_COMMANDS]

@@ -269,6 +269,8 @@ class Elements(NamedTuple):
     is_permitted: Floats
     needs_voltage: npt.NDArray[np.uint8]
     """1 where a failed VT blocks the element."""
+    residual_at: Words
+    """Where in ``settings`` the quantity is that a failed VT falsifies when it is the residual, -1 none."""
     direction_at: Words
     """Where in ``x`` the flag is that must be set, -1 none."""
     shot_at: Words
@@ -284,6 +286,7 @@ class Matrix(NamedTuple):
     flags: Words
     trips: Words
     first: Ints
+    since_s: Floats
 
 
 class Seen(NamedTuple):

@@ -20,6 +20,7 @@ from hil import paths
 from hil.plant_settings import declare_all
 from rtcore.assembly.instances import FUNCTIONS
 from rtcore.component import REGISTRY, Spec, settings_kind
+from rtcore.protection.relay import GROUPS_MAX
 from rtcore.protection.scheme import Relay, Scheme
 
 FIRST_REGISTER = 6
@@ -63,12 +64,9 @@ WHOLE = (
 )  # fmt: skip
 """Outputs that count, number or hold bits."""
 
-GROUPS_SHOWN = 2
-"""Settings groups that have points."""
-
 RELAY_UNIT_FIRST = 11
 ELEMENT_IR, ELEMENT_DI, ELEMENT_CO = 1000, 64, 64
-ELEMENT_SPAN, SETTINGS_SPAN, BITS_SPAN = 40, 100, 16
+ELEMENT_SPAN, SETTINGS_SPAN, BITS_SPAN = 40, 60, 16
 
 
 def template(spec: Spec, shown: Sequence[str]) -> str:
@@ -87,7 +85,7 @@ def template(spec: Spec, shown: Sequence[str]) -> str:
         if attr.name.removesuffix("_sp") in names and attr.writable:
             name += "_SP"  # beside the value in force
         head = {"name": name, "attr": attr.name}
-        text = {"description": attr.doc[:200]}
+        text = {"description": attr.doc}
         is_flag = attr.name.startswith("is_")
         low, high = RANGES.get(attr.name, (-RANGE_MAX, RANGE_MAX))
         unit = {"unit": attr.unit} if attr.unit else {}
@@ -118,13 +116,13 @@ def settings_template(spec: Spec) -> str:
         row: dict[str, Any] = {"name": _name(field.name), "attr": f"{field.name}_sp", "kind": "setpoint"}
         if meta["unit"]:
             row["unit"] = meta["unit"]
-        is_whole = bool(choices) or field.name.startswith("is_") or field.name == "shots"
+        is_whole = bool(choices) or field.name.startswith(("is_", "has_")) or field.name == "shots"
         row["min"] = min(choices.values()) if choices else limits.get("ge", -RANGE_MAX)
         row["max"] = max(choices.values()) if choices else limits.get("le", RANGE_MAX)
         words = "; " + ", ".join(f"{v:g} {k}" for k, v in choices.items()) if choices else ""
-        row["description"] = (meta["doc"] + words)[:200]
-        row["modbus"] = f"hr:{register}:{'uint16' if is_whole else 'float32'}"
-        register += 2
+        row["description"] = meta["doc"] + words
+        row["modbus"] = f"hr:{register}:{'uint32' if is_whole else 'float32'}"
+        register += 2  # without holes, so that one request writes a whole group
         rows.append(row)
     return _toml(f"{spec.kind}: settings of one group", rows, has_stamp=False)
 
@@ -180,9 +178,9 @@ def _relay_devices(relay: Relay, area: str, unit: int) -> Iterator[dict[str, str
         places["co"] = ELEMENT_CO + e * BITS_SPAN
         of = f"{tag}_{element.name.upper()}"
         yield device(of, element.function, f"{element.function}.{name}", unit, **places)
-        for g in range(1, min(len(element.settings), GROUPS_SHOWN) + 1):
+        for g in range(1, len(element.settings) + 1):
             kind = settings_kind(element.function)
-            at = ELEMENT_IR + SETTINGS_SPAN * (GROUPS_SHOWN * e + g - 1)
+            at = ELEMENT_IR + SETTINGS_SPAN * (GROUPS_MAX * e + g - 1)
             yield device(f"{of}_G{g}", kind, f"{kind}.{name}.{g}", unit, hr=at)
 
 

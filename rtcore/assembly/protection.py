@@ -50,12 +50,11 @@ def relays(grid: Grid, store: Store, scheme: Scheme | None, rng: np.random.Gener
     _settings(store, scheme)
     s, n = store.rows("relay"), len(scheme.relays)
     s["is_in_service_sp"] = s["is_quiet"] = 1.0
-    s["picked_up_s"] = -1.0
     s["group"] = s["group_sp"] = [float(r.group) for r in scheme.relays]
     s["groups"] = [float(max((len(e.settings) for e in r.elements), default=1)) for r in scheme.relays]
     breakers = store.names("breaker")
     every, kinds = _elements(store, scheme)
-    for i in range(len(every.of)):
+    for i in range(len(every.of)):  # the functions' own initial states follow from them
         begin, end = every.begin[i : i + 2]
         first = every.groups_at[i, int(s["group"][every.of[i]]) - 1]
         every.settings[begin:end] = store.x[first : first + end - begin]
@@ -113,9 +112,8 @@ def _elements(store: Store, scheme: Scheme) -> tuple[Elements, dict[str, Element
     n = len(found)
     widths = [len(REGISTRY[kind].param_dtype.names or ()) for kind, *_ in found]
     begin = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
-    groups, direction, shot, shots = (
-        np.zeros((n, GROUPS_MAX), np.int64), np.full(n, -1), np.full(n, -1), np.full(n, -1)
-    )  # fmt: skip
+    groups = np.zeros((n, GROUPS_MAX), np.int64)
+    direction, shot, shots, residual = (np.full(n, -1) for _ in range(4))
     for i, (kind, _, relay, element) in enumerate(found):
         for g in range(GROUPS_MAX):
             group = min(g + 1, len(element.settings))  # a group that is not there is as the last one
@@ -126,6 +124,8 @@ def _elements(store: Store, scheme: Scheme) -> tuple[Elements, dict[str, Element
             direction[i] = store.address(source, flag)
         names = REGISTRY[kind].param_dtype.names or ()
         recloser = next(iter(relay.of("recloser_79")), None)
+        if kind == "overvoltage_59":
+            residual[i] = begin[i] + names.index("quantity")
         if recloser is not None and "shots" in names:
             shot[i] = store.address(f"recloser_79.{relay.name}.{recloser.name}", "shot")
             shots[i] = begin[i] + names.index("shots")
@@ -135,6 +135,7 @@ def _elements(store: Store, scheme: Scheme) -> tuple[Elements, dict[str, Element
         groups_at=groups,
         of=np.array([r for _, r, _, _ in found], np.int32),
         is_permitted=np.ones(n),
+        residual_at=residual,
         needs_voltage=np.array([kind == "undervoltage_27" for kind, *_ in found], np.uint8),
         direction_at=direction.astype(np.int64),
         shot_at=shot.astype(np.int64),
@@ -172,6 +173,7 @@ def _matrix(store: Store, scheme: Scheme, breakers: list[str]) -> Matrix:
         np.array(flags, np.int64),
         np.array(trips, np.int64),
         np.array(first, np.int32),
+        np.full(len(rows), -1.0),
     )
 
 

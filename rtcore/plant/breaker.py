@@ -4,7 +4,8 @@
   its instant within the last step, starts the travel there; contacts move at the exact time.
 - Anti-pump (52Y): one close per command. A close that is there during a trip, a travel or a tag is
   not carried out until it has been taken away and given again. What the synchronism check, the
-  lockout or an unwound spring holds off is carried out when they let it, if it is still there.
+  lockout or an unwound spring holds off is carried out when they let it, if it is still there: a
+  command is there for one step, controllers and the tests of 52Y give it at every step.
 - 52a is made only when closed, 52b only when open, both are open in between, ``aux_offset_s`` before
   the first and after the last main contact. With one mechanism they show its shaft: a welded pole
   is not seen there. Poles of their own have contacts of their own in series.

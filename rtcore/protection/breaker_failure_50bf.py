@@ -75,19 +75,20 @@ def step(  # type: ignore[no-untyped-def]
         0 blocks.
     """
     for k in range(s.shape[0]):
+        q, t = p[k], s[k]
         b = breaker_of[k]
         seen_s = _look(
             p, s, k, i_seen, of[k], breaker["is_52a"][b], breaker["moved_ago_s"][b], change_ago_s, dt_s
         )
         is_trip = trip[k] > 0.0
         start_s = dt_s
-        if is_trip and s["is_initiated"][k] == 0.0:
-            s["is_initiated"][k] = 1.0
+        if is_trip and t["is_initiated"] == 0.0:
+            t["is_initiated"] = 1.0
             start_s = within(change_ago_s if trip_ago_s[k] < 0.0 else trip_ago_s[k], dt_s)
-        if not (p["is_enabled"][k] > 0.0 and is_permitted[k] > 0.0):
-            s["is_initiated"][k] = 0.0
+        if not (q["is_enabled"] > 0.0 and is_permitted[k] > 0.0):
+            t["is_initiated"] = 0.0
             _drop(s, k, dt_s)
-        elif s["is_initiated"][k] != 0.0:
+        elif t["is_initiated"] != 0.0:
             _run(p, s, k, start_s, seen_s, is_trip, dt_s)
 
 
@@ -97,28 +98,29 @@ def _look(p, s, k, i_seen, r, is_52a, moved_ago_s, change_ago_s, dt_s):  # type:
 
     The step's length when it did not change in this step.
     """
+    q, t = p[k], s[k]
     changed_s, moved_s = within(change_ago_s, dt_s), within(moved_ago_s, dt_s)
-    pickup_a = p["pickup_a"][k]
+    pickup_a = q["pickup_a"]
     is_above = abs(i_seen[r, 0]) > pickup_a or abs(i_seen[r, 1]) > pickup_a or abs(i_seen[r, 2]) > pickup_a
     current_s = contact_s = dt_s
-    was_current, was_contact = s["is_current"][k] != 0.0, s["is_52a"][k] != 0.0
+    was_current, was_contact = t["is_current"] != 0.0, t["is_52a"] != 0.0
     if is_above:
         if not was_current:
-            s["is_current"][k], current_s = 1.0, changed_s
-        s["off_s"][k] = 0.0
+            t["is_current"], current_s = 1.0, changed_s
+        t["off_s"] = 0.0
     elif was_current:
-        s["off_s"][k] = changed_s if s["is_above"][k] != 0.0 else s["off_s"][k] + dt_s
-        past_s = s["off_s"][k] - p["reset_s"][k]
+        t["off_s"] = changed_s if t["is_above"] != 0.0 else t["off_s"] + dt_s
+        past_s = t["off_s"] - q["reset_s"]
         if past_s >= -EPS_S:
-            s["is_current"][k], current_s, s["off_s"][k] = 0.0, within(past_s, dt_s), 0.0
-    s["is_above"][k] = 1.0 if is_above else 0.0
+            t["is_current"], current_s, t["off_s"] = 0.0, within(past_s, dt_s), 0.0
+    t["is_above"] = 1.0 if is_above else 0.0
     is_contact = is_52a > 0.0
     if is_contact != was_contact:
-        s["is_52a"][k], contact_s = 1.0 if is_contact else 0.0, moved_s
-    by_current, by_contact = p["criterion"][k] != CONTACT, p["criterion"][k] != CURRENT
-    is_closed = (by_current and s["is_current"][k] != 0.0) or (by_contact and is_contact)
-    was_closed = s["is_seen_closed"][k] != 0.0
-    s["is_seen_closed"][k] = 1.0 if is_closed else 0.0
+        t["is_52a"], contact_s = 1.0 if is_contact else 0.0, moved_s
+    by_current, by_contact = q["criterion"] != CONTACT, q["criterion"] != CURRENT
+    is_closed = (by_current and t["is_current"] != 0.0) or (by_contact and is_contact)
+    was_closed = t["is_seen_closed"] != 0.0
+    t["is_seen_closed"] = 1.0 if is_closed else 0.0
     if is_closed == was_closed:
         return dt_s
     if not by_contact or not by_current:

@@ -76,20 +76,21 @@ def step(p, s, of, v_seq, v_base_v, f_hz, is_f_valid, is_permitted, change_ago_s
         How long before the end of the step the network last changed; ``dt_s`` when it did not.
     """
     for e in range(s.shape[0]):
+        q, t = p[e], s[e]
         r = of[e]
-        is_served = p["is_enabled"][e] != 0.0 and is_permitted[e] != 0.0
-        is_usable = can_measure(v_seq, v_base_v, f_hz, is_f_valid, p["v_block_pu"][e], r)
-        s["is_blocked"][e] = 0.0 if is_usable else 1.0
-        before_hz, now_hz = s["seen_hz"][e], f_hz[r] if is_usable and is_served else 0.0
-        s["seen_hz"][e] = now_hz
-        sign = 1.0 if p["direction"][e] == OVER else -1.0
-        level_hz = p["f_hz"][e]
-        if s["is_pickup"][e] != 0.0:
-            level_hz -= sign * p["hysteresis_hz"][e]
+        is_served = q["is_enabled"] != 0.0 and is_permitted[e] != 0.0
+        is_usable = can_measure(v_seq, v_base_v, f_hz, is_f_valid, q["v_block_pu"], r)
+        t["is_blocked"] = 0.0 if is_usable else 1.0
+        before_hz, now_hz = t["seen_hz"], f_hz[r] if is_usable and is_served else 0.0
+        t["seen_hz"] = now_hz
+        sign = 1.0 if q["direction"] == OVER else -1.0
+        level_hz = q["f_hz"]
+        if t["is_pickup"] != 0.0:
+            level_hz -= sign * q["hysteresis_hz"]
         is_beyond = now_hz > 0.0 and sign * (now_hz - level_hz) > 0.0
-        if not is_beyond and s["is_pickup"][e] == 0.0:
+        if not is_beyond and t["is_pickup"] == 0.0:
             continue
         ago_s = change_ago_s
-        if now_hz > 0.0 and is_beyond != (s["is_pickup"][e] != 0.0):
+        if now_hz > 0.0 and is_beyond != (t["is_pickup"] != 0.0):
             ago_s = _passed_ago_s(before_hz, now_hz, level_hz, change_ago_s, dt_s)
-        definite_time(s, e, is_beyond, p["delay_s"][e], ago_s, dt_s)
+        definite_time(s, e, is_beyond, q["delay_s"], ago_s, dt_s)

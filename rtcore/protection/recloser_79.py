@@ -203,7 +203,8 @@ def step(  # type: ignore[no-untyped-def]
     with_network_s = within(change_ago_s, dt_s)
     for i in range(s.shape[0]):
         b = breaker_of[i]
-        s["is_tagged"][i] = 1.0 if s["is_hot_line_sp"][i] != 0.0 or breaker["is_tagged_sp"][b] != 0.0 else 0.0
+        t = s[i]
+        t["is_tagged"] = 1.0 if t["is_hot_line_sp"] != 0.0 or breaker["is_tagged_sp"][b] != 0.0 else 0.0
         _command(p, s, i, is_driven[i], dt_s)
         position = position_of(breaker["is_52a"][b], breaker["is_52b"][b])
         is_trip = 1.0 if trip[i] > 0.0 else 0.0
@@ -211,13 +212,13 @@ def step(  # type: ignore[no-untyped-def]
         is_sequence = 1.0 if seq_pickup[i] > 0.0 else 0.0
         # Instants of what changed in this step, -1 for what did not.
         moved_s = pickup_s = tripped_s = -1.0
-        if position != s["position"][i]:
+        if position != t["position"]:
             moved_s = within(breaker["moved_ago_s"][b], dt_s)
-        if is_blocking != s["is_blocking"][i] or is_sequence != s["is_sequence"][i]:
+        if is_blocking != t["is_blocking"] or is_sequence != t["is_sequence"]:
             pickup_s = with_network_s
-        if is_trip != s["is_trip"][i]:
+        if is_trip != t["is_trip"]:
             tripped_s = with_network_s if trip_ago_s[i] < 0.0 else within(trip_ago_s[i], dt_s)
-        now_s, recloses = dt_s, s["recloses"][i]
+        now_s, recloses = dt_s, t["recloses"]
         while moved_s >= 0.0 or pickup_s >= 0.0 or tripped_s >= 0.0:
             next_s = max(moved_s, pickup_s, tripped_s)
             _pass(p, s, i, breaker, b, is_close_permitted[i], now_s, next_s)
@@ -232,7 +233,7 @@ def step(  # type: ignore[no-untyped-def]
                 _trip(p, s, i, is_trip, now_s)
                 tripped_s = -1.0
         _pass(p, s, i, breaker, b, is_close_permitted[i], now_s, 0.0)
-        if s["state"][i] == LOCKOUT and s["recloses"][i] != recloses:
+        if t["state"] == LOCKOUT and t["recloses"] != recloses:
             breaker["close_coil"][b] = 0.0  # overtaken within its own step
 
 
@@ -247,13 +248,14 @@ def position_of(is_52a, is_52b):  # type: ignore[no-untyped-def]
 @kernel
 def last_shot(p, i):  # type: ignore[no-untyped-def]
     """Return the number of shots: of open intervals before the first 0."""
-    if not p["open_interval_1_s"][i] > 0.0:
+    q = p[i]
+    if not q["open_interval_1_s"] > 0.0:
         return 0.0
-    if not p["open_interval_2_s"][i] > 0.0:
+    if not q["open_interval_2_s"] > 0.0:
         return 1.0
-    if not p["open_interval_3_s"][i] > 0.0:
+    if not q["open_interval_3_s"] > 0.0:
         return 2.0
-    return 4.0 if p["open_interval_4_s"][i] > 0.0 else 3.0
+    return 4.0 if q["open_interval_4_s"] > 0.0 else 3.0
 
 
 @kernel
@@ -268,38 +270,46 @@ def open_interval(p, i, shot):  # type: ignore[no-untyped-def]
 
 @kernel
 def settings_key(p, i):  # type: ignore[no-untyped-def]
-    """Return a number that changes with the settings; the weights keep exchanged values apart."""
-    key = 1.0 + p["open_interval_1_s"][i] + 2.7 * p["open_interval_2_s"][i] + 7.3 * p["open_interval_3_s"][i]
-    key += 19.1 * p["open_interval_4_s"][i] + 53.3 * p["reset_s"][i] + 139.7 * p["reset_lockout_s"][i]
-    key += 373.1 * p["close_wait_s"][i] + 997.3 * p["close_fail_s"][i] + 2617.9 * p["sequence_s"][i]
-    return key + 7001.3 * p["is_sequence_coordinated"][i]
+    """Return a number that changes with the settings.
+
+    A sum with square roots of primes as weights: settings have a few decimals, and no such numbers but
+    zeros make the change of such a sum 0.
+    """
+    q = p[i]
+    key = 1.4142135623730951 * q["open_interval_1_s"] + 1.7320508075688772 * q["open_interval_2_s"]
+    key += 2.23606797749979 * q["open_interval_3_s"] + 2.6457513110645907 * q["open_interval_4_s"]
+    key += 3.3166247903554 * q["reset_s"] + 3.605551275463989 * q["reset_lockout_s"]
+    key += 4.123105625617661 * q["close_wait_s"] + 4.358898943540674 * q["close_fail_s"]
+    key += 4.795831523312719 * q["sequence_s"]
+    return 1.0 + key + 5.385164807134504 * q["is_sequence_coordinated"]
 
 
 @kernel
 def _command(p, s, i, is_driven, dt_s):  # type: ignore[no-untyped-def]
     """Take commands and changed settings, at the beginning of the step."""
+    q, t = p[i], s[i]
     last, key = last_shot(p, i), settings_key(p, i)
-    if abs(key - s["settings_key"][i]) > 0.0:  # never true for what is not a number
-        s["settings_key"][i] = key
-        _shoot(s, i, max(s["shot"][i], last) if s["state"][i] != LOCKOUT else last, dt_s)
-        s["is_short_reset"][i], s["reset_timer_s"][i] = 1.0, 0.0
-        if s["phase"][i] in (TIMING, WAITING):
+    if abs(key - t["settings_key"]) > 0.0:  # never true for what is not a number
+        t["settings_key"] = key
+        _shoot(s, i, max(t["shot"], last) if t["state"] != LOCKOUT else last, dt_s)
+        t["is_short_reset"], t["reset_timer_s"] = 1.0, 0.0
+        if t["phase"] in (TIMING, WAITING):
             _lock_out(p, s, i, SETTINGS_CHANGED, dt_s)
-    is_out = not (p["is_enabled"][i] > 0.0 and s["is_enabled_sp"][i] > 0.0 and last > 0.0)
-    s["is_held"][i] = 1.0 if is_out or is_driven > 0.0 else 0.0
+    is_out = not (q["is_enabled"] > 0.0 and t["is_enabled_sp"] > 0.0 and last > 0.0)
+    t["is_held"] = 1.0 if is_out or is_driven > 0.0 else 0.0
     if is_out:
         _lock_out(p, s, i, DISABLED, dt_s)
-    if s["drive_lockout"][i] != 0.0:
+    if t["drive_lockout"] != 0.0:
         _lock_out(p, s, i, DRIVEN, dt_s)
     elif is_driven > 0.0:
         _lock_out(p, s, i, DRIVEN, 0.0)
-    if s["is_tagged"][i] != 0.0 and s["phase"][i] in (TIMING, WAITING):
+    if t["is_tagged"] != 0.0 and t["phase"] in (TIMING, WAITING):
         _lock_out(p, s, i, TAGGED, dt_s)
-    if s["drive_last_shot"][i] != 0.0:
+    if t["drive_last_shot"] != 0.0:
         _skip_to(p, s, i, last, dt_s)
-    elif s["skip_shot"][i] != 0.0:
-        _skip_to(p, s, i, min(s["shot"][i] + 1.0, last), dt_s)
-    s["drive_lockout"][i] = s["drive_last_shot"][i] = s["skip_shot"][i] = 0.0
+    elif t["skip_shot"] != 0.0:
+        _skip_to(p, s, i, min(t["shot"] + 1.0, last), dt_s)
+    t["drive_lockout"] = t["drive_last_shot"] = t["skip_shot"] = 0.0
 
 
 @kernel
@@ -371,20 +381,21 @@ def _pick_up(p, s, i, is_blocking, is_sequence, ago_s):  # type: ignore[no-untyp
 @kernel
 def _pass(p, s, i, breaker, b, is_permitted, from_s, to_s):  # type: ignore[no-untyped-def]
     """Let time pass from ``from_s`` to ``to_s`` before the end of the step, all inputs constant."""
-    if s["position"][i] == CLOSED:
+    q, t = p[i], s[i]
+    if t["position"] == CLOSED:
         _run_sequence_timer(p, s, i, from_s - to_s)
         _run_reset_timer(p, s, i, from_s - to_s, to_s)
         return
-    s["reset_timer_s"][i] = s["sequence_timer_s"][i] = 0.0
-    phase = s["phase"][i]
+    t["reset_timer_s"] = t["sequence_timer_s"] = 0.0
+    phase = t["phase"]
     if phase == TIMING:
         _run_open_interval(p, s, i, breaker, b, is_permitted, from_s - to_s, to_s)
     elif phase == WAITING:
-        s["close_timer_s"][i] += from_s - to_s
+        t["close_timer_s"] += from_s - to_s
         _wait(p, s, i, breaker, b, is_permitted, to_s)
     elif phase == CLOSING:
-        s["close_timer_s"][i] += from_s - to_s
-        past_s = s["close_timer_s"][i] - p["close_fail_s"][i]
+        t["close_timer_s"] += from_s - to_s
+        past_s = t["close_timer_s"] - q["close_fail_s"]
         if past_s >= -EPS_S:
             _lock_out(p, s, i, CLOSE_FAILED, to_s + min(max(past_s, 0.0), from_s - to_s))
 
@@ -400,19 +411,20 @@ def _run_sequence_timer(p, s, i, span_s):  # type: ignore[no-untyped-def]
 
 @kernel
 def _run_reset_timer(p, s, i, span_s, to_s):  # type: ignore[no-untyped-def]
-    is_due = s["state"][i] != RESET or s["shot"][i] > 0.0 or s["phase"][i] != QUIET
-    if not is_due or s["is_trip"][i] != 0.0 or s["is_blocking"][i] != 0.0 or s["is_held"][i] != 0.0:
-        s["reset_timer_s"][i] = 0.0
+    q, t = p[i], s[i]
+    is_due = t["state"] != RESET or t["shot"] > 0.0 or t["phase"] != QUIET
+    if not is_due or t["is_trip"] != 0.0 or t["is_blocking"] != 0.0 or t["is_held"] != 0.0:
+        t["reset_timer_s"] = 0.0
         return
-    s["reset_timer_s"][i] += span_s
-    is_short = s["state"][i] == LOCKOUT or s["is_short_reset"][i] != 0.0
-    past_s = s["reset_timer_s"][i] - (p["reset_lockout_s"][i] if is_short else p["reset_s"][i])
+    t["reset_timer_s"] += span_s
+    is_short = t["state"] == LOCKOUT or t["is_short_reset"] != 0.0
+    past_s = t["reset_timer_s"] - (q["reset_lockout_s"] if is_short else q["reset_s"])
     if past_s >= -EPS_S:
         ago_s = to_s + min(max(past_s, 0.0), span_s)
         _enter(s, i, RESET, ago_s)
         _to_phase(s, i, QUIET, ago_s)
         _shoot(s, i, 0.0, ago_s)
-        s["is_short_reset"][i] = 0.0
+        t["is_short_reset"] = 0.0
 
 
 @kernel

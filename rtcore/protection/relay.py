@@ -58,7 +58,7 @@ PICKUP, OPERATED, PICKUP_AGO, OPERATE_AGO = 0, 2, 3, 4
         Attr("is_quiet", "", "1 when no trip output is on"),
         Attr("is_alarm", "", "self-supervision: out of service, VT failure or trip circuit"),
         Attr("trips", "", "trips since the start"),
-        Attr("trip_time_s", "s", "last trip: pickup to trip"),
+        Attr("trip_time_s", "s", "last trip: from the pickup of the element that tripped first to its trip"),
         Attr("trip_current_a", "A", "last trip: largest phase current"),
         Attr("pickup_ago_s", "s", "time from the last change of the pickup to the end of its step"),
         Attr("trip_ago_s", "s", "time from the last change of the trip to the end of its step"),
@@ -68,13 +68,29 @@ PICKUP, OPERATED, PICKUP_AGO, OPERATE_AGO = 0, 2, 3, 4
         Attr("sealed", "", "trip outputs that are on, a bit each"),
         Attr("seal_s", "s", "time that the outputs still stay at least"),
         Attr("lockout_breakers", "", "breakers that the lockout holds, a bit each"),
-        Attr("picked_up_s", "s", "time since an element that trips picked up; -1 none is"),
     ),
 )
 class Relay:
     """One relay."""
 
     trip_min_s: float = param(default=0.1, unit="s", doc="a trip output stays at least as long", ge=0, le=10)
+
+
+@kernel
+def find_active(x, rows, first, is_active):  # type: ignore[no-untyped-def]
+    """Mark the relays of which an element is picked up or operates; the others need no further look.
+
+    Parameters
+    ----------
+    is_active : float64[n_relays]
+        Written.
+    """
+    for r in range(first.shape[0] - 1):
+        is_active[r] = 0.0
+        for e in range(first[r], first[r + 1]):
+            if x[rows[e] + PICKUP] != 0.0 or x[rows[e] + OPERATED] != 0.0:
+                is_active[r] = 1.0
+                break
 
 
 @kernel
@@ -99,7 +115,7 @@ def starts(x, rows, flags, first, flag, r):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(p, s, x, rows, flags, trips, first, breaker, own, i, has_alarm, dt_s):  # type: ignore[no-untyped-def]
+def step(p, s, x, rows, flags, trips, first, since_s, is_active, breaker, own, i, has_alarm, dt_s):  # type: ignore[no-untyped-def]
     """Turn operated elements into trips, targets and lockouts.
 
     Parameters
@@ -108,6 +124,10 @@ def step(p, s, x, rows, flags, trips, first, breaker, own, i, has_alarm, dt_s): 
         As of ``starts``.
     trips : int64[n_elements]
         Breakers that each element trips, a bit each.
+    since_s : float64[n_elements]
+        Own memory: how long each element has been picked up, -1 when it is not.
+    is_active : float64[n_relays]
+        As of ``find_active``.
     breaker : structured
         State rows of the breakers; gets ``trip_coil``, ``trip_ago_s``, ``is_locked_out``.
     own : int32[n_relays]
@@ -120,8 +140,10 @@ def step(p, s, x, rows, flags, trips, first, breaker, own, i, has_alarm, dt_s): 
     for b in range(breaker.shape[0]):
         breaker["is_locked_out"][b] = 0.0
     for r in range(s.shape[0]):
-        _pick_up(s, r, x, rows, trips, first, dt_s)
-        sealed = _seal(p, s, r, x, rows, trips, first, i, dt_s)
+        sealed = 0
+        if is_active[r] != 0.0 or s["picked_up"][r] + s["asked"][r] + s["sealed"][r] != 0.0:
+            _pick_up(s, r, x, rows, first, since_s, dt_s)
+            sealed = _seal(p, s, r, x, rows, trips, first, since_s, i, dt_s)
         if sealed:
             _trip(s, r, sealed, flags, trips, first, breaker, own[r], x, rows)
         s["is_quiet"][r] = 0.0 if sealed else 1.0
@@ -140,30 +162,27 @@ def step(p, s, x, rows, flags, trips, first, breaker, own, i, has_alarm, dt_s): 
 
 
 @kernel
-def _pick_up(s, r, x, rows, trips, first, dt_s):  # type: ignore[no-untyped-def]
+def _pick_up(s, r, x, rows, first, since_s, dt_s):  # type: ignore[no-untyped-def]
     """Or of the elements' pickups; the first to pick up, the last to drop gives the instant."""
-    before, now, first_s, last_s, tripping_s = int(s["picked_up"][r]), 0, 0.0, dt_s, -1.0
+    before, now, first_s, last_s = int(s["picked_up"][r]), 0, 0.0, dt_s
     for e in range(first[r], first[r + 1]):
         bit, ago_s = 1 << (e - first[r]), min(x[rows[e] + PICKUP_AGO], dt_s)
         if x[rows[e] + PICKUP] != 0.0:
             now |= bit
             first_s = max(first_s, ago_s)
-            if trips[e] != 0:
-                tripping_s = max(tripping_s, ago_s)
-        elif before & bit:
-            last_s = min(last_s, ago_s)
+            since_s[e] = since_s[e] + dt_s if since_s[e] >= 0.0 else ago_s
+        else:
+            since_s[e] = -1.0
+            if before & bit:
+                last_s = min(last_s, ago_s)
     s["picked_up"][r] = float(now)
-    if tripping_s < 0.0:
-        s["picked_up_s"][r] = -1.0
-    else:
-        s["picked_up_s"][r] = s["picked_up_s"][r] + dt_s if s["picked_up_s"][r] >= 0.0 else tripping_s
     if (now == 0) != (before == 0):
         s["is_pickup"][r] = 1.0 if now else 0.0
         s["pickup_ago_s"][r] = first_s if now else last_s
 
 
 @kernel
-def _seal(p, s, r, x, rows, trips, first, i, dt_s):  # type: ignore[no-untyped-def]
+def _seal(p, s, r, x, rows, trips, first, since_s, i, dt_s):  # type: ignore[no-untyped-def]
     """Bits of the outputs that are on; new ones make a target."""
     before, asked_before, asked, on_s, off_s = int(s["sealed"][r]), int(s["asked"][r]), 0, 0.0, dt_s
     for e in range(first[r], first[r + 1]):
@@ -179,7 +198,7 @@ def _seal(p, s, r, x, rows, trips, first, i, dt_s):  # type: ignore[no-untyped-d
     s["seal_s"][r] = p["trip_min_s"][r] if new else max(left_s - dt_s, 0.0)
     sealed = asked | (before if s["seal_s"][r] > 0.0 else 0)
     if new:
-        _target(s, r, new, before, x, rows, first, i, on_s)
+        _target(s, r, new, before, x, rows, first, since_s, i)
     s["sealed"][r] = float(sealed)
     if (sealed != 0) != (before != 0):
         s["is_trip"][r] = 1.0 if sealed else 0.0
@@ -189,7 +208,7 @@ def _seal(p, s, r, x, rows, trips, first, i, dt_s):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _target(s, r, new, before, x, rows, first, i, ago_s):  # type: ignore[no-untyped-def]
+def _target(s, r, new, before, x, rows, first, since_s, i):  # type: ignore[no-untyped-def]
     s["targets"][r] = float(int(s["targets"][r]) | new)
     if before:
         return
@@ -198,8 +217,8 @@ def _target(s, r, new, before, x, rows, first, i, ago_s):  # type: ignore[no-unt
         if new >> (e - first[r]) & 1 and x[rows[e] + OPERATE_AGO] > best:
             best = x[rows[e] + OPERATE_AGO]
             s["first_element"][r] = float(e - first[r] + 1)
+            s["trip_time_s"][r] = max(since_s[e] - best, 0.0)
     s["trips"][r] += 1.0
-    s["trip_time_s"][r] = max(s["picked_up_s"][r] - ago_s, 0.0)
     s["trip_current_a"][r] = max(abs(i[r, 0]), abs(i[r, 1]), abs(i[r, 2]))
 
 

@@ -99,18 +99,19 @@ def _empty(s, e):  # type: ignore[no-untyped-def]
 @kernel
 def _take(s, e, samples, f_hz, dt_s):  # type: ignore[no-untyped-def]
     """Take the frequency of one step; returns whether there is a new slope."""
-    s["sum_hz"][e] += f_hz
-    s["summed"][e] += 1.0
-    if s["summed"][e] < s["every"][e]:
+    t = s[e]
+    t["sum_hz"] += f_hz
+    t["summed"] += 1.0
+    if t["summed"] < t["every"]:
         return False
-    count, head = int(s["count"][e]), int(s["head"][e])
-    samples[e, head] = s["sum_hz"][e] / s["every"][e]
+    count, head = int(t["count"]), int(t["head"])
+    samples[e, head] = t["sum_hz"] / t["every"]
     head = (head + 1) % count
-    s["head"][e], s["sum_hz"][e], s["summed"][e] = head, 0.0, 0.0
-    s["filled"][e] = min(s["filled"][e] + 1.0, s["count"][e])
-    if s["filled"][e] < s["count"][e]:
+    t["head"], t["sum_hz"], t["summed"] = head, 0.0, 0.0
+    t["filled"] = min(t["filled"] + 1.0, t["count"])
+    if t["filled"] < t["count"]:
         return False
-    s["slope_hz_s"][e] = slope_hz_s(samples, e, head, count, dt_s * s["every"][e])
+    t["slope_hz_s"] = slope_hz_s(samples, e, head, count, dt_s * t["every"])
     return True
 
 
@@ -137,22 +138,23 @@ def step(p, s, of, v_seq, v_base_v, f_hz, is_f_valid, samples, is_permitted, cha
         Work array of ``samples_for``; no other rows may use it.
     """
     for e in range(s.shape[0]):
-        is_served = p["is_enabled"][e] != 0.0 and is_permitted[e] != 0.0
-        is_usable = can_measure(v_seq, v_base_v, f_hz, is_f_valid, p["v_block_pu"][e], of[e])
-        s["is_blocked"][e] = 0.0 if is_usable else 1.0
+        q, t = p[e], s[e]
+        is_served = q["is_enabled"] != 0.0 and is_permitted[e] != 0.0
+        is_usable = can_measure(v_seq, v_base_v, f_hz, is_f_valid, q["v_block_pu"], of[e])
+        t["is_blocked"] = 0.0 if is_usable else 1.0
         if not (is_usable and is_served):
             _empty(s, e)
             definite_time(s, e, False, 0.0, change_ago_s, dt_s)
             continue
-        window_steps = p["window_s"][e] / dt_s
-        if s["window_steps"][e] != window_steps:
+        window_steps = q["window_s"] / dt_s
+        if t["window_steps"] != window_steps:
             _empty(s, e)
-            s["window_steps"][e] = window_steps
-            s["every"][e], s["count"][e] = plan(window_steps, samples.shape[1])
-        s["beyond_s"][e] = s["beyond_s"][e] + dt_s if s["is_beyond"][e] != 0.0 else 0.0
+            t["window_steps"] = window_steps
+            t["every"], t["count"] = plan(window_steps, samples.shape[1])
+        t["beyond_s"] = t["beyond_s"] + dt_s if t["is_beyond"] != 0.0 else 0.0
         if _take(s, e, samples, f_hz[of[e]], dt_s):
             _judge(p, s, e)
-        past_s = s["beyond_s"][e] - p["windows"][e] * p["window_s"][e]
-        is_confirmed = s["is_beyond"][e] != 0.0 and past_s >= -ROUNDING_S
+        past_s = t["beyond_s"] - q["windows"] * q["window_s"]
+        is_confirmed = t["is_beyond"] != 0.0 and past_s >= -ROUNDING_S
         ago_s = min(max(past_s, 0.0), dt_s) if is_confirmed else 0.0
-        definite_time(s, e, is_confirmed, p["delay_s"][e], ago_s, dt_s)
+        definite_time(s, e, is_confirmed, q["delay_s"], ago_s, dt_s)

@@ -73,16 +73,17 @@ def operate_s(i_pu, preload_pu, k, tau_s):  # type: ignore[no-untyped-def]
 @kernel
 def _load(p, s, e, i, i_seq, r):  # type: ignore[no-untyped-def]
     """Equivalent current over k times rated; the last one where it is not a number."""
+    q, t = p[e], s[e]
     square = -1.0
-    if p["basis"][e] == LARGEST:
+    if q["basis"] == LARGEST:
         for phase in range(3):
             of_phase = abs2(i[r, phase])
             square = max(square, of_phase if of_phase < math.inf else -1.0)
     else:
-        square = abs2(i_seq[r, 1]) + p["unbalance"][e] * abs2(i_seq[r, 2])
+        square = abs2(i_seq[r, 1]) + q["unbalance"] * abs2(i_seq[r, 2])
     if not 0.0 <= square < math.inf:
-        return s["load"][e]
-    return min(math.sqrt(square) / (p["k"][e] * p["rated_a"][e]), p["cap"][e])
+        return t["load"]
+    return min(math.sqrt(square) / (q["k"] * q["rated_a"]), q["cap"])
 
 
 @kernel
@@ -110,22 +111,23 @@ def _is_up(is_up, theta, level, reset_level):  # type: ignore[no-untyped-def]
 @kernel
 def _advance(p, s, e, load, is_served, part_s, end_ago_s):  # type: ignore[no-untyped-def]
     """Advance one element by a part of the step that ends ``end_ago_s`` before its end."""
-    before, ultimate = s["theta"][e], load * load
-    tau_s = p["tau_cool_s"][e] if ultimate < before and p["tau_cool_s"][e] > 0.0 else p["tau_s"][e]
+    q, t = p[e], s[e]
+    before, ultimate = t["theta"], load * load
+    tau_s = q["tau_cool_s"] if ultimate < before and q["tau_cool_s"] > 0.0 else q["tau_s"]
     after = before + (ultimate - before) * _share(part_s / tau_s)
-    s["theta"][e] = after
-    s["fraction"][e] = min(after, 1.0)
-    reset, level = p["reset_level"][e], p["alarm_level"][e]
-    if load <= 1.0 and after < level and s["is_pickup"][e] == 0.0 and s["is_alarm"][e] == 0.0:
+    t["theta"] = after
+    t["fraction"] = min(after, 1.0)
+    reset, level = q["reset_level"], q["alarm_level"]
+    if load <= 1.0 and after < level and t["is_pickup"] == 0.0 and t["is_alarm"] == 0.0:
         return  # the usual case
-    is_alarm = is_served and _is_up(s["is_alarm"][e], after, level, reset)
-    if is_alarm != (s["is_alarm"][e] != 0.0):
+    is_alarm = is_served and _is_up(t["is_alarm"], after, level, reset)
+    if is_alarm != (t["is_alarm"] != 0.0):
         level *= 1.0 if is_alarm else reset
-        s["is_alarm"][e] = 1.0 if is_alarm else 0.0
-        s["alarm_ago_s"][e] = end_ago_s + _crossed_ago_s(before, after, ultimate, level, tau_s, part_s)
-    is_due = is_served and _is_up(s["is_operated"][e], after, 1.0, reset)
+        t["is_alarm"] = 1.0 if is_alarm else 0.0
+        t["alarm_ago_s"] = end_ago_s + _crossed_ago_s(before, after, ultimate, level, tau_s, part_s)
+    is_due = is_served and _is_up(t["is_operated"], after, 1.0, reset)
     ago_s = end_ago_s + part_s
-    if is_due != (s["is_operated"][e] != 0.0):
+    if is_due != (t["is_operated"] != 0.0):
         level = 1.0 if is_due else reset
         ago_s = end_ago_s + _crossed_ago_s(before, after, ultimate, level, tau_s, part_s)
         if load > 1.0:  # picked up since the change, operates later
@@ -159,9 +161,10 @@ def step(p, s, of, i, i_seq, is_permitted, change_ago_s, dt_s):  # type: ignore[
         How long before the end of the step the network last changed; ``dt_s`` when it did not.
     """
     for e in range(s.shape[0]):
-        is_served = p["is_enabled"][e] != 0.0 and is_permitted[e] != 0.0
-        before, now = s["load"][e], _load(p, s, e, i, i_seq, of[e]) if is_served else 0.0
-        s["load"][e] = now
+        q, t = p[e], s[e]
+        is_served = q["is_enabled"] != 0.0 and is_permitted[e] != 0.0
+        before, now = t["load"], _load(p, s, e, i, i_seq, of[e]) if is_served else 0.0
+        t["load"] = now
         if change_ago_s < dt_s:
             _advance(p, s, e, before if is_served else 0.0, is_served, dt_s - change_ago_s, change_ago_s)
         _advance(p, s, e, now, is_served, change_ago_s, 0.0)

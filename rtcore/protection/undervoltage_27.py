@@ -73,15 +73,16 @@ def step(p, s, of, v, v_seq, v_base_v, is_permitted, change_ago_s, dt_s):  # typ
         How long before the end of the step the network last changed; ``dt_s`` when it did not.
     """
     for e in range(s.shape[0]):
-        is_served = p["is_enabled"][e] != 0.0 and is_permitted[e] != 0.0
-        low, high = span_pu(p["quantity"][e], p["phases"][e], v, v_seq, v_base_v, of[e])
-        now = low if p["mode"][e] == ANY else high
-        pickup, level = p["pickup_pu"][e], p["pickup_pu"][e]
-        if s["is_pickup"][e] != 0.0:
-            level *= 1.0 + 0.01 * p["hysteresis_pct"][e]
-        is_dead = high < p["v_min_pu"][e]
-        before, s["v_pu"][e] = s["v_pu"][e], now if now >= 0.0 else 0.0
-        s["is_dead"][e] = 1.0 if is_dead else 0.0
+        q, t = p[e], s[e]
+        is_served = q["is_enabled"] != 0.0 and is_permitted[e] != 0.0
+        low, high = span_pu(q["quantity"], q["phases"], v, v_seq, v_base_v, of[e])
+        now = low if q["mode"] == ANY else high
+        pickup, level = q["pickup_pu"], q["pickup_pu"]
+        if t["is_pickup"] != 0.0:
+            level *= 1.0 + 0.01 * q["hysteresis_pct"]
+        is_dead = high < q["v_min_pu"]
+        before, t["v_pu"] = t["v_pu"], now if now >= 0.0 else 0.0
+        t["is_dead"] = 1.0 if is_dead else 0.0
         is_beyond = is_served and now < level and not is_dead
         x_before, x = (pickup - before) / pickup, (pickup - now) / pickup
         advance(p, s, e, is_served, is_beyond, x_before, x, D_S, change_ago_s, dt_s)

@@ -22,6 +22,7 @@ from rtcore.protection import (
 )
 from rtcore.protection.recloser_79 import shot_allows
 from rtcore.protection.relay import PICKUP, STARTS_79, STARTS_BF
+from rtcore.protection.voltages import RESIDUAL
 
 _measure = relay_inputs.measure
 _67, _51, _50, _46 = (
@@ -37,7 +38,13 @@ _27, _59, _81, _81r, _49 = (
     rocof_81r.step,
     thermal_49.step,
 )
-_50bf, _79, _relay, _starts = breaker_failure_50bf.step, recloser_79.step, relay.step, relay.starts
+_50bf, _79, _relay, _starts, _find_active = (
+    breaker_failure_50bf.step,
+    recloser_79.step,
+    relay.step,
+    relay.starts,
+    relay.find_active,
+)
 
 
 EVERY_S = 0.02
@@ -45,7 +52,7 @@ EVERY_S = 0.02
 
 
 @kernel
-def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
+def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, is_asked, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
     """Advance every relay by one step (``r``: Relays).
 
     Parameters
@@ -54,6 +61,8 @@ def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, ch
         State rows of breakers, synchronism checks and frequency elements.
     network : tuple
         Node voltages and states of the units, as last solved.
+    is_asked : bool
+        Whether a command came, so that settings may have changed.
     change_ago_s : float
         How long before the end of the step the network last changed; ``dt_s`` when it did not.
     """
@@ -63,7 +72,9 @@ def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, ch
     v, unit = network
     n = r.seen
     _look(r.inputs, n, frequency, v, unit, noise, key, step, change_ago_s, dt_s)
-    _prepare(r.s, r.elements, r.inputs.s["is_vt_failed"], x)
+    if is_asked:
+        _load_settings(r.s, r.elements, x)
+    _permit(r.s, r.elements, r.inputs.s["is_vt_failed"], x)
     _directions(r.directional_67, n, f0_hz, change_ago_s, dt_s)
     _control_torque(r.elements, r.inputs.s["is_vt_failed"], x)
     _currents(
@@ -92,18 +103,27 @@ def _look(n, seen, frequency, v, unit, noise, key, step, change_ago_s, dt_s):  #
 
 
 @kernel
-def _prepare(s, e, failed, x):  # type: ignore[no-untyped-def]
-    """Settings in force and what each element may do (``e``: Elements); a copy is cheaper than to ask."""
+def _load_settings(s, e, x):  # type: ignore[no-untyped-def]
+    """Take the settings of the group in force (``e``: Elements); a copy is cheaper than to ask."""
     for r in range(s.shape[0]):
         s["group"][r] = min(max(np.rint(s["group_sp"][r]), 1.0), s["groups"][r])
     for i in range(e.of.shape[0]):
-        r, at = e.of[i], e.begin[i]
-        source = e.groups_at[i, int(s["group"][r]) - 1] - at
+        at = e.begin[i]
+        source = e.groups_at[i, int(s["group"][e.of[i]]) - 1] - at
         for k in range(at, e.begin[i + 1]):
             e.settings[k] = x[source + k]
+
+
+@kernel
+def _permit(s, e, failed, x):  # type: ignore[no-untyped-def]
+    """What each element may do."""
+    for i in range(e.of.shape[0]):
+        r = e.of[i]
         is_permitted = s["is_in_service_sp"][r] != 0.0
         if failed[r] != 0.0:  # without voltage elements have no direction, and none is low
             is_permitted = is_permitted and e.needs_voltage[i] == 0
+            if e.residual_at[i] >= 0 and e.settings[e.residual_at[i]] == RESIDUAL:
+                is_permitted = False  # a blown fuse leaves a residual voltage
         if e.shot_at[i] >= 0 and shot_allows(e.settings[e.shots_at[i]], x[e.shot_at[i]]) == 0.0:
             is_permitted = False
         e.is_permitted[i] = 1.0 if is_permitted else 0.0
@@ -149,21 +169,23 @@ def _frequencies(f, g, work, n, ago_s, dt_s):  # type: ignore[no-untyped-def]
 def _decide(p, s, own, m, work, i, failed, b, b_of, c, c_of, x, breaker, sync, ago_s, dt_s):  # type: ignore[no-untyped-def]
     """Breaker failure (``b``), trips, lockouts, reclosing (``c``)."""
     trip, trip_ago_s, pickup, driven, permitted = work[0], work[1], work[2], work[3], work[4]
+    is_active = work[5]
     rows, flags, first = m.rows, m.flags, m.first
-    _demands(x, rows, flags, first, STARTS_BF, b.of, trip, trip_ago_s)
+    _find_active(x, rows, first, is_active)
+    _demands(x, rows, flags, first, is_active, STARTS_BF, b.of, trip, trip_ago_s)
     _50bf(b.p, b.s, b.of, b_of, breaker, i, trip, trip_ago_s, b.is_permitted, ago_s, dt_s)
     _retrip(b.s, b_of, breaker)
-    _relay(p, s, x, rows, flags, m.trips, first, breaker, own, i, failed, dt_s)
-    _demands(x, rows, flags, first, STARTS_79, c.of, trip, trip_ago_s)
-    _conditions(s, x, rows, flags, first, c.of, c_of, breaker, sync, pickup, driven, permitted)
+    _relay(p, s, x, rows, flags, m.trips, first, m.since_s, is_active, breaker, own, i, failed, dt_s)
+    _demands(x, rows, flags, first, is_active, STARTS_79, c.of, trip, trip_ago_s)
+    _conditions(s, x, rows, flags, first, is_active, c.of, c_of, breaker, sync, pickup, driven, permitted)
     _79(c.p, c.s, c_of, breaker, trip, trip_ago_s, pickup, pickup, driven, permitted, ago_s, dt_s)
 
 
 @kernel
-def _demands(x, rows, flags, first, flag, of, trip, trip_ago_s):  # type: ignore[no-untyped-def]
+def _demands(x, rows, flags, first, is_active, flag, of, trip, trip_ago_s):  # type: ignore[no-untyped-def]
     """Whether an element with this flag operates in relay ``of[k]``, and since when."""
     for k in range(of.shape[0]):
-        ago_s = _starts(x, rows, flags, first, flag, of[k])
+        ago_s = _starts(x, rows, flags, first, flag, of[k]) if is_active[of[k]] != 0.0 else -1.0
         trip[k] = 1.0 if ago_s >= 0.0 else 0.0
         trip_ago_s[k] = ago_s  # negative: it changed with the network
 
@@ -179,11 +201,13 @@ def _retrip(s, breaker_of, breaker):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _conditions(s, x, rows, flags, first, of, breaker_of, breaker, sync, pickup, driven, permitted):  # type: ignore[no-untyped-def]
+def _conditions(  # type: ignore[no-untyped-def]
+    s, x, rows, flags, first, is_active, of, breaker_of, breaker, sync, pickup, driven, permitted
+):
     """What else a recloser looks at: pickups that would start it, lockouts, close conditions."""
     for k in range(of.shape[0]):
         pickup[k] = 0.0
-        for e in range(first[of[k]], first[of[k] + 1]):
+        for e in range(first[of[k]], first[of[k] + 1] if is_active[of[k]] != 0.0 else first[of[k]]):
             if flags[e] & STARTS_79 and x[rows[e] + PICKUP] != 0.0:
                 pickup[k] = 1.0
         is_in_service = s["is_in_service_sp"][of[k]] != 0.0

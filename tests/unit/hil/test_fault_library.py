@@ -156,3 +156,29 @@ def test_what_is_no_library_at_all_is_a_problem_and_not_an_exception(
 
 def test_a_library_without_faults_is_one(tmp_path: Path, iowa: Network) -> None:
     assert fl.read_fault_library(write(tmp_path, "format = 1\n"), iowa).rows.shape == (0, 10)
+
+
+def test_without_a_network_all_but_its_names_is_checked(tmp_path: Path) -> None:
+    text = """
+    format = 1
+    [[fault]]
+    name = "x"
+    line = "l_nowhere"
+    at = 0.5
+    type = "ll"
+    phases = "a"
+    [[fault]]
+    name = "x"
+    bus = "nowhere"
+    type = "slg"
+    on_s = 1.0
+    """
+    _, found = fl.survey_faults(write(tmp_path, text), None)
+    assert {p.place: p.what for p in found} == {
+        "fault[0].phases": "'a': ll takes 2 different phases",
+        "fault[1].name": "'x' is there twice",
+        "fault[1].on_s": "has no meaning for a permanent fault; leave it out",
+    }
+    good, found = fl.survey_faults(paths.find("faults", "iowa240"), None)
+    assert (found, good.rows.shape) == ([], (0, 10))
+    assert len(good.names) >= 12

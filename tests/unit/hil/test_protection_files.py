@@ -209,6 +209,8 @@ function = "overcurrent_51"
 trips = ["cb_201"]
 """
 AT, P51 = "relay.cb_201", "relay.cb_201.51p"
+BF = f'[{AT}.50bf]\nfunction = "breaker_failure_50bf"\ntrips = ["cb_101"]\nlocks_out = true\n'
+"""Trips the next breaker and locks out: that is as it should be."""
 
 MISTAKES: dict[str, tuple[str, list[str]]] = {
     "range": (
@@ -299,6 +301,24 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
             f"{P51}: starts_79 = true: this relay has no recloser_79",
             f"{P51}: starts_bf = true: this relay has no breaker_failure_50bf",
         ],
+    ),
+    "an alarm that starts something": (
+        RELAY.replace('trips = ["cb_201"]', "starts_bf = true\nlocks_out = true") + BF,
+        [
+            f"{P51}: starts_bf, locks_out = true: it trips nothing, and so is an alarm, which starts and "
+            "locks out nothing; name trips, or leave it out"
+        ],
+    ),
+    "starts what is another breaker's": (
+        RELAY.replace('trips = ["cb_201"]', 'trips = ["cb_101"]\nstarts_bf = true') + BF,
+        [
+            f"{P51}: starts_bf = true: goes with a trip of the relay's own breaker 'cb_201', which is not "
+            "among its trips"
+        ],
+    ),
+    "a wrong breaker is told once": (
+        RELAY.replace('trips = ["cb_201"]', 'trips = ["cb_202"]\nstarts_bf = true\nlocks_out = true') + BF,
+        [f"{P51}: trips: breaker 'cb_202' does not exist; there are "],
     ),
     "67 that trips": (
         RELAY.replace('"directional_67"', '"directional_67"\ntrips = ["cb_201"]'),

@@ -319,6 +319,30 @@ def test_check_recognises_a_points_folder_and_the_templates_beside_it() -> None:
         assert [str(p) for p in check_file(path)] == []
 
 
+@pytest.mark.parametrize("folder", ["protection", "faults"])
+def test_check_recognises_schemes_and_fault_libraries(folder: str) -> None:
+    for name in paths.names(folder):
+        assert [str(p) for p in check_file(paths.find(folder, name))] == []
+
+
+def test_check_reports_a_scheme_as_far_as_it_can_be_known_without_a_network(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[relay.x]\nbreaker = "nowhere"\n[relay.x.51]\nfunction = "overcurrent_51"\ntrip = []\n')
+    found = "\n".join(map(str, check_file(path)))
+    assert "mine.toml: relay.x.51: overcurrent_51 needs a ct; the relay has none" in found
+    assert "unknown parameter 'trip'" in found
+    assert "nowhere" not in found
+
+
+def test_check_reports_a_fault_library_beside_a_network(tmp_path: Path) -> None:
+    """The tables tell what a file is before the folder does."""
+    (tmp_path / "network.toml").write_text("")
+    path = tmp_path / "mine.toml"
+    path.write_text('[[fault]]\nname = "x"\nbus = "b"\ntype = "slk"\n')
+    found = [(p.file, p.place) for p in check_file(path)]
+    assert sorted(found) == [(str(path), "fault[0].type"), (str(path), "format")]
+
+
 def test_check_of_something_else_says_what_can_be_checked(tmp_path: Path) -> None:
     (tmp_path / "notes.toml").write_text("[shopping]\nmilk = 1\n")
     for path in (tmp_path, tmp_path / "notes.toml"):
