@@ -21,9 +21,8 @@ from hil.station import make_setup
 from rtcore.commands import Reason, Verdict
 from rtcore.engine import Engine
 from rtcore.points import index_of
-from rtcore.ring import E_CAUSE, E_KIND, E_NEW, E_OLD, E_STEP, E_TARGET
+from rtcore.ring import E_CAUSE, E_KIND, E_NEW, E_OLD, E_STEP, E_TARGET, EVENT_STATUS
 from rtcore.sampler import Channel, Sample, Sampler
-from rtcore.shared_kernels import EVENT_STATUS
 from rtcore.world import K_FP_EVENTS, K_NOT_CONVERGED
 
 CHUNK_S = 0.2

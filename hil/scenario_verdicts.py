@@ -12,8 +12,8 @@ from hil.scenario_words import show
 from rtcore.commands import REASON_TEXT, Reason
 from rtcore.points import Point
 from rtcore.quality import Quality
+from rtcore.ring import EVENT_STATUS
 from rtcore.sampler import Sample
-from rtcore.shared_kernels import EVENT_STATUS
 
 PASS, FAIL = "PASS", "FAIL"
 

@@ -27,8 +27,7 @@ from rtcore.points import Kind
 from rtcore.protection.recloser_79 import QUIET
 from rtcore.protection.relay import PICKUP
 from rtcore.protection.scheme import Scheme
-from rtcore.ring import E_KIND, E_NEW, E_TARGET, E_UTC_NS
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import E_KIND, E_NEW, E_TARGET, E_UTC_NS, EVENT_STATUS
 from rtcore.world import K_NOT_CONVERGED
 
 Rows = npt.NDArray[np.int64]

@@ -45,7 +45,8 @@ from rtcore.overruns import (
     S_STEPS,
 )
 from rtcore.plant.harmonics import advance
-from rtcore.shared_kernels import EVENT_OVERRUN, EVENT_SLIP, drain, publish, push_event
+from rtcore.ring import EVENT_OVERRUN, EVENT_SLIP
+from rtcore.shared_kernels import drain, publish, push_event
 from rtcore.step import step_once
 from rtcore.world import K_COMMANDS, K_TOPOLOGY, T_DT
 

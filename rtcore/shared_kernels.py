@@ -38,6 +38,7 @@ from rtcore.ring import (
     E_TARGET,
     E_UTC_NS,
     EVENT_CAPACITY,
+    EVENT_COMMAND,
     HEAD,
     RECORDS_AT,
     TAIL,
@@ -45,9 +46,6 @@ from rtcore.ring import (
 
 COMMANDS_MAX = 2 * GROUP_MAX
 """Most commands taken from one ring in one step."""
-
-EVENT_STATUS, EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP, EVENT_NOT_CONVERGED, EVENT_FP = range(1, 7)
-"""Kinds of event records."""
 
 NOT_WRITABLE, SETPOINT, PULSE, SWITCH = 0, 1, 2, 3
 """How a point takes a command: not at all, kept, momentary, kept and two-state."""

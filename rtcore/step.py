@@ -30,7 +30,8 @@ from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, measure_emfs, res
 from rtcore.noise import step_key
 from rtcore.phasor import TWO_PI
 from rtcore.plant import capacitor, frequency, generator, load, measuring_points, regulator
-from rtcore.shared_kernels import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS, push_event
+from rtcore.ring import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
+from rtcore.shared_kernels import push_event
 from rtcore.stages.controls import (
     control_banks,
     control_taps,

@@ -17,8 +17,17 @@ from asyncua import Client, ua
 
 from hil import segment
 from rtcore import board as bd
-from rtcore.ring import E_CAUSE, E_KIND, E_NEW, E_OLD, E_STEP, E_TARGET, EventReader, bits_float
-from rtcore.shared_kernels import EVENT_COMMAND
+from rtcore.ring import (
+    E_CAUSE,
+    E_KIND,
+    E_NEW,
+    E_OLD,
+    E_STEP,
+    E_TARGET,
+    EVENT_COMMAND,
+    EventReader,
+    bits_float,
+)
 from tests.support.hammer import Hammer
 from tests.support.replay import Replay
 from tests.support.station import Station, running, say

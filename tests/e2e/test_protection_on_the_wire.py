@@ -5,11 +5,13 @@ One station for all tests; every user's Modbus master has an address of its own 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,8 +23,7 @@ from hil.network_files import read_network
 from hil.paths import find
 from hil.users import write_users
 from protocols.accounts import Account
-from rtcore.ring import E_KIND, E_NEW, E_TARGET, E_UTC_NS, EventReader
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import E_KIND, E_NEW, E_TARGET, E_UTC_NS, EVENT_STATUS, EventReader
 from tests.support.modbus_rig import adu
 from tests.support.station import Station, running
 from tests.support.users import account, password_of
@@ -257,6 +258,60 @@ async def test_opcua_instructor_arms_and_applies_a_fault_and_the_recloser_trips(
     until(lambda: station.value(f"{BREAKER}.OPS") >= 1.0)
     check_trip(station, reader, 1)
     assert station.value(f"{RELAY}.TARGETS") > 0.0
+
+
+class Log:
+    """Handler of a subscription: (tag, value, source time) of every change, as they come."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, bool, datetime]] = []
+
+    def datachange_notification(self, node: Any, value: bool, data: Any) -> None:
+        source = data.monitored_item.Value.SourceTimestamp
+        self.rows.append((node.nodeid.Identifier, value, source))
+
+
+async def test_opcua_tells_every_pickup_trip_and_movement_with_the_instant_of_the_plant(
+    closed: Station,
+) -> None:
+    station = closed
+    tags = [
+        f"{RELAY}.PICKUP",
+        f"{RELAY}.TRIP",
+        f"{BREAKER}.ST_52A",
+        f"{BREAKER}.ST_52B",
+        f"{RELAY}_79.CLOSING",
+    ]
+    log, reader = Log(), EventReader(segment.attach(station.spec.events_path))
+    async with client(station, "instructor") as instructor:
+        subscription = await instructor.create_subscription(100, log)
+        nodes = [instructor.get_node(f"ns=2;s={tag}") for tag in tags]
+        await subscription.subscribe_data_change(nodes, queuesize=100)
+        await asyncio.sleep(0.3)
+        log.rows.clear()  # the first values
+        for name, value in {**SETUP, "PLACE": behind_the_recloser()}.items():
+            assert await write(instructor, f"LAB.FAULT_1.{name}", value) == "Good"
+        assert await call(instructor, "LAB.ARM.ARM") == "Good"
+        await asyncio.sleep(0.1)
+        ops = station.value(f"{BREAKER}.OPS")
+        assert await call(instructor, "LAB.FAULT_1.APPLY") == "Good"
+        while station.value(f"{BREAKER}.OPS") < ops + 2.0:  # reclosed once
+            await asyncio.sleep(0.05)
+        assert pulse(station, "instructor", "LAB.FAULT_1.CLEAR")[0] == 5
+        await asyncio.sleep(0.5)
+    recorded = sequence_of_events(station, reader)
+    for tag in tags:
+        got = [(value, at) for name, value, at in log.rows if name == tag]
+        both = [(is_on, ns) for is_on in (True, False) for ns in recorded.get((tag, float(is_on)), [])]
+        wanted = sorted(((ns, is_on) for is_on, ns in both))[: len(got)]
+        assert len(got) >= 2, tag
+        # source times have 100 ns, of which the client keeps microseconds
+        assert [(value, round(at.replace(tzinfo=UTC).timestamp() * 1e6)) for value, at in got] == [
+            (is_on, ns // 1000) for ns, is_on in wanted
+        ], tag
+    (picked_up, *_) = (at for name, value, at in log.rows if (name, value) == (tags[0], True))
+    (tripped, *_) = (at for name, value, at in log.rows if (name, value) == (tags[1], True))
+    assert 0.0 < (tripped - picked_up).total_seconds() < 0.5
 
 
 def test_modbus_instructor_arms_and_applies_a_fault_and_the_recloser_trips(closed: Station) -> None:

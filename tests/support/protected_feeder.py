@@ -20,8 +20,7 @@ from hil.station import load_setup
 from rtcore.commands import Reason
 from rtcore.engine import Engine
 from rtcore.network.model import Bus, Line, Load, Network, Source, Switch
-from rtcore.ring import E_KIND, E_NEW, E_TARGET, E_UTC_NS
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import E_KIND, E_NEW, E_TARGET, E_UTC_NS, EVENT_STATUS
 from tests.support.small_feeder import ABC, V_LN, line, reactance, switch
 
 RECLOSER = """

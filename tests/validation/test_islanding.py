@@ -19,8 +19,7 @@ from rtcore.control import microgrid as mg
 from rtcore.engine import Engine
 from rtcore.plant import battery
 from rtcore.plant import generator as gen
-from rtcore.ring import E_KIND, E_NEW, E_TARGET
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import E_KIND, E_NEW, E_TARGET, EVENT_STATUS
 from tests.support import island_watch as iw
 from tests.support.island_watch import Watch
 

@@ -18,7 +18,7 @@ from hil.scenario_verdicts import Result, judge
 from hil.station import make_setup
 from rtcore.commands import Reason
 from rtcore.engine import Engine
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import EVENT_STATUS
 
 pytestmark = pytest.mark.timeout(600)
 """With an empty cache the first of these tests compiles every kernel."""

@@ -15,7 +15,7 @@ from rtcore.assemble import Setup, bindable, build_world
 from rtcore.commands import Reason
 from rtcore.engine import Engine
 from rtcore.quality import Quality
-from rtcore.shared_kernels import EVENT_COMMAND, EVENT_NOT_CONVERGED, EVENT_STATUS
+from rtcore.ring import EVENT_COMMAND, EVENT_NOT_CONVERGED, EVENT_STATUS
 from tests.unit.rtcore import small_station as small
 
 pytestmark = pytest.mark.timeout(600)

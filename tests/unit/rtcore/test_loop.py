@@ -24,7 +24,7 @@ from rtcore import ring as rg
 from rtcore.commands import Reason, Verdict
 from rtcore.engine import Engine
 from rtcore.histogram import BINS, upper_edge_ns
-from rtcore.shared_kernels import EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP
+from rtcore.ring import EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP
 from rtcore.world import K_DIGEST
 from tests.unit.rtcore import small_station as small
 from tests.unit.rtcore.loop_rig import N_VALUES, Rig

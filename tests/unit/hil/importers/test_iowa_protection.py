@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,12 @@ def test_shipped_templates_follow_from_the_declarations(kind: str) -> None:
     assert (folder / f"{kind}.toml").read_text() == outputs
     settings = protection_points.settings_template(REGISTRY[kind])
     assert (folder / f"{settings_kind(kind)}.toml").read_text() == settings
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_one_request_can_write_a_whole_group_of_settings(kind: str) -> None:
+    declare_all()
+    settings = tomllib.loads(protection_points.settings_template(REGISTRY[kind]))["points"]
+    starts = [int(point["modbus"].split(":")[1]) for point in settings]
+    assert starts == list(range(0, 2 * len(settings), 2))  # two registers each and no gap
+    assert starts[-1] + 2 <= min(123, protection_points.SETTINGS_SPAN)  # function 16 takes 123

@@ -10,32 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtcore.protection import ct_saturation as ct
+from tests.support.overcurrent_rig import VECTORS
 
 F_HZ = 60.0
 NEVER = math.inf
 
+_SATURATION = VECTORS["ct_saturation"]
 TIME_TO_SATURATION = [
-    (10, 5, 0.0135500705134),
-    (10, 8, 0.0319363705261),
-    (15, 5, 0.012340672491),
-    (15, 10, 0.0364580498218),
-    (20, 10, 0.0317162379445),
-    (10, 11.1, NEVER),
+    (row["x_over_r"], row["ks"], NEVER if row["t_s"] is None else row["t_s"])
+    for row in _SATURATION["time_to_saturation"]
 ]
-CLAMPED = [(10, 5, 0.02274), (15, 5, 0.01236), (15, 10, 0.0422)]
-CYCLES = [0, 1, 2, 3, 5, 8, 12]
-FUNDAMENTAL = [
-    (10, 5, [0.996, 0.3932, 0.6754, 0.8476, 0.9711, 0.9977, 0.9996]),
-    (15, 5, [1.0335, 0.2276, 0.4676, 0.6603, 0.8776, 0.9773, 0.9976]),
-    (15, 10, [0.9986, 0.9974, 0.7956, 0.6628, 0.8789, 0.9777, 0.9977]),
-    (15, 17, [0.9986, 0.9974, 0.9975, 0.9979, 0.9987, 0.9993, 0.9995]),
-]
-DC_OFFSET = [
-    (5, 0.0132629119243, 1.55783540337, 1.25268475151),
-    (10, 0.0265258238486, 1.74600185627, 1.43769822361),
-    (15, 0.039788735773, 1.82235613802, 1.52169889848),
-    (25, 0.0663145596216, 1.88918202798, 1.59860419064),
-]
+CLAMPED = [(row["x_over_r"], row["ks"], row["t_s"]) for row in _SATURATION["flux_clamped_simulation_s"]]
+CYCLES = _SATURATION["fundamental_pu"]["cycle"]
+FUNDAMENTAL = [(row["x_over_r"], row["ks"], row["pu"]) for row in _SATURATION["fundamental_pu"]["rows"]]
+DC_OFFSET = [tuple(row.values()) for row in VECTORS["dc_offset"]]
 
 SAMPLED = 5e-3
 """The reference rows are a sampled simulation that lets the flux pass its knee by up to one sample;
