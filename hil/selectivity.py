@@ -19,7 +19,7 @@ from hil.selectivity_cases import FAILURE, MIDDLE, TEMPORARY, Case
 from hil.selectivity_judge import Event, Judged, judge
 from hil.station import Plan, make_setup
 from rtcore.engine import Engine
-from rtcore.errors import Problem, UserInputError
+from rtcore.errors import GridhilError, Problem, UserInputError
 from rtcore.network.fault_table import place_table
 from rtcore.plant import fault
 from rtcore.plant.breaker import CLOSING, OPENING
@@ -35,6 +35,7 @@ Rows = npt.NDArray[np.int64]
 FRACTION = 1
 """Column of an element's row; see ``element.ELEMENT``."""
 
+ARMED_S = 1.0
 SETTLE_S = 2.0
 """Before the first fault: controls and measuring elements are then where they stay."""
 LOOK_S = 0.05
@@ -116,12 +117,14 @@ class Rig:
         begin_s = (engine.n_steps - 1) * self.dt_s  # the fault begins with the step that takes it
         backup = Backup(self._of_relay.get(case.expected.upstream_relay, self._tripping[:0]), self.dt_s)
         events: list[Event] = []
-        still_s = 0.0
+        still_s, strikes = 0.0, world.faults.s["strikes"][0]
         troubles = int(world.counters[K_NOT_CONVERGED])
         is_live = True
         while True:
             n = 1 if is_live else max(1, round(LOOK_S / self.dt_s))
             engine.step(n)
+            if world.faults.s["strikes"][0] == strikes:
+                raise GridhilError(f"{case.kind} at {case.place}: the plant did not take the fault")
             events += self._events(begin_s)
             was_live, is_live = is_live, world.faults.s["is_live"][0] != 0.0
             if is_live:
@@ -149,6 +152,7 @@ class Rig:
         s["phases_sp"][0] = sum(1 << PHASES.index(p) for p in case.phases)
         s["life_sp"][0] = fault.TEMPORARY if case.life == TEMPORARY else fault.PERMANENT
         s["apply"][0] = 1.0
+        world.faults.arming["is_armed"][0], world.faults.arming["time_left_s"][0] = 1.0, ARMED_S
         if case.life == FAILURE:
             relay = [r.name for r in self.scheme.relays].index(case.expected.relay)
             world.breaker["fail_trip_sp"][world.relays.own[relay]] = JAMMED

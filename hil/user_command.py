@@ -13,6 +13,7 @@ from hil import private_files, run_dir
 from hil.settings import draft_station
 from hil.settings_sections import StationSection
 from hil.users import (
+    joint_problem,
     name_problem,
     parse_network,
     read_users,
@@ -138,6 +139,7 @@ def _ranges(texts: list[str], problems: list[tuple[str, str]]) -> tuple[Network,
             ranges.append(parse_network(text))
         except ValueError as error:
             problems.append(("--modbus", str(error)))
+    problems.append(("--modbus", joint_problem(ranges)))
     return tuple(dict.fromkeys(ranges))
 
 

@@ -12,7 +12,7 @@ import ipaddress
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from rtcore.errors import HostError, Problem, UserInputError, did_you_mean
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 NOBODY = "anonymous"
 """What audit records call a session without a user."""
+
+WIDEST = 8
+"""Least prefix length of a user's networks, neighbouring ones taken together: a whole private range."""
 
 KEYS = ("role", "password", "modbus")
 
@@ -109,9 +112,22 @@ def parse_network(text: Any) -> Network:
         except (ValueError, TypeError):
             pass
         raise ValueError(f"{text!r} is not an address range; write it like 192.168.7.0/24{hint}") from None
-    if network.prefixlen == 0:
-        raise ValueError(f"{text} is everybody, and Modbus asks for no password; name the masters' range")
+    if network.prefixlen < WIDEST:
+        what = "everybody" if network.prefixlen == 0 else f"wider than /{WIDEST}"
+        raise ValueError(f"{text} is {what}, and Modbus asks for no password; name the masters' range")
     return network
+
+
+def joint_problem(networks: Iterable[Network]) -> str:
+    """Say what is wrong with address ranges that are right one by one; "" when nothing is."""
+    ranges = list(networks)
+    v4 = ipaddress.collapse_addresses(n for n in ranges if isinstance(n, ipaddress.IPv4Network))
+    v6 = ipaddress.collapse_addresses(n for n in ranges if isinstance(n, ipaddress.IPv6Network))
+    wholes: list[Network] = [*v4, *v6]
+    for whole in wholes:
+        if whole.prefixlen < WIDEST:
+            return f"the ranges together are {whole}, wider than /{WIDEST}, and Modbus asks for no password"
+    return ""
 
 
 def _parse(rows: Any, file: str, problems: list[Problem]) -> dict[str, Account]:
@@ -150,6 +166,8 @@ def _parse_one(name: str, row: Any) -> tuple[list[tuple[str, str]], Account | No
             networks.append(parse_network(text))
         except ValueError as error:
             found.append(("modbus", str(error)))
+    if wrong := joint_problem(networks):
+        found.append(("modbus", wrong))
     return found, None if found else Account(str(role), str(password), tuple(networks))
 
 

@@ -60,14 +60,17 @@ class CommandDesk:
         """
         return await asyncio.shield(asyncio.ensure_future(self._execute(list(writes), who)))
 
-    async def refuse(self, writes: Sequence[tuple[int, float]], who: Who, reason: Reason) -> Verdict:
+    async def refuse(
+        self, writes: Sequence[tuple[int, float]], who: Who, reason: Reason, **asked: Any
+    ) -> Verdict:
         """Audit a write that the server refused on its own (authority, type) and say so.
 
-        Where the role of who asked does not suffice, the record has the one that was needed.
+        Where the role of who asked does not suffice, the record has the one that was needed;
+        ``asked`` is put into it for writes that name no points.
         """
         verdict = Verdict(reason)
         needed = self.lacks(writes, who.role) if reason is Reason.NO_AUTHORITY else ""
-        extra = {"needs": needed} if needed else {}
+        extra = {"needs": needed} | asked if needed else asked
         try:
             await self._audit.append(self._record("refused", writes, who, verdict=verdict, **extra))
         except OSError:

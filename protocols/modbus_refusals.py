@@ -1,14 +1,15 @@
-"""Why the last write was refused, in registers: one block per connection, the same on every unit.
+"""Refused writes: why, what they asked for, and the block of registers that shows it to the master.
 
 Exception codes are too few: a tag, a lockout and a device in local are all 04. A master that wants
-to know reads this block on the connection of its write. The block lies far behind the last address
-that a point or the mirror of the input registers can have, so that no map can ever cover it, and it
-needs neither the image nor a living core. Pure: no sockets, no clock.
+to know reads this block on the connection of its write, the same on every unit. It lies far behind
+the last address that a point or the mirror of the input registers can have, so that no map can ever
+cover it, and it needs neither the image nor a living core. Pure: no sockets, no clock.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from protocols.modbus_pdu import ILLEGAL_ADDRESS, ILLEGAL_VALUE, UnitView
 from rtcore.commands import Reason
@@ -33,6 +34,37 @@ _WRITES = {5: ("co", 1), 6: ("hr", 1), 15: ("co", 1), 16: ("hr", 1), 22: ("hr", 
 _WITH_COUNT = (15, 16, 23)
 
 
+def is_write(pdu: bytes) -> bool:
+    """Tell whether a request is of a function that writes, however wrong the rest of it is."""
+    return pdu[0] in _WRITES
+
+
+def why_refused(view: UnitView, pdu: bytes, code: int) -> Reason:
+    """Say why a write got this exception code before it was looked at as a command."""
+    if code == ILLEGAL_VALUE:
+        return Reason.WRONG_TYPE
+    if code != ILLEGAL_ADDRESS:
+        return Reason.NO_VERDICT
+    table, at = _WRITES[pdu[0]]
+    return view.why_not(table, _word(pdu, at), _word(pdu, at + 2) if pdu[0] in _WITH_COUNT else 1)
+
+
+def asked(unit: int, view: UnitView | None, pdu: bytes) -> dict[str, Any]:
+    """Return what a write asked for that names no points, for its audit record.
+
+    ``unit`` and ``address`` are those of the request, ``address`` None where it ends before. ``via``
+    is worded as for other writes: an id that stands for another unit shows as that one.
+    """
+    function = pdu[0]
+    table, at = _WRITES[function]
+    address = _word(pdu, at) if len(pdu) >= at + 2 else None
+    count = _word(pdu, at + 2) if function in _WITH_COUNT else 1
+    place = f"{unit if view is None else view.unit.unit}:{table}"
+    if address is not None:
+        place += f":{address}" + (f"+{count}" if count > 1 else "")
+    return {"via": f"{place} FC{function}", "function": function, "unit": unit, "address": address}
+
+
 class LastWrite:
     """What became of the last write of one connection."""
 
@@ -49,16 +81,14 @@ class LastWrite:
             address = _word(pdu, _WRITES[pdu[0]][1])
             self._block = _BLOCK.pack(reason, pdu[0], address, unit, self.n_refused & 0xFFFFFFFF)
 
-    def answer(self, unit: int, view: UnitView, pdu: bytes, reply: bytes) -> bytes:
-        """Return the reply to a request that got an exception without the plant having been asked.
+    def answer(self, pdu: bytes, reply: bytes) -> bytes:
+        """Return the reply to a request that is no write and got an exception.
 
-        Reads of the block come this way too: no table reaches as far, so the point map has just
+        Reads of the block come this way: no table reaches as far, so the point map has just
         refused them, and reads of points need not look whether they mean the block.
         """
-        if pdu[0] in _READS:
-            return (self._read(pdu) or reply) if reply[1] == ILLEGAL_ADDRESS else reply
-        if pdu[0] in _WRITES:
-            self.settle(unit, pdu, _reason(view, pdu, reply[1]))
+        if pdu[0] in _READS and reply[1] == ILLEGAL_ADDRESS:
+            return self._read(pdu) or reply
         return reply
 
     def _read(self, pdu: bytes) -> bytes:
@@ -68,16 +98,6 @@ class LastWrite:
         if at < 0 or at + 2 * count > _BLOCK.size:
             return b""
         return bytes((pdu[0], 2 * count)) + self._block[at : at + 2 * count]
-
-
-def _reason(view: UnitView, pdu: bytes, code: int) -> Reason:
-    """Say why a write got this exception code before it was looked at as a command."""
-    if code == ILLEGAL_VALUE:
-        return Reason.WRONG_TYPE
-    if code != ILLEGAL_ADDRESS:
-        return Reason.NO_VERDICT
-    table, at = _WRITES[pdu[0]]
-    return view.why_not(table, _word(pdu, at), _word(pdu, at + 2) if pdu[0] in _WITH_COUNT else 1)
 
 
 def _word(pdu: bytes, at: int) -> int:

@@ -3,7 +3,8 @@
 A frame with a wrong protocol id or an impossible length ends the connection: looking for the
 next header in a broken stream would be guesswork. Each connection is answered in request
 order, one request per turn of the event loop, so that a pipelining master starves nobody.
-While a command waits for its verdict, the later frames of that connection wait behind it.
+While a command waits for its verdict, or a refused write for its line in the audit journal, the
+later frames of that connection wait behind it: no peer has more than one of them under way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import functools
 import logging
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 from protocols import modbus_map
@@ -24,7 +25,7 @@ from protocols.gateway import Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import ModbusMap
 from protocols.modbus_pdu import DEVICE_FAILURE, IDENTITY, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
-from protocols.modbus_refusals import LastWrite
+from protocols.modbus_refusals import LastWrite, asked, is_write, why_refused
 from protocols.modbus_writes import Outcome, WriteRoom, Writers
 from protocols.roles import OPERATOR, ROLES
 from rtcore.commands import Reason
@@ -319,7 +320,8 @@ class Connection(asyncio.BufferedProtocol):
         if unit_view is None:
             code = server.unknown_code
             reply = None if code is None else refusal(pdu[0], code)
-            self._last_write.settle(unit, pdu, Reason.UNKNOWN_POINT)
+            if is_write(pdu):
+                return self._await_refusal(transaction, unit, None, pdu, Reason.UNKNOWN_POINT, reply)
         else:
             try:
                 reply = server.responder.reply(unit_view, pdu)
@@ -327,10 +329,12 @@ class Connection(asyncio.BufferedProtocol):
                 server.count_error(f"{self._peer}: request {pdu.hex()} failed: {error!r}")
                 reply = refusal(pdu[0], DEVICE_FAILURE)
             if isinstance(reply, Write):
-                self._await_verdict(transaction, unit, unit_view, reply, pdu)
-                return None
+                return self._await_verdict(transaction, unit, unit_view, reply, pdu)
             if reply[0] > 0x7F:
-                reply = self._last_write.answer(unit, unit_view, pdu, reply)
+                if is_write(pdu):
+                    reason = why_refused(unit_view, pdu, reply[1])
+                    return self._await_refusal(transaction, unit, unit_view, pdu, reason, reply)
+                reply = self._last_write.answer(pdu, reply)
         if reply is not None:
             self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
         if end == self._filled:
@@ -385,9 +389,26 @@ class Connection(asyncio.BufferedProtocol):
         self.abort()
 
     def _await_verdict(self, transaction: int, unit: int, view: UnitView, write: Write, pdu: bytes) -> None:
-        self._is_busy = self._is_waiting_for_verdict = True
         room = self._server.room
-        self._task = asyncio.ensure_future(room.carry_out(write, view, self._host, self._peer, self._units))
+        self._await(transaction, unit, pdu, room.carry_out(write, view, self._host, self._peer, self._units))
+
+    def _await_refusal(
+        self,
+        transaction: int,
+        unit: int,
+        view: UnitView | None,
+        pdu: bytes,
+        reason: Reason,
+        reply: bytes | None,
+    ) -> None:
+        room = self._server.room
+        wish = asked(unit, view, pdu)
+        self._await(transaction, unit, pdu, room.turn_away(wish, reason, reply, self._host, self._peer))
+
+    def _await(self, transaction: int, unit: int, pdu: bytes, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Leave the later frames where they are until a write is settled."""
+        self._is_busy = self._is_waiting_for_verdict = True
+        self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(functools.partial(self._settled, transaction, unit, pdu))
 
     def _settled(self, transaction: int, unit: int, pdu: bytes, task: asyncio.Future[Outcome]) -> None:
@@ -397,9 +418,10 @@ class Connection(asyncio.BufferedProtocol):
         error = task.exception()
         if error is not None:
             self._server.count_error(f"{self._peer}: write failed: {error!r}")
-        failed = (Reason.NO_VERDICT, refusal(pdu[0], DEVICE_FAILURE))
+        failed: Outcome = (Reason.NO_VERDICT, refusal(pdu[0], DEVICE_FAILURE))
         reason, reply = task.result() if error is None else failed
         self._last_write.settle(unit, pdu, reason)
         self._last_frame_s = self._server.now_s
-        self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
+        if reply is not None:
+            self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
         self._next_turn()

@@ -2,8 +2,8 @@
 
 Two things must allow a write: the station's list of which network may write which units, and the
 role that the users file gives the master's address.
-A request that covers several points is one atomic group. Every refusal here is in the audit
-journal under the master's address.
+A request that covers several points is one atomic group. Every refusal is in the audit journal
+under the master's address, also that of a request which is wrong in itself or names no points.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from protocols.accounts import Accounts, Network, parse_address
 from protocols.command_desk import CommandDesk, Who
 from protocols.gateway import MODBUS_EXCEPTION
 from protocols.modbus_codec import decode
-from protocols.modbus_pdu import DEVICE_FAILURE, NO_RESPONSE, Responder, UnitView, Write, masked, refusal
+from protocols.modbus_pdu import DEVICE_FAILURE, Responder, UnitView, Write, masked, refusal
 from rtcore.commands import Reason
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Kind
 
-Outcome = tuple[Reason, bytes]
-"""What became of a write, and its reply PDU."""
+Outcome = tuple[Reason, bytes | None]
+"""What became of a write, and its reply PDU; None where the master gets no answer."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -90,15 +90,30 @@ class WriteRoom:
 
         ``host`` is the master's address, ``peer`` that with its port, ``units`` what it may write.
         """
-        role = self._accounts.role_at(parse_address(host), self._loopback_role)
-        who = Who("modbus", peer, "", f"{write.via} FC{write.function}", role)
+        who = self._who(host, peer, f"{write.via} FC{write.function}")
         if write.mask is None:
             return await self._carry_out(write, view, who, units)
         async with self._masking:  # two maskings of one register must not lose one another's bits
             writes = self._masked_writes(write)
             if writes is None:
-                return Reason.CORE_DEAD, refusal(write.function, NO_RESPONSE)
+                return await self._refuse(write, who, Reason.CORE_DEAD)
             return await self._carry_out(dc.replace(write, writes=writes), view, who, units)
+
+    async def turn_away(
+        self, asked: Mapping[str, Any], reason: Reason, reply: bytes | None, host: str, peer: str
+    ) -> Outcome:
+        """Put a refused write on record that is no command of any point: ``via`` and what it asked for."""
+        rest = {key: value for key, value in asked.items() if key != "via"}
+        await self._desk.refuse((), self._who(host, peer, asked["via"]), reason, **rest)
+        return reason, reply
+
+    def _who(self, host: str, peer: str, via: str) -> Who:
+        role = self._accounts.role_at(parse_address(host), self._loopback_role)
+        return Who("modbus", peer, "", via, role)
+
+    async def _refuse(self, write: Write, who: Who, reason: Reason) -> Outcome:
+        await self._desk.refuse(write.writes, who, reason)
+        return reason, refusal(write.function, MODBUS_EXCEPTION[reason])
 
     async def _carry_out(self, write: Write, view: UnitView, who: Who, units: frozenset[int]) -> Outcome:
         reason = self._desk.gateway.check(write.writes)
@@ -107,11 +122,10 @@ class WriteRoom:
             reason = Reason.NO_AUTHORITY
         if reason is Reason.DONE and self._desk.lacks(write.writes, who.role):
             reason = Reason.NO_AUTHORITY
+        if reason is Reason.DONE and self._responder.live.current() is None:
+            reason = Reason.CORE_DEAD
         if reason is not Reason.DONE:
-            await self._desk.refuse(write.writes, who, reason)
-            return reason, refusal(write.function, MODBUS_EXCEPTION[reason])
-        if self._responder.live.current() is None:
-            return Reason.CORE_DEAD, refusal(write.function, NO_RESPONSE)
+            return await self._refuse(write, who, reason)
         points = self._desk.gateway.points
         # A control is a pulse: writing 0 to it asks for nothing.
         wanted = [(i, v) for i, v in write.writes if v != 0.0 or points[i].kind is not Kind.CONTROL]

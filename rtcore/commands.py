@@ -61,7 +61,7 @@ REASON_TEXT = {
     Reason.CORE_DEAD: "the plant process does not answer",
     Reason.GROUP_REFUSED: "another write of the same request was refused",
     Reason.AUDIT_FAILED: "the audit record could not be written, so the command was not sent",
-    Reason.INTERLOCKED: "an interlock does not permit it, for instance the synchronism check",
+    Reason.INTERLOCKED: "an interlock does not permit it: the synchronism check, or a fault that cannot be",
     Reason.TAGGED: "the device is tagged out",
     Reason.LOCKED_OUT: "the device is locked out; reset the lockout first",
     Reason.NOT_ARMED: "not armed; arm first, it lasts for a limited time",

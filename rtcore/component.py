@@ -48,6 +48,7 @@ def param(
     doc: str,
     source: str = "",
     choices: Mapping[str, float] | None = None,
+    is_whole: bool = False,
     **limits: float,
 ) -> Any:
     """Declare one parameter with its unit, meaning, source and limits (gt, ge, lt, le).
@@ -57,12 +58,27 @@ def param(
     choices : mapping, optional
         Closed set of words and the number that a row holds for each. Users write the word; an
         object made with the word holds the number, too.
+    is_whole : bool
+        Takes whole numbers only; flags (``is_``, ``has_``) do so without saying it.
     """
     unknown = limits.keys() - LIMITS
     if unknown:
         raise TypeError(f"unknown limits {sorted(unknown)}; there are {', '.join(LIMITS)}")
-    metadata = {"unit": unit, "doc": doc, "source": source, "limits": limits, "choices": dict(choices or {})}
+    metadata = {
+        "unit": unit,
+        "doc": doc,
+        "source": source,
+        "limits": limits,
+        "choices": dict(choices or {}),
+        "is_whole": is_whole,
+    }
     return dc.field(default=default, metadata=metadata)
+
+
+def is_whole(field: dc.Field[Any]) -> bool:
+    """Tell whether a parameter takes whole numbers only: the number of a word, a flag, a mask."""
+    meta = field.metadata
+    return bool(meta["choices"]) or meta["is_whole"] or field.name.startswith(("is_", "has_"))
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -222,6 +238,8 @@ def check_params(spec: Spec, values: Mapping[str, Any]) -> list[tuple[str, str]]
             continue
         meta = fields[name].metadata
         what = _word_problem(value, meta["choices"]) if meta["choices"] else _number_problem(value, meta)
+        if not what and isinstance(value, Real) and is_whole(fields[name]) and float(value) % 1.0 != 0.0:
+            what = "must be a whole number"
         if what:
             shown = repr(value) if isinstance(value, str) else f"{value} {meta['unit']}".rstrip()
             problems.append((name, f"{name} = {shown}: {what} ({meta['doc']})"))

@@ -19,7 +19,7 @@ from typing import Any
 from hil import paths
 from hil.plant_settings import declare_all
 from rtcore.assembly.instances import FUNCTIONS
-from rtcore.component import REGISTRY, Spec, settings_kind
+from rtcore.component import REGISTRY, Spec, is_whole, settings_kind
 from rtcore.protection.relay import GROUPS_MAX
 from rtcore.protection.scheme import Relay, Scheme
 
@@ -28,7 +28,8 @@ FIRST_REGISTER = 6
 
 OUTPUTS = {"is_pickup": "PICKUP", "is_operated": "OPERATED", "fraction": "TIMER"}
 HIDDEN: dict[str, tuple[str, ...]] = {
-    "recloser_79": ("is_trip", "is_blocking", "is_sequence", "is_tagged", "is_held", "is_short_reset"),
+    "recloser_79": ("is_trip", "is_blocking", "is_sequence", "is_tagged", "is_held", "is_short_reset",
+                    "is_remote"),
     "breaker_failure_50bf": ("is_seen_closed", "is_52a", "is_above", "is_current"),
     "rocof_81r": ("is_beyond",),
     "directional_67": ("is_operated", "fraction"),
@@ -36,7 +37,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
     "fault": ("is_armed",),
     "breaker": (
         "is_52a", "is_52b", "is_untagged", "is_not_open", "is_not_closed", "is_not_locked_out",
-        "is_locked_out", "is_close_refused",
+        "is_locked_out", "is_close_refused", "is_told_to_trip",
     ),
 }  # fmt: skip
 """Kind -> flags that are the kernel's own, or that another template shows."""
@@ -58,6 +59,7 @@ RANGES = {
 }
 """Attribute -> lowest and highest value of its point."""
 
+WHOLE_SETPOINTS = ("group_sp", "place_sp", "type_sp", "phases_sp", "life_sp", "entry_sp", "vt_lost_sp")
 WHOLE = (
     "group", "targets", "first_element", "trips", "state", "shot", "cycles", "lockout_reason", "replaced",
     "refusal", "strikes",
@@ -95,14 +97,15 @@ def template(spec: Spec, shown: Sequence[str]) -> str:
             rows.append({**head, "kind": "setpoint", "states": OFF_ON, **text, "modbus": place("co")})
         elif attr.writable:
             span = {"kind": "setpoint", **unit, "min": low, "max": high}
-            rows.append({**head, **span, **text, "modbus": place("hr", ":float32", 2)})
+            number = ":uint32" if attr.name in WHOLE_SETPOINTS else ":float32"
+            rows.append({**head, **span, **text, "modbus": place("hr", number, 2)})
         elif is_flag and attr.name not in HIDDEN.get(spec.kind, ()):
             rows.append({**head, "kind": "status", "states": OFF_ON, **text, "modbus": place("di")})
         elif attr.name in (*shown, "fraction") and attr.name not in HIDDEN.get(spec.kind, ()):
-            is_whole = attr.name in WHOLE
-            low, high = (0, 2**32 - 1) if is_whole else (low, high)
+            is_count = attr.name in WHOLE
+            low, high = (0, 2**32 - 1) if is_count else (low, high)
             span = {"kind": "analog", **unit, "min": low, "max": high, "instrument": "exact"}
-            number = ":uint32" if is_whole else ":float32"
+            number = ":uint32" if is_count else ":float32"
             rows.append({**head, **span, **text, "modbus": place("ir", number, 2)})
     return _toml(f"{spec.kind.replace('_', ' ')}", rows)
 
@@ -116,12 +119,12 @@ def settings_template(spec: Spec) -> str:
         row: dict[str, Any] = {"name": _name(field.name), "attr": f"{field.name}_sp", "kind": "setpoint"}
         if meta["unit"]:
             row["unit"] = meta["unit"]
-        is_whole = bool(choices) or field.name.startswith(("is_", "has_")) or field.name == "shots"
+        is_counted = is_whole(field)
         row["min"] = min(choices.values()) if choices else limits.get("ge", -RANGE_MAX)
         row["max"] = max(choices.values()) if choices else limits.get("le", RANGE_MAX)
         words = "; " + ", ".join(f"{v:g} {k}" for k, v in choices.items()) if choices else ""
         row["description"] = meta["doc"] + words
-        row["modbus"] = f"hr:{register}:{'uint32' if is_whole else 'float32'}"
+        row["modbus"] = f"hr:{register}:{'uint32' if is_counted else 'float32'}"
         register += 2  # without holes, so that one request writes a whole group
         rows.append(row)
     return _toml(f"{spec.kind}: settings of one group", rows, has_stamp=False)

@@ -50,6 +50,23 @@ def set_fault(fs, k, place, fraction, kind, mask, r_ohm):  # type: ignore[no-unt
     int
         0, or why there cannot be such a fault (the slot stays as it was).
     """
+    refusal = check_fault(fs, place, fraction, kind, mask, r_ohm)
+    if refusal != ACCEPTED:
+        return refusal
+    number, fault, phases = int(place), int(kind), int(mask)
+    if phases == 0:
+        phases = _default_phases(phases_there(fs, number), fault)
+    clear_fault(fs, k)
+    slot = fs.slots[k]
+    slot["place"], slot["is_in"], slot["phases"] = number, 1, phases
+    slot["fraction"] = fraction if number > fs.bus_node.shape[0] else 0.0
+    _fill(slot, fault, phases, 1.0 / r_ohm)
+    return ACCEPTED
+
+
+@kernel
+def check_fault(fs, place, fraction, kind, mask, r_ohm):  # type: ignore[no-untyped-def]
+    """Return 0, or why there cannot be such a fault; parameters as ``set_fault`` has them."""
     refusal = _check_place(fs, place, fraction, kind)
     if refusal != ACCEPTED:
         return refusal
@@ -57,8 +74,8 @@ def set_fault(fs, k, place, fraction, kind, mask, r_ohm):  # type: ignore[no-unt
         return BAD_RESISTANCE
     if not (mask >= 0.0 and mask <= 7.0) or mask != np.floor(mask):
         return BAD_PHASES
-    number, fault, phases = int(place), int(kind), int(mask)
-    there = phases_there(fs, number)
+    fault, phases = int(kind), int(mask)
+    there = phases_there(fs, int(place))
     if phases == 0:
         phases = _default_phases(there, fault)
         if phases == 0:
@@ -66,14 +83,7 @@ def set_fault(fs, k, place, fraction, kind, mask, r_ohm):  # type: ignore[no-unt
     if phases & ~there:
         return PHASE_NOT_THERE
     wanted = _phases_wanted(fault)
-    if wanted > 0 and _count(phases) != wanted:
-        return BAD_PHASES
-    clear_fault(fs, k)
-    slot = fs.slots[k]
-    slot["place"], slot["is_in"], slot["phases"] = number, 1, phases
-    slot["fraction"] = fraction if number > fs.bus_node.shape[0] else 0.0
-    _fill(slot, fault, phases, 1.0 / r_ohm)
-    return ACCEPTED
+    return BAD_PHASES if wanted > 0 and _count(phases) != wanted else ACCEPTED
 
 
 @kernel

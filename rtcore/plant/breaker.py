@@ -1,7 +1,8 @@
 """Circuit breaker (ANSI 52): coils, mechanism, poles, auxiliary contacts, failures, wear.
 
-- Trip-free: a trip wins at any instant of a closing. A pulse, or a coil energised by a relay at
-  its instant within the last step, starts the travel there; contacts move at the exact time.
+- Trip-free: a trip wins at any instant of a closing, and so does a tag. A pulse, or a coil energised
+  by a relay at its instant within the last step, starts the travel there; contacts move at the exact
+  time.
 - Anti-pump (52Y): one close per command. A close that is there during a trip, a travel or a tag is
   not carried out until it has been taken away and given again. What the synchronism check, the
   lockout or an unwound spring holds off is carried out when they let it, if it is still there: a
@@ -71,6 +72,7 @@ TRIP_CIRCUIT_OPEN = 1.0
                 ("may_close", Reason.INTERLOCKED),
             ),
         ),
+        Attr("is_told_to_trip", "", "1 in a step in which an operator or a controller told it to trip"),
         Attr("trip_coil", "", "trip coil energised by a relay: 1, taken back when seen"),
         Attr("trip_ago_s", "s", "when that was, before the end of the step that energised it"),
         Attr("close_coil", "", "close coil energised by a relay: 1, taken back when seen"),
@@ -81,7 +83,7 @@ TRIP_CIRCUIT_OPEN = 1.0
         Attr("is_untagged", "", "1 when not tagged out"),
         Attr("is_locked_out", "", "1 while a lockout relay (86) holds the breaker open"),
         Attr("is_not_locked_out", "", "1 when no lockout relay holds the breaker open"),
-        Attr("is_not_open", "", "0 when there is nothing left to open"),
+        Attr("is_not_open", "", "0 when there is nothing left to open, and no reclosing to stop"),
         Attr("is_not_closed", "", "0 when the mechanism is closed"),
         Attr("has_refused_close", "", "number of closes that were refused"),
         Attr("is_close_refused", "", "1 while a close is there and refused"),
@@ -135,8 +137,8 @@ TRIP_CIRCUIT_OPEN = 1.0
 class Breaker:
     """Breaker of up to three poles on one mechanism or on one each."""
 
-    open_time_s: float = param(default=0.050, unit="s", doc="trip command to contacts parted", gt=0)
-    close_time_s: float = param(default=0.060, unit="s", doc="close command to contacts made", gt=0)
+    open_time_s: float = param(default=0.050, unit="s", doc="trip command to contacts parted", gt=0, le=10)
+    close_time_s: float = param(default=0.060, unit="s", doc="close command to contacts made", gt=0, le=10)
     scatter_s: float = param(
         default=0.001, unit="s", doc="standard deviation of both, at most 2 sqrt(3) of it", ge=0, le=0.01
     )
@@ -206,7 +208,9 @@ def step(p, s, units, unit, is_permitted, i_pole, change, key, t_s, w0_rad_s, dt
         s["may_close"][i] = is_permitted[i]
         s["is_untagged"][i] = 0.0 if s["is_tagged_sp"][i] != 0.0 else 1.0
         s["is_not_locked_out"][i] = 0.0 if s["is_locked_out"][i] != 0.0 else 1.0
+        s["is_told_to_trip"][i] = s["trip"][i]
         is_trip = s["trip"][i] != 0.0 or s["trip_coil"][i] != 0.0
+        is_trip = is_trip or (s["state"][i] == CLOSING and s["is_tagged_sp"][i] != 0.0)
         may_close = _ask_52y(s, i, is_trip)
         elapsed_s = dt_s
         if is_trip and _trips(s, i, units, unit):

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from rtcore.commands import Reason
 from rtcore.component import Attr, component
 from rtcore.jit import kernel
-from rtcore.network.fault_slots import ACCEPTED, BAD_RESISTANCE, clear_fault, set_fault
+from rtcore.network.fault_slots import ACCEPTED, BAD_RESISTANCE, check_fault, clear_fault, set_fault
 from rtcore.noise import mix64, step_key
 from rtcore.plant.arming import use
 
@@ -33,9 +33,6 @@ PERMANENT, TEMPORARY, SELF_CLEARING, INTERMITTENT = 0.0, 1.0, 2.0, 3.0
 
 BAD_LIFE = BAD_RESISTANCE + 1
 """Refusal beside those of ``fault_slots``: no such life, or a time of it that is not above 0."""
-
-DISARMED = BAD_LIFE + 1
-"""Disarmed, or timed out, at the very step of the application."""
 
 TIME_MAX_S = 1e9
 TOGGLES_MAX = 16
@@ -88,7 +85,7 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
             "put the fault in place",
             writable="pulse",
             role="instructor",
-            interlocks=(("is_armed", Reason.NOT_ARMED),),
+            interlocks=(("is_armed", Reason.NOT_ARMED), ("is_possible", Reason.INTERLOCKED)),
         ),
         Attr("clear", "", "take the fault away", writable="pulse", role="instructor"),
         Attr("is_armed", "", "1 while the station is armed"),
@@ -102,12 +99,12 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
         Attr("i0_a", "A", "zero-sequence current into the fault, a third of the sum"),
         Attr("left_s", "s", "time until it goes, comes or would go without voltage; 0 if it does not"),
         Attr("strikes", "", "how often a fault came, since the start"),
-        Attr("is_refused", "", "1 when the last apply could not be done"),
+        Attr("is_possible", "", "1 when the fault that is set up can be applied"),
         Attr(
             "refusal",
             "",
-            "why: 1 no such place, 2 phase not there, 3 fraction, 4 type, 5 phases do not fit the type, "
-            "6 open conductor at a bus, 7 resistance, 8 life or its times, 9 not armed any more",
+            "why not: 0 it can, 1 no such place, 2 phase not there, 3 fraction, 4 type, 5 phases do not fit "
+            "the type, 6 open conductor at a bus, 7 resistance, 8 life or its times",
         ),
         Attr("life", "", "life of the fault in place, as life_sp"),
         Attr("life_s", "s", "its duration, deionisation time or mean time on"),
@@ -156,6 +153,7 @@ def step(s, fs, library, arming_p, arming, key, change, dt_s):  # type: ignore[n
         s["apply"][k] = s["clear"][k] = 0.0
     for k in range(s.shape[0]):
         s["is_armed"][k] = arming["is_armed"][0]
+        _judge(s, fs, k)
     return changes
 
 
@@ -177,30 +175,44 @@ def _load(s, k, library):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _apply(s, fs, k, is_armed, arming_p, arming, key, change, dt_s):  # type: ignore[no-untyped-def]
-    """Put the fault of the setpoints in place of whatever is there, at the beginning of the step."""
-    life, life_s, pause_s = s["life_sp"][k], 1.0, 1.0
+def _judge(s, fs, k):  # type: ignore[no-untyped-def]
+    """Whether the fault that is set up can be applied, and why not."""
+    t = s[k]
+    refusal = check_fault(fs, t["place_sp"], t["fraction_sp"], t["type_sp"], t["phases_sp"], t["r_ohm_sp"])
+    if refusal == ACCEPTED:
+        life_s, pause_s = _times(s, k)
+        is_good = life_s > 0.0 and pause_s > 0.0 and max(life_s, pause_s) <= TIME_MAX_S
+        refusal = ACCEPTED if is_good else BAD_LIFE
+    t["refusal"], t["is_possible"] = refusal, 1.0 if refusal == ACCEPTED else 0.0
+    return refusal
+
+
+@kernel
+def _times(s, k):  # type: ignore[no-untyped-def]
+    """Time of the life that is set up, and its pause [s]; 0 for a life that does not exist."""
+    life = s["life_sp"][k]
     if life == TEMPORARY:
-        life_s = s["deionise_s_sp"][k]
-    elif life == SELF_CLEARING:
-        life_s = s["duration_s_sp"][k]
-    elif life == INTERMITTENT:
-        life_s, pause_s = s["on_s_sp"][k], s["off_s_sp"][k]
-    is_known = life in (PERMANENT, TEMPORARY, SELF_CLEARING, INTERMITTENT)
-    refusal = BAD_LIFE if is_armed else DISARMED
-    if is_armed and is_known and life_s > 0.0 and pause_s > 0.0 and max(life_s, pause_s) <= TIME_MAX_S:
-        refusal = set_fault(
-            fs,
-            k,
-            s["place_sp"][k],
-            s["fraction_sp"][k],
-            s["type_sp"][k],
-            s["phases_sp"][k],
-            s["r_ohm_sp"][k],
-        )
-    s["is_refused"][k], s["refusal"][k] = 1.0 if refusal != ACCEPTED else 0.0, refusal
-    if refusal != ACCEPTED:
+        return s["deionise_s_sp"][k], 1.0
+    if life == SELF_CLEARING:
+        return s["duration_s_sp"][k], 1.0
+    if life == INTERMITTENT:
+        return s["on_s_sp"][k], s["off_s_sp"][k]
+    return (1.0, 1.0) if life == PERMANENT else (0.0, 0.0)
+
+
+@kernel
+def _apply(s, fs, k, is_armed, arming_p, arming, key, change, dt_s):  # type: ignore[no-untyped-def]
+    """Put the fault of the setpoints in place of whatever is there, at the beginning of the step.
+
+    Disarmed at this very step, or set up anew in the same request so that it cannot be, it is not.
+    """
+    if not is_armed or _judge(s, fs, k) != ACCEPTED:
         return 0
+    set_fault(
+        fs, k, s["place_sp"][k], s["fraction_sp"][k], s["type_sp"][k], s["phases_sp"][k], s["r_ohm_sp"][k]
+    )
+    life = s["life_sp"][k]
+    life_s, pause_s = _times(s, k)
     use(arming_p, arming, dt_s)
     s["is_applied"][k], s["is_live"][k], s["dead_s"][k] = 1.0, 0.0, -1.0
     s["life"][k], s["life_s"][k], s["pause_s"][k] = life, life_s, pause_s

@@ -20,6 +20,10 @@ ELEMENT = (
 """First attributes of every element."""
 
 
+TINY_S = 1e-300
+"""Keeps a divisor from 0 where the quotient is not used: compilers divide before they ask."""
+
+
 @kernel
 def within(ago_s, dt_s):  # type: ignore[no-untyped-def]
     """Limit an instant to the step; what is not a number happened at its end."""
@@ -62,5 +66,5 @@ def definite_time(s, i, is_beyond, delay_s, change_ago_s, dt_s):  # type: ignore
     set_pickup(s, i, True, change_ago_s)
     past_s = s["timer_s"][i] - delay_s
     is_due = past_s >= -1e-12  # a sum of steps may fall short of a whole number of them by rounding
-    s["fraction"][i] = 1.0 if is_due or delay_s <= 0.0 else s["timer_s"][i] / delay_s
+    s["fraction"][i] = 1.0 if is_due or delay_s <= 0.0 else s["timer_s"][i] / max(delay_s, TINY_S)
     set_operated(s, i, is_due, min(max(past_s, 0.0), dt_s))

@@ -39,7 +39,12 @@ class Instantaneous50:
     )
     reset_ratio: float = param(default=0.95, unit="", doc="dropout over pickup", ge=0.1, le=1)
     shots: float = param(
-        default=31.0, unit="", doc="recloser shots 0..4 it serves in: bits 0..4, 31 all", ge=0, le=31
+        default=31.0,
+        unit="",
+        is_whole=True,
+        doc="recloser shots 0..4 it serves in: bits 0..4, 31 all",
+        ge=0,
+        le=31,
     )
 
 

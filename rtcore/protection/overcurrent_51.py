@@ -20,7 +20,7 @@ from __future__ import annotations
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
 from rtcore.protection.curves import CURVES, operate_s, reset_s
-from rtcore.protection.element import ELEMENT, set_operated, set_pickup
+from rtcore.protection.element import ELEMENT, TINY_S, set_operated, set_pickup
 from rtcore.protection.quantities import CURRENTS, PHASE, current_a
 
 INSTANT, DEFINITE, DEPENDENT = 0.0, 1.0, 2.0
@@ -58,7 +58,12 @@ class Overcurrent51:
     reset_delay_s: float = param(default=0.0, unit="s", doc="definite reset: held for", ge=0, le=3600)
     reset_ratio: float = param(default=0.95, unit="", doc="dropout over pickup", ge=0.1, le=1)
     shots: float = param(
-        default=31.0, unit="", doc="recloser shots 0..4 it serves in: bits 0..4, 31 all", ge=0, le=31
+        default=31.0,
+        unit="",
+        is_whole=True,
+        doc="recloser shots 0..4 it serves in: bits 0..4, 31 all",
+        ge=0,
+        le=31,
     )
 
 
@@ -96,7 +101,7 @@ def _fall_back(p, s, i, m, part_s, end_ago_s):  # type: ignore[no-untyped-def]
         return
     left = 0.0
     if p["reset"][i] == DEPENDENT:
-        left = s["fraction"][i] - part_s / reset_s(p["curve"][i], m, p["time_dial"][i])
+        left = s["fraction"][i] - part_s / max(reset_s(p["curve"][i], m, p["time_dial"][i]), TINY_S)
     elif p["reset"][i] == DEFINITE:
         s["reset_timer_s"][i] += part_s
         if s["reset_timer_s"][i] < p["reset_delay_s"][i] - ROUNDING_S:

@@ -15,7 +15,8 @@ manual, section "Close and reclose logic"; names of its logic in brackets).
   settings]: runs only while 52a, no TRIP and no blocking pickup [79BRS], and starts anew after an
   interruption. Its full time leads to RESET and shot 0.
 - **LOCKOUT is entered at the final opening of the breaker**, not at the trip that causes it: the
-  last shot's trip, an opening without initiation (manual, external), a trip on a tagged line. A
+  last shot's trip, an opening without initiation (manual, external), a trip on a tagged line. Told to
+  trip while a cycle runs, by an operator or a controller, it is entered at once. A
   closing that this function did not ask for ends the cycle in LOCKOUT; so a manual close onto a
   fault, from whatever state, trips into LOCKOUT or stays there.
 - **Drive to lockout** [79DTL], **drive to last shot** [79DLS], **skip shot** [79SKP, here at once: shot + 1
@@ -32,7 +33,7 @@ between them, and what follows (state, shot, close demand) carries its own insta
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
@@ -69,6 +70,10 @@ EPS_S = 1e-9
 """Far below any step, above the rounding of a summed timer [s]."""
 
 
+def _command_attr(name: str, doc: str, writable: Literal["setpoint", "pulse"]) -> Attr:
+    return Attr(name, "", doc, writable=writable, guard="is_remote")
+
+
 @component(
     "recloser_79",
     attrs=(
@@ -92,11 +97,12 @@ EPS_S = 1e-9
             "supervised, 5 trip while open, 6 driven, 7 tagged, 8 close not permitted, 9 close failed, "
             "10 manual or external closing, 11 disabled, 12 settings changed",
         ),
-        Attr("is_enabled_sp", "", "reclosing in service: 1 on", writable="setpoint"),
-        Attr("is_hot_line_sp", "", "hot-line tag: 1 no automatic close", writable="setpoint"),
-        Attr("drive_lockout", "", "drives to LOCKOUT", writable="pulse"),
-        Attr("drive_last_shot", "", "drives the shot counter to the last shot", writable="pulse"),
-        Attr("skip_shot", "", "skips a shot", writable="pulse"),
+        Attr("is_remote", "", "local/remote switch of the breaker: 1 remote"),
+        _command_attr("is_enabled_sp", "reclosing in service: 1 on", "setpoint"),
+        _command_attr("is_hot_line_sp", "hot-line tag: 1 no automatic close", "setpoint"),
+        _command_attr("drive_lockout", "drives to LOCKOUT", "pulse"),
+        _command_attr("drive_last_shot", "drives the shot counter to the last shot", "pulse"),
+        _command_attr("skip_shot", "skips a shot", "pulse"),
         Attr("phase", "", "0 quiet, 1 tripped, 2 open interval, 3 waits for permission, 4 closing"),
         Attr("position", "", "breaker as seen: 0 open, 1 closed, 2 between"),
         Attr("is_trip", "", "TRIP as seen"),
@@ -141,7 +147,7 @@ def init(p: Any, s: Any, breaker_of: Any, breaker: Any, *, is_settled: bool = Fa
     plant that has been running for long starts settled.
     """
     s[:] = 0.0
-    s["is_enabled_sp"] = 1.0
+    s["is_enabled_sp"] = s["is_remote"] = 1.0
     for i in range(s.shape[0]):
         s["position"][i] = position_of(breaker["is_52a"][breaker_of[i]], breaker["is_52b"][breaker_of[i]])
         s["settings_key"][i] = settings_key(p, i)
@@ -172,6 +178,7 @@ def step(  # type: ignore[no-untyped-def]
     is_blocking_pickup,
     seq_pickup,
     is_driven,
+    is_told_to_trip,
     is_close_permitted,
     change_ago_s,
     dt_s,
@@ -195,6 +202,8 @@ def step(  # type: ignore[no-untyped-def]
         the network.
     is_driven : float64[n]
         1 drives to LOCKOUT and holds it there (86, breaker failure).
+    is_told_to_trip : float64[n]
+        1 in a step in which somebody other than a relay told the breaker to trip: no more reclosing.
     is_close_permitted : float64[n]
         Close conditions at the end of the step (25, dead line).
     change_ago_s, dt_s : float
@@ -204,8 +213,9 @@ def step(  # type: ignore[no-untyped-def]
     for i in range(s.shape[0]):
         b = breaker_of[i]
         t = s[i]
+        t["is_remote"] = breaker["is_remote_sp"][b]
         t["is_tagged"] = 1.0 if t["is_hot_line_sp"] != 0.0 or breaker["is_tagged_sp"][b] != 0.0 else 0.0
-        _command(p, s, i, is_driven[i], dt_s)
+        _command(p, s, i, is_driven[i], is_told_to_trip[i], dt_s)
         position = position_of(breaker["is_52a"][b], breaker["is_52b"][b])
         is_trip = 1.0 if trip[i] > 0.0 else 0.0
         is_blocking = 1.0 if is_blocking_pickup[i] > 0.0 else 0.0
@@ -285,7 +295,7 @@ def settings_key(p, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _command(p, s, i, is_driven, dt_s):  # type: ignore[no-untyped-def]
+def _command(p, s, i, is_driven, is_told_to_trip, dt_s):  # type: ignore[no-untyped-def]
     """Take commands and changed settings, at the beginning of the step."""
     q, t = p[i], s[i]
     last, key = last_shot(p, i), settings_key(p, i)
@@ -303,6 +313,8 @@ def _command(p, s, i, is_driven, dt_s):  # type: ignore[no-untyped-def]
         _lock_out(p, s, i, DRIVEN, dt_s)
     elif is_driven > 0.0:
         _lock_out(p, s, i, DRIVEN, 0.0)
+    if is_told_to_trip > 0.0 and (t["state"] == CYCLE or t["phase"] != QUIET):
+        _lock_out(p, s, i, EXTERNAL_OPENING, dt_s)
     if t["is_tagged"] != 0.0 and t["phase"] in (TIMING, WAITING):
         _lock_out(p, s, i, TAGGED, dt_s)
     if t["drive_last_shot"] != 0.0:

@@ -20,7 +20,7 @@ from rtcore.protection import (
     thermal_49,
     undervoltage_27,
 )
-from rtcore.protection.recloser_79 import shot_allows
+from rtcore.protection.recloser_79 import CYCLE, shot_allows
 from rtcore.protection.relay import PICKUP, STARTS_79, STARTS_BF
 from rtcore.protection.voltages import RESIDUAL
 
@@ -169,7 +169,7 @@ def _frequencies(f, g, work, n, ago_s, dt_s):  # type: ignore[no-untyped-def]
 def _decide(p, s, own, m, work, i, failed, b, b_of, c, c_of, x, breaker, sync, ago_s, dt_s):  # type: ignore[no-untyped-def]
     """Breaker failure (``b``), trips, lockouts, reclosing (``c``)."""
     trip, trip_ago_s, pickup, driven, permitted = work[0], work[1], work[2], work[3], work[4]
-    is_active = work[5]
+    is_active, told = work[5], work[6]
     rows, flags, first = m.rows, m.flags, m.first
     _find_active(x, rows, first, is_active)
     _demands(x, rows, flags, first, is_active, STARTS_BF, b.of, trip, trip_ago_s)
@@ -177,8 +177,11 @@ def _decide(p, s, own, m, work, i, failed, b, b_of, c, c_of, x, breaker, sync, a
     _retrip(b.s, b_of, breaker)
     _relay(p, s, x, rows, flags, m.trips, first, m.since_s, is_active, breaker, own, i, failed, dt_s)
     _demands(x, rows, flags, first, is_active, STARTS_79, c.of, trip, trip_ago_s)
-    _conditions(s, x, rows, flags, first, is_active, c.of, c_of, breaker, sync, pickup, driven, permitted)
-    _79(c.p, c.s, c_of, breaker, trip, trip_ago_s, pickup, pickup, driven, permitted, ago_s, dt_s)
+    _conditions(
+        s, x, rows, flags, first, is_active, c.of, c_of, breaker, sync, pickup, driven, told, permitted
+    )
+    _79(c.p, c.s, c_of, breaker, trip, trip_ago_s, pickup, pickup, driven, told, permitted, ago_s, dt_s)
+    _stoppable(c.s, c_of, breaker)
 
 
 @kernel
@@ -202,7 +205,7 @@ def _retrip(s, breaker_of, breaker):  # type: ignore[no-untyped-def]
 
 @kernel
 def _conditions(  # type: ignore[no-untyped-def]
-    s, x, rows, flags, first, is_active, of, breaker_of, breaker, sync, pickup, driven, permitted
+    s, x, rows, flags, first, is_active, of, breaker_of, breaker, sync, pickup, driven, told, permitted
 ):
     """What else a recloser looks at: pickups that would start it, lockouts, close conditions."""
     for k in range(of.shape[0]):
@@ -212,4 +215,13 @@ def _conditions(  # type: ignore[no-untyped-def]
                 pickup[k] = 1.0
         is_in_service = s["is_in_service_sp"][of[k]] != 0.0
         driven[k] = breaker["is_locked_out"][breaker_of[k]] if is_in_service else 1.0
+        told[k] = breaker["is_told_to_trip"][breaker_of[k]]
         permitted[k] = sync["is_permitted"][breaker_of[k]]
+
+
+@kernel
+def _stoppable(s, breaker_of, breaker):  # type: ignore[no-untyped-def]
+    """Let a trip of a breaker that stands open pass while a cycle runs: it ends in lockout."""
+    for k in range(s.shape[0]):
+        if s["state"][k] == CYCLE:
+            breaker["is_not_open"][breaker_of[k]] = 1.0

@@ -99,7 +99,9 @@ def ask(station: Station, role: str, unit: int, pdu: bytes) -> bytes:
 
 def write_register(station: Station, role: str, tag: str, value: float) -> bytes:
     unit, at = place(station, tag)
-    return ask(station, role, unit, struct.pack(">BHHBf", 16, at, 2, 4, value))
+    is_whole = station.spec.points[station.index[tag]].wire["modbus"].endswith("uint32")
+    number = struct.pack(">I", int(value)) if is_whole else struct.pack(">f", value)
+    return ask(station, role, unit, struct.pack(">BHHB", 16, at, 2, 4) + number)
 
 
 def read_register(station: Station, role: str, tag: str) -> float:

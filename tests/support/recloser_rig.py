@@ -18,7 +18,7 @@ SPEC = REGISTRY["recloser_79"]
 BREAKER = np.dtype(
     [
         (name, "f8")
-        for name in ("is_52a", "is_52b", "moved_ago_s", "close_coil", "close_ago_s", "is_tagged_sp", "other")
+        for name in ("is_52a", "is_52b", "moved_ago_s", "close_coil", "close_ago_s", "is_tagged_sp", "is_remote_sp")
     ]
 )
 OPEN_TIME_S, CLOSE_TIME_S = 0.05, 0.06
@@ -47,7 +47,7 @@ class Line:
         self.faults: list[tuple[float, float]] = []
         self.trip_time: Callable[[float], float] = two_fast
         self.refuses = self.is_stuck = False  # to close, to open
-        self.permitted, self.driven = np.ones(1), np.zeros(1)
+        self.permitted, self.driven, self.told = np.ones(1), np.zeros(1), np.zeros(1)
         self.trip, self.trip_ago_s, self.pickup = np.zeros(1), np.zeros(1), np.zeros(1)
         self.events: list[tuple[str, float]] = []
         self._timer_s = 0.0
@@ -85,8 +85,9 @@ class Line:
         self.breaker["close_coil"] = 0.0
         k79.step(
             self.p, self.s, self.of, self.breaker, self.trip, self.trip_ago_s, self.pickup, self.pickup,
-            self.driven, self.permitted, change_s, self.dt_s,
+            self.driven, self.told, self.permitted, change_s, self.dt_s,
         )  # fmt: skip
+        self.told[:] = 0.0
         if self.state != before[0]:
             name = ("reset", "cycle", "lockout")[int(self.state)]
             self.events.append((name, self.t - self.state_ago_s))

@@ -203,6 +203,27 @@ def test_no_automatic_close_on_a_tagged_line(feeder: Feeder, tag: str, at_s: flo
     assert feeder.value("P.R_RCL_79.LOCKOUT_REASON") == 7.0
 
 
+@pytest.mark.parametrize("at_s", [0.41, 0.6])  # while the relay's trip opens the breaker; open interval
+def test_an_operator_s_trip_ends_the_cycle(feeder: Feeder, at_s: float) -> None:
+    feeder.fault("bus.d")  # trips at 0.39 s; open interval until 0.94 s
+    feeder.run(at_s)
+    assert feeder.do("CB.RCL.TRIP") is Reason.DONE
+    feeder.run(10.0)
+    assert feeder.times("CB.RCL.ST_52A") == feeder.times("P.R_RCL_79.CLOSING") == []
+    assert feeder.value("P.R_RCL_79.LOCKOUT_REASON") == 3.0
+    assert feeder.do("CB.RCL.TRIP") is Reason.POSITION_REACHED
+
+
+def test_in_local_reclosing_is_not_switched_from_remote(feeder: Feeder) -> None:
+    assert feeder.do("CB.RCL.REMOTE", 0.0) is Reason.DONE
+    feeder.run(2e-3)
+    for name, value in (("ENABLED", 0.0), ("HOT_LINE", 1.0), ("DRIVE_LOCKOUT", 1.0)):
+        assert feeder.do(f"P.R_RCL_79.{name}", value) is Reason.IN_LOCAL
+    assert feeder.do("CB.RCL.REMOTE") is Reason.DONE
+    feeder.run(2e-3)
+    assert feeder.do("P.R_RCL_79.DRIVE_LOCKOUT") is Reason.DONE
+
+
 def test_a_tag_that_comes_with_the_close_demand_wins(feeder: Feeder) -> None:
     feeder.fault("bus.d")
     feeder.run(0.5)
@@ -228,6 +249,18 @@ def test_a_fault_needs_arming_and_one_arming_is_for_one_fault(feeder: Feeder) ->
     feeder.run(2e-3)
     assert (feeder.value("LAB.FAULT_1.ON"), feeder.value("LAB.ARM.ARMED")) == (1.0, 0.0)
     assert feeder.do("LAB.FAULT_2.APPLY") is Reason.NOT_ARMED
+
+
+def test_a_fault_that_cannot_be_is_refused_and_says_why(feeder: Feeder) -> None:
+    feeder.set_fault("bus.d", r_ohm=0.0)
+    assert feeder.do("LAB.ARM.ARM") is Reason.DONE
+    feeder.run(2e-3)
+    assert feeder.do("LAB.FAULT_1.APPLY") is Reason.INTERLOCKED
+    assert (feeder.value("LAB.FAULT_1.POSSIBLE"), feeder.value("LAB.FAULT_1.REFUSAL")) == (0.0, 7.0)
+    feeder.set_fault("bus.d")
+    assert feeder.do("LAB.FAULT_1.APPLY") is Reason.DONE  # a slip does not use up the arming
+    feeder.run(2e-3)
+    assert feeder.value("LAB.FAULT_1.ON") == 1.0
 
 
 def test_arming_times_out(feeder: Feeder) -> None:
@@ -256,7 +289,7 @@ def test_a_fault_on_a_dead_section_is_taken_carries_nothing_and_is_on_record(fee
     assert feeder.times("LAB.FAULT_1.ON") == pytest.approx([0.0], abs=EXACT_S)
     assert feeder.times("LAB.FAULT_1.LIVE") == []
     assert [feeder.value(f"LAB.FAULT_1.I{k}_A") for k in "ABC"] == [0.0, 0.0, 0.0]
-    assert feeder.value("LAB.FAULT_1.REFUSED") == 0.0
+    assert feeder.value("LAB.FAULT_1.POSSIBLE") == 1.0
     assert feeder.times("P.R_RCL.PICKUP") == []
     assert feeder.do("CB.TIE.CLOSE") is Reason.DONE  # onto the fault
     feeder.run(2.0)

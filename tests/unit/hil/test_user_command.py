@@ -91,6 +91,21 @@ def test_everything_wrong_with_a_new_user_is_said_at_once_and_before_the_passwor
 
 
 @pytest.mark.parametrize(
+    ("ranges", "why"),
+    [
+        (["0.0.0.0/1", "128.0.0.0/1"], "0.0.0.0/1 is wider than /8"),
+        (["10.0.0.0/8", "11.0.0.0/8"], "the ranges together are 10.0.0.0/7"),
+    ],
+)
+def test_networks_that_make_up_too_wide_a_range_are_exit_2_and_nobody_is_added(
+    station: Station, ranges: list[str], why: str
+) -> None:
+    code, _, errors = station.add("ann", "operator", *(word for r in ranges for word in ("--modbus", r)))
+    assert (code, why in errors) == (2, True)
+    assert not (station.state / "users.json").exists()
+
+
+@pytest.mark.parametrize(
     ("password", "why"),
     [
         ("short", "at least 8 are needed"),

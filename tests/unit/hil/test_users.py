@@ -121,6 +121,34 @@ def test_every_mistake_of_the_file_is_reported_together(tmp_path: Path) -> None:
     assert not any("fine" in line for line in found)
 
 
+@pytest.mark.parametrize(
+    ("ranges", "why"),
+    [
+        (["::/0"], "::/0 is everybody"),
+        (["0.0.0.0/1", "128.0.0.0/1"], "0.0.0.0/1 is wider than /8"),
+        (["10.0.0.0/7"], "10.0.0.0/7 is wider than /8"),
+        (["2000::/3"], "2000::/3 is wider than /8"),
+        (["10.0.0.0/8", "fd00::/8", "11.0.0.0/8"], "the ranges together are 10.0.0.0/7"),
+        (["fd00::/8", "fc00::/9", "fc80::/9"], "the ranges together are fc00::/7"),
+        ([f"{k}.0.0.0/8" for k in range(256)], "the ranges together are 0.0.0.0/0"),
+        ([f"{k:x}00::/8" for k in range(256)], "the ranges together are ::/0"),
+        (["10.0.0.0/8", "10.1.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8", "::1/128"], ""),
+        (["0.0.0.0/8", "2.0.0.0/8"], ""),
+    ],
+)
+def test_no_user_has_a_range_wider_than_a_private_one_by_one_network_or_by_several(
+    tmp_path: Path, ranges: list[str], why: str
+) -> None:
+    ann = {"role": "operator", "password": account("ann", "operator").password, "modbus": ranges}
+    put(tmp_path, {"ann": ann})
+    if not why:
+        assert [str(n) for n in read_users(tmp_path)["ann"].networks] == ranges
+        return
+    with pytest.raises(UserInputError) as caught:
+        read_users(tmp_path)
+    assert f"user 'ann', modbus: {why}" in str(caught.value)
+
+
 def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     small, large = {"a": account("a", "operator")}, one_of_each()
     write_users(tmp_path, small)

@@ -12,7 +12,7 @@ from protocols.gateway import MODBUS_EXCEPTION, Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import ADDRESS_MAX, MIRROR_AT, build
 from protocols.modbus_pdu import Responder, Write
-from protocols.modbus_refusals import FIELDS, REFUSALS_AT, LastWrite
+from protocols.modbus_refusals import FIELDS, REFUSALS_AT, LastWrite, asked, is_write, why_refused
 from rtcore.commands import Reason
 from tests.support.modbus_rig import STAMPS, UNITS, rig_points
 from tests.support.python_core import PythonCore
@@ -40,7 +40,9 @@ def ask(last: LastWrite, unit: int, pdu: bytes | str) -> bytes | Write:
     view = RESPONDER.views[unit]
     reply = RESPONDER.reply(view, raw)
     if isinstance(reply, bytes) and reply[0] > 0x7F:
-        return last.answer(unit, view, raw, reply)
+        if not is_write(raw):
+            return last.answer(raw, reply)
+        last.settle(unit, raw, why_refused(view, raw, reply[1]))
     return reply
 
 
@@ -162,6 +164,26 @@ def test_write_that_is_carried_out_clears_the_reason_and_keeps_the_count() -> No
     last.settle(2, bytes.fromhex("05 0003 FF00"), Reason.TAGGED)
     last.settle(1, bytes.fromhex("06 0014 0001"), Reason.DONE)
     assert fields(last) == (0, 6, 20, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "pdu", "via", "address"),
+    [
+        (1, "06 0032 0001", "1:hr:50 FC6", 50),
+        (0, "06 0032 0001", "1:hr:50 FC6", 50),  # unit 0 is unit 1 here
+        (101, "10 0026 0003 06 0001 0002 0003", "101:hr:38+3 FC16", 38),
+        (2, "0F 0006 0004 01 0F", "2:co:6+4 FC15", 6),
+        (9, "16 0014 FF00 00AA", "9:hr:20 FC22", 20),
+        (1, "17 07CF 0002 0014 0001 02 7777", "1:hr:20 FC23", 20),
+        (2, "05 00", "2:co FC5", None),
+        (1, "10 0026", "1:hr:38 FC16", 38),
+    ],
+)
+def test_what_a_refused_write_asked_for_is_put_into_words(
+    unit: int, pdu: str, via: str, address: int | None
+) -> None:
+    wanted = {"via": via, "function": int(pdu[:2], 16), "unit": unit, "address": address}
+    assert asked(unit, RESPONDER.views.get(unit), bytes.fromhex(pdu)) == wanted
 
 
 @given(unit=st.sampled_from([1, 2, 3, 101]), pdu=st.binary(min_size=1, max_size=253))

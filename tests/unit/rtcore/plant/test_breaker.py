@@ -189,6 +189,17 @@ def test_a_tag_refuses_and_counts_every_close_and_no_trip(who: str) -> None:
     assert (rig.state, rig.is_not_locked_out) == (OPENING, 0.0)
 
 
+def test_a_tag_during_the_travel_of_a_closing_turns_it_back() -> None:
+    rig = Rig(OPEN)
+    rig.step(close=1.0)
+    assert rig.state == CLOSING
+    rig.step(is_tagged_sp=1.0)
+    assert rig.state == OPENING
+    for _ in range(200):
+        rig.step()
+    assert (rig.state, rig.is_52a, rig.is_52b) == (OPEN, 0.0, 1.0)
+
+
 def test_interlocks_of_operators_follow_the_position() -> None:
     rig = Rig(CLOSED)
     rig.step()
@@ -361,6 +372,7 @@ class AnySequence(RuleBasedStateMachine):
         self.is_spent = self.is_spent and close
         poles = rig.poles
         rig.step(trip=float(trip), close=float(close))
+        trip = trip or (before == CLOSING and rig.is_tagged_sp != 0.0)  # a tag turns it back
         begun = rig.moves - moves
         assert begun in (0.0, 1.0)
         is_closing_begun = begun == 1.0 and not trip

@@ -97,15 +97,15 @@ def test_a_permanent_fault_stays_until_it_is_cleared() -> None:
 def test_an_accepted_fault_uses_up_the_arming_and_a_refused_one_does_not() -> None:
     rig = Rig()
     rig.apply(place_sp=99.0)
-    assert (rig.row.is_refused, rig.row.is_on, rig.row.is_armed) == (1.0, 0.0, 1.0)
+    assert (rig.row.is_possible, rig.row.is_on, rig.row.is_armed) == (0.0, 0.0, 1.0)
     rig.apply()
-    assert (rig.row.is_refused, rig.row.is_on, rig.row.is_armed) == (0.0, 1.0, 0.0)
+    assert (rig.row.is_possible, rig.row.is_on, rig.row.is_armed) == (1.0, 1.0, 0.0)
 
 
-def test_an_application_at_the_very_step_of_disarming_is_refused() -> None:
+def test_an_application_at_the_very_step_of_disarming_is_not_done() -> None:
     rig = Rig()
-    rig.apply(is_armed=0.0)
-    assert (rig.row.is_refused, rig.row.refusal, rig.row.is_on) == (1.0, 9.0, 0.0)
+    assert rig.apply(is_armed=0.0) == 0
+    assert (rig.row.is_possible, rig.row.is_on, rig.row.strikes) == (1.0, 0.0, 0.0)
 
 
 def test_one_arming_is_for_all_faults_applied_at_one_step() -> None:
@@ -166,7 +166,7 @@ def test_a_fault_on_a_dead_section_is_accepted_and_shown_without_voltage() -> No
     rig = Rig()
     rig.live[:], rig.v[:] = 0, 0.0
     rig.apply()
-    assert (rig.row.is_on, rig.row.is_live, rig.row.is_refused, rig.row.ia_a) == (1.0, 0.0, 0.0, 0.0)
+    assert (rig.row.is_on, rig.row.is_live, rig.row.is_possible, rig.row.ia_a) == (1.0, 0.0, 1.0, 0.0)
 
 
 def test_an_intermittent_fault_comes_and_goes_with_its_means_and_the_same_for_a_seed() -> None:
@@ -234,7 +234,7 @@ def test_what_cannot_be_is_refused_with_a_number_and_leaves_what_is_there(
     rig = Rig()
     rig.apply()
     assert rig.apply(**setup) == 0
-    assert (rig.row.is_refused, rig.row.refusal, rig.row.is_on) == (1.0, refusal, 1.0)
+    assert (rig.row.is_possible, rig.row.refusal, rig.row.is_on) == (0.0, refusal, 1.0)
     assert rig.row.ia_a == pytest.approx(50.0)
 
 

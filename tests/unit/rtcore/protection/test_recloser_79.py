@@ -214,6 +214,34 @@ def test_closing_by_hand_in_an_open_interval_ends_the_cycle_in_lockout() -> None
     assert len(rig.times("trip")) == 2
 
 
+def test_told_to_trip_in_an_open_interval_it_does_not_close_again() -> None:
+    rig = tripped()
+    rig.told[:] = 1.0
+    rig.run(10.0)
+    assert locked_out(rig, k79.EXTERNAL_OPENING)
+    assert rig.recloses == 0.0
+
+
+def test_told_to_trip_while_the_relay_s_trip_opens_the_breaker_it_does_not_close_again() -> None:
+    rig = line()
+    rig.faults = [(0.0, 1e9)]
+    rig.run_to(0.11)  # the relay has tripped at 0.1 s, the breaker travels
+    assert (rig.state, rig.phase) == (k79.CYCLE, k79.TRIPPED)
+    rig.told[:] = 1.0
+    rig.run(10.0)
+    assert locked_out(rig, k79.EXTERNAL_OPENING)
+    assert rig.recloses == 0.0
+
+
+def test_told_to_trip_a_closed_breaker_it_locks_out_when_that_opens() -> None:
+    rig = line()
+    rig.run_to(0.1)
+    rig.told[:] = 1.0
+    rig.open_by_hand()
+    rig.run_to(1.0)
+    assert rig.times("lockout") == rig.times("open")
+
+
 def test_a_trip_that_comes_while_the_breaker_stands_open_locks_out() -> None:
     rig = tripped()
     rig.trip[:], rig.trip_ago_s[:], rig.pickup[:] = 1.0, 0.0, 0.0

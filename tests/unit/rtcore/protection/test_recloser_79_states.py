@@ -57,7 +57,7 @@ class Bare:
         self.s, self.breaker = np.zeros(1, SPEC.state_dtype), np.zeros(1, BREAKER)
         self.of = np.zeros(1, np.int32)
         self.trip, self.ago, self.pickup, self.driven, self.permitted = (np.zeros(1) for _ in range(5))
-        self.sequence = np.zeros(1)
+        self.sequence, self.told = np.zeros(1), np.zeros(1)
         self.breaker["is_52a"] = 1.0
         k79.init(self.p, self.s, self.of, self.breaker, is_settled=True)
 
@@ -73,7 +73,7 @@ class Bare:
         self.breaker["close_coil"] = 0.0
         k79.step(
             self.p, self.s, self.of, self.breaker, self.trip, self.ago, self.pickup, self.sequence,
-            self.driven, self.permitted, change_ago_s, dt_s,
+            self.driven, self.told, self.permitted, change_ago_s, dt_s,
         )  # fmt: skip
         return bool(self.breaker["close_coil"][0])
 
@@ -296,12 +296,12 @@ def test_rows_do_not_disturb_each_other() -> None:
     breaker["is_52a"] = 1.0
     k79.init(p, s, of, breaker, is_settled=True)
     trip, none, yes = np.array([0.0, 1.0]), np.zeros(2), np.ones(2)
-    k79.step(p, s, of, breaker, trip, none, none, none, none, yes, 1e-3, 1e-3)
+    k79.step(p, s, of, breaker, trip, none, none, none, none, none, yes, 1e-3, 1e-3)
     breaker["is_52a"][0], breaker["is_52b"][0] = 0.0, 1.0
     trip[:] = 0.0
     for _ in range(400):
         breaker["close_coil"] = 0.0
-        k79.step(p, s, of, breaker, trip, none, none, none, none, yes, 1e-3, 1e-3)
+        k79.step(p, s, of, breaker, trip, none, none, none, none, none, yes, 1e-3, 1e-3)
         if breaker["close_coil"].any():
             break
     assert list(breaker["close_coil"]) == [1.0, 0.0, 0.0]

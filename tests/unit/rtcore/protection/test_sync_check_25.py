@@ -133,6 +133,16 @@ def test_a_dead_line_and_a_dead_bus_may_be_closed(dead: list[int]) -> None:
     assert looking.s["dangle_deg"][0] == looking.s["df_hz"][0] == looking.s["dv_pu"][0] == 0.0
 
 
+@pytest.mark.parametrize("side", [0, 3])
+@pytest.mark.parametrize("dead", [[0], [1], [2], [0, 2], [1, 2], [0, 1]])
+def test_a_side_with_a_live_phase_is_not_dead(side: int, dead: list[int]) -> None:
+    looking = Rig()
+    looking.put(angle_deg=120.0)
+    nodes = [side + k for k in dead]
+    looking.v[nodes], looking.owner[nodes] = 0.0, -1
+    assert not looking.look()
+
+
 @pytest.mark.parametrize("place", [{"v1": 0.3, "v2": 0.3}, {"v1": 0.02, "v2": 1.0}, {"v1": 1.0, "v2": 0.0}])
 def test_between_dead_and_live_nothing_is_permitted(place: dict[str, float]) -> None:
     """A side whose voltage a black start still raises, or a fault holds down, is not a dead one."""
