@@ -18,7 +18,15 @@ SPEC = REGISTRY["recloser_79"]
 BREAKER = np.dtype(
     [
         (name, "f8")
-        for name in ("is_52a", "is_52b", "moved_ago_s", "close_coil", "close_ago_s", "is_tagged_sp", "is_remote_sp")
+        for name in (
+            "is_52a",
+            "is_52b",
+            "moved_ago_s",
+            "close_coil",
+            "close_ago_s",
+            "is_tagged_sp",
+            "is_remote_sp",
+        )
     ]
 )
 OPEN_TIME_S, CLOSE_TIME_S = 0.05, 0.06
