@@ -79,7 +79,7 @@ async def _serve(spec: RunSpec) -> int:
 
 
 def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
-    gateway = gateway_process.attach(spec, "opcua")
+    gateway = gateway_process.attach(spec, "opcua", has_events=True)
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("opcua")))
     settings = OpcuaSettings.of(spec.opcua)
     password = users.ensure_operator(spec.state_dir)

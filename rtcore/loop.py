@@ -8,6 +8,8 @@ being caught up. The only module here that knows a wall clock, through libc.
 
 from __future__ import annotations
 
+import numpy as np
+
 from rtcore.atomics import CLOCK_MONOTONIC, CLOCK_REALTIME, load_acquire, now_ns, sleep_until, store_release
 from rtcore.board import (
     CTL_BEAT_NS,
@@ -80,7 +82,8 @@ def run(w, h, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_ste
     ``period_ns`` 0 means as fast as possible. ``commands`` and ``verdicts`` are tuples of
     rings, one per producer. Returns the number of steps done.
     """
-    step, burst, deadline = 0, 0, now_ns(CLOCK_MONOTONIC, timespec)
+    # not the literal 0: numba would compile everything below for it first, and then once more for any step
+    step, burst, deadline = np.int64(0), np.int64(0), now_ns(CLOCK_MONOTONIC, timespec)
     if period_ns > 0:
         deadline = (deadline // period_ns + 2) * period_ns
     figures_ns = deadline + FIGURES_NS

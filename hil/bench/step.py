@@ -43,7 +43,7 @@ def _time_steps(w, h, commands, verdicts, first, timespec, out):  # type: ignore
         w.counters[K_COMMANDS] += drain(
             commands, verdicts, w.points, w.x, step * w.times[T_DT], step, 0, w.events, 0, w.group
         )
-        step_once(w, step, 0)
+        step_once(w, step, np.int64(0))
         advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
         out[k] = now_ns(CLOCK_THREAD_CPU, timespec) - start
 

@@ -61,7 +61,6 @@ def spec(tmp_path: Path) -> Iterator[RunSpec]:
     core.board.ctl[bd.CTL_PERIOD_NS] = 2_000_000
     core.pair = rg.RingPair(segment.create(made.ring_path("modbus"), rg.PAIR_BYTES))
     core.pair.format()
-    segment.create(made.events_path, rg.EVENT_BYTES)
     with core:
         yield made
 

@@ -44,6 +44,7 @@ class SharedCore(PythonCore):
         self.board.format(generation=1)
         self.board.ctl[bd.CTL_PERIOD_NS] = int(self.period_s * 1e9)
         self.pair = rg.RingPair(segment.create(spec.ring_path("opcua"), rg.PAIR_BYTES))
+        segment.create(spec.events_path, rg.EVENT_BYTES)
         self.pair.format()
 
 
