@@ -83,7 +83,7 @@ def run(w, h, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_ste
     rings, one per producer. Returns the number of steps done.
     """
     # not the literal 0: numba would compile everything below for it first, and then once more for any step
-    step, burst, deadline = np.int64(0), np.int64(0), now_ns(CLOCK_MONOTONIC, timespec)
+    step, burst, deadline = np.int64(0), 0, now_ns(CLOCK_MONOTONIC, timespec)
     if period_ns > 0:
         deadline = (deadline // period_ns + 2) * period_ns
     figures_ns = deadline + FIGURES_NS
