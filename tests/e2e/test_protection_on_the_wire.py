@@ -284,6 +284,7 @@ async def test_opcua_tells_every_pickup_trip_and_movement_with_the_instant_of_th
         f"{BREAKER}.ST_52B",
         f"{RELAY}_79.CLOSING",
     ]
+    until(lambda: station.value(f"{RELAY}_79.RESET") == 1.0, 30.0)  # from lockout it would not reclose
     log, reader = Log(), EventReader(segment.attach(station.spec.events_path))
     async with client(station, "instructor") as instructor:
         subscription = await instructor.create_subscription(100, log)
