@@ -29,16 +29,13 @@ install: ## make .venv and install the locked packages (done once)
 run: install ## start the default station; Ctrl-C stops it
 	@exec $(BIN)/gridhil run $(ARGS)
 
-# What keeps time or counts processes has the machine to itself; what only computes shares the processors. Of the former
-# what fails is run once more, and then counts: somebody else's second of work on the machine makes it fail, too.
+# What keeps time or counts processes has the machine to itself; what only computes shares the processors.
 IN_TURN := tests/bench tests/e2e tests/golden tests/meta tests/protocol tests/unit/hil tests/unit/protocols \
 	tests/unit/rtcore/test_loop.py
 BESIDE := tests/unit tests/validation
 test: install ## run the tests; ARGS="..." chooses some
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest $(IN_TURN); first=$$?; \
-	if [ $$first -eq 1 ]; then echo "== once more what failed, in case the machine was busy"; \
-		$(BIN)/python -m pytest --last-failed $(IN_TURN); first=$$?; fi; \
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope $(BESIDE) $(addprefix --ignore=,$(IN_TURN)); \
 	exit $$(( first > $$? ? first : $$? ))
 else

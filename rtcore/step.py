@@ -2,9 +2,9 @@
 
 1 commands (the caller drains them)  2 weather and demand  3 mechanisms, hand-over
 4 machines and inverters  5 network  6 measuring, protection  7 instruments  8 controls, slow states
-9 events.  Mechanisms move before the network is solved, and relays look at it before the points are
-taken, so that auxiliary contacts, currents, voltages, pickups and trips published for one step
-belong together and events carry the instants of their own step.
+9 events, harmonic scan.  Mechanisms move before the network is solved, and relays look at it before
+the points are taken, so that auxiliary contacts, currents, voltages, pickups and trips published for
+one step belong together and events carry the instants of their own step.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, measure_emfs, res
 from rtcore.noise import step_key
 from rtcore.phasor import TWO_PI
 from rtcore.plant import capacitor, frequency, generator, load, measuring_points, regulator
+from rtcore.plant.harmonics import advance as scan_harmonics
 from rtcore.ring import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
 from rtcore.shared_kernels import push_event
 from rtcore.stages.controls import (
@@ -87,9 +88,11 @@ _measure_capacitors, _measure_frequencies = capacitor.measure, frequency.measure
 _settle_generators = generator.settle
 
 
-@kernel
-def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
-    """Advance the plant by one step and fill its image (not yet published)."""
+def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
+    """Advance the plant by one step and fill its image; world and harmonic scan lie at addresses.
+
+    ``rtcore.drive`` compiles it and is the way to call it.
+    """
     take_fp_flags()  # whatever else ran in this thread is not the plant's
     g, emf, counters, times = w.grid, w.emf, w.counters, w.times
     unit, emfs, breakers = g.unit, g.emfs, w.breaker
@@ -185,6 +188,7 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
         digest = _digest(digest, w.points.cold, w.points.is_health, w.image, w.quality)
     counters[K_DIGEST] = digest
     _stamp_image(w.image, counters, w.events, step, utc_ns, sim_ns, times[T_DT], is_solved)
+    scan_harmonics(h, g, g.injections.i_a, step, dt_s)
 
 
 @kernel
