@@ -259,7 +259,7 @@ def _waiting_for(cache: kernel_cache.KernelCache) -> str:
     """Say what the start takes its time for."""
     if cache.is_warm:
         return "starting the processes"
-    expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "three to five minutes"
+    expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "two to four minutes"
     return f"compiling the kernels for this machine, once ({expected})"
 
 

@@ -43,7 +43,7 @@ def _words(value: Any) -> list[int]:
 
 
 @infer_getattr
-class _FieldType(AttributeTemplate):
+class _FieldType(AttributeTemplate):  # type: ignore[misc]
     """In kernels ``pointer.field`` of a pointer to a named tuple is that field of it, loaded."""
 
     key = types.CPointer

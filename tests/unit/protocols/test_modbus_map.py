@@ -34,7 +34,7 @@ def problems_of(points, stamps=(), settings=SETTINGS):
 )
 def test_reference_is_parsed(text, fields):
     r, problems = parse(text)
-    assert problems == []
+    assert problems == ()
     assert (r.unit, r.table, r.address, r.format.name, r.order, r.scale) == fields
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from numba import cfunc, njit, types, typeof
+from numba import cfunc, njit, typeof, types
 
 from rtcore.by_address import call_at, words_of
 
