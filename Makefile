@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 ARGS ?=
+# Imported modules are kept compiled, whatever the shell says: a gateway that restarts has no time for it.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first interpreter that is new enough; "make PYTHON=/path/to/python3.11 ..." chooses another.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
@@ -30,9 +32,9 @@ run: install ## start the default station; Ctrl-C stops it
 	@exec $(BIN)/gridhil run $(ARGS)
 
 # What keeps time or counts processes has the machine to itself; what only computes shares the processors.
-IN_TURN := tests/bench tests/e2e tests/golden tests/meta tests/protocol tests/unit/hil tests/unit/protocols \
-	tests/unit/rtcore/test_loop.py
-BESIDE := tests/unit tests/validation
+IN_TURN := tests/bench tests/e2e tests/protocol $(patsubst %,tests/unit/%.py,hil/test_run_command \
+	hil/test_stop_signals hil/test_supervisor rtcore/test_loop)
+BESIDE := tests/golden tests/meta tests/unit tests/validation
 test: install ## run the tests; ARGS="..." chooses some
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest $(IN_TURN); first=$$?; \

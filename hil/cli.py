@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from hil import stop_signals
+from hil import cli_protection, stop_signals
+from hil.cli_options import (
+    DEFAULT_STATION,
+    EXIT_FAILED,
+    EXIT_HOST,
+    EXIT_INPUT,
+    Json,
+    MapFormat,
+    NodeFormat,
+    StationName,
+    compiled,
+    one_form,
+)
 from hil.output import as_csv, as_json, as_pairs, as_table, err, out
 from rtcore.errors import GridhilError, HostError, UserInputError
 
@@ -29,9 +40,8 @@ app = typer.Typer(
 )
 importers = typer.Typer(help="Convert other tools' circuits to a network folder.", no_args_is_help=True)
 app.add_typer(importers, name="import")
-
-EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
-DEFAULT_STATION = "iowa240"
+users = typer.Typer(help="Who may log in to a station, and what they may.", no_args_is_help=True)
+app.add_typer(users, name="user")
 
 
 def _version(is_asked: bool) -> None:
@@ -51,29 +61,16 @@ def program(
     """A power-distribution system that isn't there: real-time SCADA emulator."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-class MapFormat(StrEnum):
-    """Forms of the point map."""
-
-    CSV = "csv"
-    MD = "md"
-    JSON = "json"
-    NODESET = "nodeset"
-
-
-class NodeFormat(StrEnum):
-    """Forms of a power-flow result."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
+OfStation = Annotated[str, typer.Option("--station", help="Station name or file.")]
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="User name.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
+]
 
 
 @app.command()
 def run(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    station: StationName = DEFAULT_STATION,
     duration: Annotated[
         float | None,
         typer.Option(
@@ -110,15 +107,15 @@ def run(
 
 @app.command()
 def points(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    station: StationName = DEFAULT_STATION,
     form: Annotated[
         MapFormat | None, typer.Option("--format", help="Form of the map.", show_default="md")
     ] = None,
     json_: Json = False,
 ) -> None:
     """Print the point map: what is where on Modbus and OPC UA."""
-    form = _one_form(form, json_, MapFormat.JSON) or MapFormat.MD
-    _compiled()
+    form = one_form(form, json_, MapFormat.JSON) or MapFormat.MD
+    compiled()
     from hil import point_export
     from hil.station import read_plan
     from protocols.modbus_map import Unit
@@ -165,7 +162,7 @@ def import_opendss(
     json_: Json = False,
 ) -> None:
     """Convert an OpenDSS circuit; name every element and property that is not carried over."""
-    _compiled()
+    compiled()
     from hil.importers.opendss import import_command
 
     report = import_command(master, output)
@@ -175,6 +172,68 @@ def import_opendss(
     out.print(f"{output}: " + ", ".join(f"{n} {k}" for k, n in report.carried.items() if n), highlight=False)
     for omission in report.omissions:
         out.print(f"  not carried over: {omission}", highlight=False, soft_wrap=True)
+
+
+@users.command("add")
+def user_add(
+    name: UserName,
+    role: Annotated[str, typer.Option(help="observer, operator, engineer or instructor.")],
+    station: OfStation = DEFAULT_STATION,
+    from_stdin: FromStdin = False,
+    modbus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Network whose Modbus masters have this role; repeatable."),
+    ] = None,
+) -> None:
+    """Add a user; asks for the password on the terminal."""
+    from hil import user_command as uc
+
+    ask = uc.read_password if from_stdin else uc.ask_password
+    out.print(uc.add(station, name, role, modbus or [], ask), highlight=False)
+
+
+@users.command("list")
+def user_list(station: OfStation = DEFAULT_STATION, json_: Json = False) -> None:
+    """List users, roles and networks of their Modbus masters."""
+    from hil import user_command as uc
+
+    rows = uc.rows(station)
+    if json_:
+        as_json(rows)
+        return
+    cells = [(r["name"], r["role"], ", ".join(r["modbus"])) for r in rows]
+    as_table(f"users of {station}", uc.LIST_COLUMNS, cells)
+
+
+@users.command("role")
+def user_role(
+    name: UserName,
+    role: Annotated[str, typer.Argument(help="observer, operator, engineer or instructor.")],
+    station: OfStation = DEFAULT_STATION,
+) -> None:
+    """Give a user another role."""
+    from hil import user_command as uc
+
+    out.print(uc.set_role(station, name, role), highlight=False)
+
+
+@users.command("password")
+def user_password(
+    name: UserName, station: OfStation = DEFAULT_STATION, from_stdin: FromStdin = False
+) -> None:
+    """Give a user another password."""
+    from hil import user_command as uc
+
+    ask = uc.read_password if from_stdin else uc.ask_password
+    out.print(uc.set_password(station, name, ask), highlight=False)
+
+
+@users.command("remove")
+def user_remove(name: UserName, station: OfStation = DEFAULT_STATION) -> None:
+    """Remove a user."""
+    from hil import user_command as uc
+
+    out.print(uc.remove(station, name), highlight=False)
 
 
 @app.command()
@@ -187,8 +246,8 @@ def powerflow(
     json_: Json = False,
 ) -> None:
     """Solve a snapshot: node voltages, losses, iterations."""
-    form = _one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
-    _compiled()
+    form = one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
+    compiled()
     from hil import studies
 
     case = studies.read_case(name, station_first=at is not None, wish="--at")
@@ -204,42 +263,17 @@ def powerflow(
         as_pairs({k: v for k, v in report.items() if k != "nodes"})
 
 
-@app.command()
-def fault(
-    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
-    bus: Annotated[str, typer.Option(help="Faulted bus.")],
-    kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll or llg.")],
-    phases: Annotated[str | None, typer.Option(help='Faulted phases, e.g. "ab".')] = None,
-    r: Annotated[float, typer.Option("--r", help=r"Resistance per faulted conductor \[ohm].")] = 1e-4,
-    json_: Json = False,
-) -> None:
-    """Study a short circuit: fault currents and voltages."""
-    _compiled()
-    from hil import studies
-    from rtcore.network import faults as ft
-
-    case = studies.read_case(name)
-    chosen = phases or ft.DEFAULT_PHASES.get(kind, "abc")
-    wanted = ft.Fault(bus.lower(), kind.lower(), chosen.lower(), r)
-    studies.check_bus(case, wanted.bus)
-    report = studies.fault_report(studies.solved_grid(case), wanted)
-    if json_:
-        as_json(report)
-        return
-    rows = [(p, i["mag"], i["deg"]) for p, i in report["i_fault_a"].items()]
-    as_table(f"{wanted.kind} fault at {wanted.bus}, {r:g} ohm", ("phase", "I [A]", "angle [deg]"), rows)
-    volts = [(n, v["v_pu"]) for n, v in report["nodes"].items() if n.rpartition(".")[0] == wanted.bus]
-    as_table("voltage at the fault", ("node", "v_pu"), volts)
+cli_protection.add_to(app)
 
 
 @app.command()
 def year(
-    station: Annotated[str, typer.Argument(help="Station name or file.")] = DEFAULT_STATION,
+    station: StationName = DEFAULT_STATION,
     days: Annotated[int | None, typer.Option(help="Only so many days.", min=1)] = None,
     json_: Json = False,
 ) -> None:
     """Run the year quasi-statically, hour by hour, as fast as possible; CSV on stdout."""
-    _compiled()
+    compiled()
     from hil import studies
     from hil.progress import progress
 
@@ -265,7 +299,7 @@ def scenario(
     json_: Json = False,
 ) -> None:
     """Run timed scenarios with assertions, headless and as fast as possible."""
-    _compiled()
+    compiled()
     from hil import scenario_command
 
     talk = Console(quiet=True) if json_ else out
@@ -282,8 +316,8 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
-    """Validate station, scenario, network, profile and point files."""
-    _compiled()
+    """Validate station, scenario, network, profile, point, protection scheme and fault library files."""
+    compiled()
     if schema:
         from hil.settings import schema as station_schema
 
@@ -306,12 +340,14 @@ def check(
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="step, solver, loop, modbus, opcua or startup.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="step, relays, solver, loop, modbus, opcua or startup.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
     json_: Json = False,
 ) -> None:
     """Measure performance next to peers, in the same run, as ratios."""
-    _compiled()
+    compiled()
     from hil.bench.run import run_bench, show
 
     results = run_bench(name, seconds, err)
@@ -319,24 +355,6 @@ def bench(
         as_json(results if name is None else results[name])
     else:
         show(results, out)
-
-
-def _compiled() -> None:
-    """Point numba at its cache before anything imports it."""
-    from hil import kernel_cache
-
-    if "numba" not in sys.modules:
-        kernel_cache.prepare()
-
-
-Form = TypeVar("Form", MapFormat, NodeFormat)
-
-
-def _one_form(form: Form | None, json_: bool, as_json_form: Form) -> Form | None:
-    """Return the form asked for by --format or --json; both are refused unless they agree."""
-    if json_ and form not in (None, as_json_form):
-        raise typer.BadParameter(f"--json contradicts --format {form}; keep one of them")
-    return as_json_form if json_ else form
 
 
 def _speed(text: str | None) -> float | str | None:

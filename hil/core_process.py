@@ -53,11 +53,13 @@ class Core:
         from hil.station import load_setup
         from rtcore import loop
         from rtcore.assemble import build_world
+        from rtcore.drive import drive_of
 
         self._loop = loop
         setup = load_setup(spec.core["station"], spec.core["dt_ns"], spec.core)
         world, self.harmonics, self.grid = build_world(setup)
         self.world = world._replace(events=self._events)
+        self.drive = drive_of(self.world, self.harmonics)
         self.grants: list[Grant] = []
 
     def _make_memory(self) -> None:
@@ -110,8 +112,7 @@ class Core:
     def _call(self, n_steps: int, mode: int) -> None:
         board = self.board
         self._loop.run(
-            self.world,
-            self.harmonics,
+            self.drive,
             board.ctl,
             board.seq,
             board.slots,

@@ -1,16 +1,12 @@
-"""First-start secrets of a station: the operator's password and the server's certificate.
+"""The OPC UA server's key and self-signed certificate, made on the first start of a station.
 
-The password is made once, returned once for the user to see, and stored as a scrypt hash. The
-certificate is self-signed. Files are 0600 in the state directory; looser ones are refused.
+The key is 0600 in the state directory; a looser one is refused. Users are in ``hil.users``.
 """
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import json
-import os
-import secrets
 import socket
 import urllib.parse
 from collections.abc import Callable
@@ -22,42 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hil.own_addresses import own_addresses
-from protocols.passwords import hash_password
+from hil.private_files import check_private, create
 from rtcore.errors import HostError
 
-OPERATOR = "operator"
 CERTIFICATE_DAYS = 3650
 KEY_BITS = 2048  # what Basic256Sha256 asks for (OPC 10000-7, 6.6.165)
 COMMON_NAME_BYTES = 64  # ub-common-name (RFC 5280, appendix A.1)
-
-
-def users_path(state_dir: Path) -> Path:
-    """Password file of a station."""
-    return state_dir / "opcua-users.json"
-
-
-def ensure_operator(state_dir: Path) -> str | None:
-    """Create the operator's account unless there is one; return the new password, to be shown once."""
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = users_path(state_dir)
-    password = "-".join(secrets.token_hex(2) for _ in range(5))
-    body = json.dumps({OPERATOR: hash_password(password)}, indent=1).encode()
-    return password if _create(path, body) else None
-
-
-def accounts(state_dir: Path) -> dict[str, str]:
-    """Return user name -> password hash; HostError when the file is missing, open to others or broken."""
-    path = users_path(state_dir)
-    try:
-        _check_private(path)
-        rows = json.loads(path.read_text())
-    except OSError as error:
-        raise HostError(f"{path}: cannot read the password file: {error.strerror}") from None
-    except ValueError as error:
-        raise HostError(f"{path}: not a password file ({error}); delete it to make a new one") from None
-    if not isinstance(rows, dict) or not all(isinstance(v, str) and v.count("$") == 5 for v in rows.values()):
-        raise HostError(f"{path}: not a password file; delete it to make a new one")
-    return rows
 
 
 def application_uri(station: str) -> str:
@@ -81,7 +47,7 @@ def ensure_identity(
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        _create(key_path, pem)
+        create(key_path, pem)
     loaded = _load_key(key_path)
     if certificate_path.exists():
         found = _load_certificate(certificate_path)
@@ -96,35 +62,8 @@ def ensure_identity(
     return made, loaded
 
 
-def _create(path: Path, body: bytes) -> bool:
-    """Write a private file unless it exists already; another process may be first."""
-    if path.exists():
-        return False
-    new = path.with_suffix(f".{os.getpid()}.new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(new, path)  # fails when somebody else was quicker; never replaces
-    except FileExistsError:
-        return False
-    finally:
-        new.unlink(missing_ok=True)
-    return True
-
-
-def _check_private(path: Path) -> None:
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise HostError(
-            f"{path}: mode is {mode:04o}, others can reach it; allowed is 0600 (chmod 600 {path})"
-        )
-
-
 def _load_key(path: Path) -> rsa.RSAPrivateKey:
-    _check_private(path)
+    check_private(path)
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (ValueError, TypeError):

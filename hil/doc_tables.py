@@ -6,6 +6,9 @@ import dataclasses as dc
 from typing import Any
 
 from hil.plant_settings import COMPONENT_PACKAGES, declare_all
+from protocols.modbus_codec import FORMATS
+from protocols.modbus_map import refusal_table
+from protocols.modbus_refusals import FIELDS, REFUSALS_AT
 from rtcore.component import REGISTRY, Spec
 
 
@@ -18,6 +21,17 @@ def components_md() -> str:
         "A point binds to `<kind>.<name>` and one attribute.\n"
     )
     return "\n".join([head, *(_section(REGISTRY[kind]) for kind in sorted(REGISTRY))])
+
+
+def modbus_refusals_md() -> str:
+    """Return the tables of docs/modbus.md: the registers of the last write, the reasons of refusals."""
+    lines = ["| register | format | content |", "| --- | --- | --- |"]
+    for offset, fmt, text in FIELDS:
+        first, n = REFUSALS_AT + offset, FORMATS[fmt].registers
+        lines.append(f"| {', '.join(str(first + k) for k in range(n))} | {fmt} | {text} |")
+    lines += ["", "| number | reason | exception | meaning |", "| --- | --- | --- | --- |"]
+    lines += [f"| {number} | `{name}` | {code} | {text} |" for number, name, code, text in refusal_table()]
+    return "\n".join([*lines, ""])
 
 
 def _section(spec: Spec) -> str:

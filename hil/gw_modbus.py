@@ -1,7 +1,8 @@
 """Modbus gateway process: ``python -m hil.gw_modbus SPEC_JSON``.
 
 Reads the core's board, owns one command ring, serves until SIGTERM. Light imports only, so
-that a restarted gateway listens again within a second: nothing here may import numba.
+that a restarted gateway listens again within a second: nothing here may import numba. A changed
+users file is in force within a second.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
 from hil.supervisor import die_with_parent
+from hil.users_watch import UsersWatch
 from protocols.command_desk import CommandDesk
 from protocols.modbus_server import ModbusServer, prepare
 from rtcore.errors import HostError, UserInputError
@@ -43,7 +45,7 @@ def default_identity(station: str) -> dict[str, str]:
 
 
 async def serve(spec: RunSpec) -> None:
-    """Serve until SIGTERM; HostError when the port cannot be had."""
+    """Serve until SIGTERM; HostError when the port cannot be had, or the users file is open to others."""
     chosen = {key: text for key, text in spec.modbus.get("identity", {}).items() if text}
     identity = default_identity(spec.station) | chosen
     settings, places = prepare(spec.points, spec.stamps, spec.modbus | {"identity": identity})
@@ -54,14 +56,16 @@ async def serve(spec: RunSpec) -> None:
     status.write(state=STARTING, pid=os.getpid())
     gateway = gateway_process.attach(spec, "modbus")
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("modbus")))
-    server = ModbusServer(gateway, desk, places, settings)
+    watch = UsersWatch(spec.state_dir, _say)
+    server = ModbusServer(gateway, desk, places, settings, watch.accounts)
     try:
         host, port = await server.start()
     except OSError as error:
         raise HostError(ports.refusal(settings.host, settings.port, "Modbus", error)) from None
-    sys.stdout.write(f"ready {host}:{port}\n")
-    sys.stdout.flush()
+    _say(f"ready {host}:{port}")
     while not stopping.is_set():
+        if watch.look():
+            await desk.note("users", protocol="modbus", **watch.record())
         status.write(
             state=SERVING,
             clients=len(server.connections),
@@ -75,6 +79,11 @@ async def serve(spec: RunSpec) -> None:
         except TimeoutError:
             continue
     await server.stop()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main(arguments: list[str]) -> int:

@@ -1,7 +1,8 @@
 """OPC UA gateway process: ``python -m hil.gw_opcua SPEC_JSON``.
 
 Reads the core's board, owns the "opcua" command ring, serves until SIGTERM. Exit 0 when told to
-stop, 1 when the server failed, 3 when the host cannot (port taken, files that cannot be used).
+stop, 1 when the server failed, 2 when the users file is wrong, 3 when the host cannot (port taken,
+files that cannot be used). A changed users file is in force within a second.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hil import credentials, gateway_process, ports
+from hil import credentials, gateway_process, ports, users
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
 from hil.supervisor import die_with_parent
+from hil.users_watch import UsersWatch
 from protocols.command_desk import CommandDesk
 from protocols.opcua_server import OpcuaServer
 from protocols.opcua_settings import OpcuaSettings
-from rtcore.errors import HostError
+from protocols.roles import OPERATOR
+from rtcore.errors import HostError, UserInputError
 
 STATUS_S = 0.2
-EXIT_FAILED, EXIT_HOST = 1, 3
+EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     spec = RunSpec.load(Path(arguments[0]))
     try:
         return asyncio.run(_serve(spec))
+    except UserInputError as error:
+        _say(str(error), error=True)
+        return EXIT_INPUT
     except HostError as error:
         _say(str(error), error=True)
         return EXIT_HOST
@@ -49,14 +55,14 @@ async def _serve(spec: RunSpec) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
     status = GatewayStatus.create(spec.gateway_path("opcua"))
     status.write(state=STARTING, pid=os.getpid())
-    desk, server = _assemble(spec)
+    desk, server, watch = _assemble(spec)
     try:
         await server.start()
     except OSError as error:
         settings = server.settings
         raise HostError(ports.refusal(settings.host, settings.port, "OPC UA", error)) from None
     _say(f"ready {server.url}")
-    reporter = asyncio.create_task(_report(status, desk, server))
+    reporter = asyncio.create_task(_report(status, desk, server, watch))
     stopped = asyncio.create_task(stop.wait())
     ends: set[asyncio.Future[Any]] = {stopped, server.failed, reporter}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -72,29 +78,30 @@ async def _serve(spec: RunSpec) -> int:
     return 0
 
 
-def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer]:
-    gateway = gateway_process.attach(spec, "opcua")
+def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
+    gateway = gateway_process.attach(spec, "opcua", has_events=True)
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("opcua")))
     settings = OpcuaSettings.of(spec.opcua)
-    password = credentials.ensure_operator(spec.state_dir)
+    password = users.ensure_operator(spec.state_dir)
     if password is not None:
-        _say(
-            f"OPC UA user {credentials.OPERATOR}, password {password} (shown this once; only a hash is kept)"
-        )
+        _say(f"OPC UA user {OPERATOR}, password {password} (shown this once; only a hash is kept)")
+    watch = UsersWatch(spec.state_dir, _say)
     server = OpcuaServer(
         spec.station,
         gateway,
         desk,
         settings,
-        credentials.accounts(spec.state_dir),
+        watch.accounts,
         credentials.ensure_identity(spec.state_dir, spec.name, settings.host, _say),
         credentials.application_uri(spec.name),
     )
-    return desk, server
+    return desk, server, watch
 
 
-async def _report(status: GatewayStatus, desk: CommandDesk, server: OpcuaServer) -> None:
+async def _report(status: GatewayStatus, desk: CommandDesk, server: OpcuaServer, watch: UsersWatch) -> None:
     while True:
+        if watch.look():
+            await desk.note("users", protocol="opcua", **watch.record())
         status.write(
             state=SERVING,
             clients=server.n_clients,

@@ -136,7 +136,7 @@ BY_TYPE = {
     "Conn": one_of("wye", "delta"),
     "DerKind": one_of(*typing.get_args(model.DerKind)),
     "Literal['lag', 'lead']": one_of("lag", "lead"),
-    "Literal['breaker', 'switch']": one_of("breaker", "switch"),
+    "Literal['breaker', 'switch', 'fuse']": one_of("breaker", "switch", "fuse"),
 }
 
 REQUIRED: Any = object()

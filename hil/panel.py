@@ -293,5 +293,5 @@ class _Tail:
 
 def _command_line(producer: str, record: dict[str, Any]) -> str:
     result = str(record.get("result", record.get("event")))
-    writes = ", ".join(f"{tag}={value}" for tag, value in record.get("writes", []))
+    writes = ", ".join(f"{tag}={value}" for tag, value in record.get("writes", [])) or record.get("via", "")
     return f"{producer} {record.get('user') or record.get('peer', '')}: {writes} -> {result}"

@@ -13,10 +13,12 @@ from typing import Literal
 
 from rtcore.errors import Problem, UserInputError, did_you_mean
 
-Kind = Literal["stations", "networks", "profiles", "points"]
+Kind = Literal["stations", "networks", "profiles", "points", "protection", "faults"]
 
 MARKER: dict[Kind, str] = {
-    "stations": "",  # a station is one file, the others are folders
+    "stations": "",  # stations, schemes and fault libraries are files, the others folders
+    "protection": "",
+    "faults": "",
     "networks": "network.toml",
     "profiles": "profile.toml",
     "points": "devices.csv",
@@ -24,11 +26,16 @@ MARKER: dict[Kind, str] = {
 """What a folder must hold to be taken for one of its kind."""
 
 
+FILES: tuple[Kind, ...] = ("stations", "protection", "faults")
+"""Kinds whose items are single files."""
+
 ONE: dict[Kind, str] = {
     "stations": "station",
     "networks": "network",
     "profiles": "profile",
     "points": "points folder",
+    "protection": "protection scheme",
+    "faults": "fault library",
 }
 """What one item of a kind is called."""
 
@@ -50,7 +57,7 @@ def config_dir() -> Path:
 def names(kind: Kind) -> list[str]:
     """Return the names of the shipped items of one kind, sorted."""
     folder = config_dir() / kind
-    if kind == "stations":
+    if kind in FILES:
         return sorted(p.stem for p in folder.glob("*.toml"))
     return sorted(p.name for p in folder.glob("*") if _is_item(kind, p))
 
@@ -91,24 +98,24 @@ def _candidates(kind: Kind, name: str, near: Path | None) -> list[Path]:
     local = (near or Path()) / Path(name).expanduser()
     if _is_path(kind, name):
         return [local]
-    if kind == "stations" and not name.endswith(".toml"):
+    if kind in FILES and not name.endswith(".toml"):
         return [shipped / f"{name}.toml", local.with_name(f"{local.name}.toml")]
-    return [local, shipped / name] if kind == "stations" else [shipped / name, local]
+    return [local, shipped / name] if kind in FILES else [shipped / name, local]
 
 
 def _is_path(kind: Kind, name: str) -> bool:
     if not name or name in (".", "..") or re.search(r"[/\\~]", name):
         return True
-    return kind != "stations" and Path(name).suffix != ""
+    return kind not in FILES and Path(name).suffix != ""
 
 
 def _is_item(kind: Kind, path: Path) -> bool:
-    if kind == "stations":
+    if kind in FILES:
         return path.is_file()
     return (path / MARKER[kind]).is_file()
 
 
 def _described(kind: Kind) -> str:
-    if kind == "stations":
-        return "a station file"
+    if kind in FILES:
+        return f"a {ONE[kind]} file"
     return f"a {ONE[kind].removesuffix(' folder')} folder (no {MARKER[kind]} in it)"

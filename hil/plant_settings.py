@@ -136,7 +136,7 @@ class _Kind:
         """Return instance -> parameter object, in the order of the instances."""
         good: dict[str, Mapping[str, Any]] = {}
         for word, values in tables.items():
-            wrong = [*self._name_problems(word), *_value_problems(self.spec, values)]
+            wrong = [*self._name_problems(word), *value_problems(self.spec, values)]
             for what in wrong:
                 self._problem(word, what)
             if not wrong:
@@ -152,9 +152,9 @@ class _Kind:
         if not names:
             yield f"the network has no {kind}"
         elif not any(c in word for c in "*?["):
-            yield f"no {kind} of this name; allowed: {_listed(names)}{did_you_mean(word, names)}"
+            yield f"no {kind} of this name; allowed: {listed(names)}{did_you_mean(word, names)}"
         elif not any(fnmatch.fnmatchcase(name, word) for name in names):
-            yield f"fits no {kind}; there are {_listed(names)}"
+            yield f"fits no {kind}; there are {listed(names)}"
 
     def _made(self, name: str, good: Mapping[str, Mapping[str, Any]]) -> Any:
         """Return the parameter object of one instance; None when no table speaks of it."""
@@ -178,7 +178,7 @@ class _Kind:
         self.problems.append(Problem(self.file, f"plant.{_key(self.spec.kind)}.{_key(word)}", what))
 
 
-def _value_problems(spec: Spec, values: Mapping[str, Any]) -> list[str]:
+def value_problems(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the names, types and ranges of parameters."""
     fields = {f.name: f for f in dc.fields(spec.params)}
     found = {name: _type_problem(fields[name], values[name]) for name in values if name in fields}
@@ -220,7 +220,8 @@ def _has_parameters(kind: str) -> bool:
     return kind in REGISTRY and bool(dc.fields(REGISTRY[kind].params))
 
 
-def _listed(names: Collection[str]) -> str:
+def listed(names: Collection[str]) -> str:
+    """Return names as a message lists them."""
     shown = [name for name, _ in zip(names, range(LISTED_MAX), strict=False)]
     more = f", .. ({len(names)} in all)" if len(names) > LISTED_MAX else ""
     return (", ".join(shown) or "(none)") + more

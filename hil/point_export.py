@@ -15,6 +15,7 @@ from hil.point_markdown import FIRST_REFERENCE, QUALITY_WORD, STAMP_LAYOUT, to_m
 from protocols import modbus_map, opcua_space
 from protocols.gateway import MODBUS_EXCEPTION, OPCUA_STATUS
 from protocols.opcua_space import STATUS_NAME
+from protocols.roles import ROLES
 from rtcore.commands import REASON_TEXT
 from rtcore.points import Point
 
@@ -37,6 +38,7 @@ COLUMNS = (
     "scale",
     "opcua_node",
     "opcua_type",
+    "role",
 )
 """Columns of the printed map, in this order."""
 
@@ -57,6 +59,7 @@ def rows(points: Iterable[Point], orders: Mapping[int, str] | None = None) -> li
             "deadband": number(p.deadband),
             "instrument": p.instrument,
             "description": p.description,
+            "role": p.role if p.is_writable else "",
         }
         row |= modbus_map.columns(p, orders) | opcua_space.columns(p)
         row["scale"] = number(row["scale"]) if row["scale"] != "" else ""
@@ -102,6 +105,7 @@ def to_json(
             "quality_word": [{"mask": mask, "meaning": meaning} for meaning, mask in QUALITY_WORD],
             "value": "engineering value = raw * scale",
             "opcua_namespace": opcua_space.NAMESPACE,
+            "roles": list(ROLES),
         },
         "points": [row | {"states": states.get(row["tag"])} for row in rows(points, orders)],
         "stamps": [dict(s) for s in stamps],

@@ -14,6 +14,7 @@ from typing import Any
 
 from hil import paths
 from hil import point_addresses as pa
+from hil.plant_settings import declare_all
 from hil.point_instruments import Instrument, instrument_arrays
 from hil.point_schema import (
     BASES,
@@ -28,6 +29,8 @@ from hil.point_schema import (
 from hil.point_units import factor_of
 from protocols.modbus_codec import ORDERS
 from protocols.modbus_map import STAMP_REGISTERS
+from protocols.roles import OPERATOR
+from rtcore.component import REGISTRY
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import TAG_LEVEL, Kind, Point
 from rtcore.units import UNITS
@@ -74,6 +77,7 @@ def survey_points(
     folder: Path, known: Mapping[str, Collection[str]] | None
 ) -> tuple[PointSet, list[Problem]]:
     """Read a point list as far as it goes: the points without a mistake, and every problem."""
+    declare_all()
     problems: list[Problem] = []
     instruments = read_instruments(_find(folder, "instruments.toml"), problems)
     devices = read_devices(folder / "devices.csv", problems)
@@ -363,4 +367,15 @@ def _point(
         },
         states=(row.states[0], row.states[1]) if row.states else None,
         is_health=template.is_health,
+        role=role_of(source, row.attr),
     )
+
+
+def role_of(source: str, attr: str) -> str:
+    """Return the least role that may command a component's attribute, as its declaration says.
+
+    What is not declared is for others to report; an operator may command it.
+    """
+    spec = REGISTRY.get(source.partition(".")[0])
+    declared = {} if spec is None else {a.name: a.role for a in spec.attrs}
+    return declared.get(attr) or OPERATOR

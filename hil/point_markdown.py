@@ -9,6 +9,7 @@ from typing import Any
 from protocols import modbus_image, modbus_map, opcua_space
 from protocols.gateway import MODBUS_EXCEPTION, OPCUA_STATUS
 from protocols.modbus_codec import FORMATS, ORDERS, encode
+from protocols.roles import ROLES
 from rtcore.commands import REASON_TEXT
 from rtcore.points import Point
 
@@ -157,7 +158,10 @@ def _writing(points: Sequence[Point]) -> str:
         "step or not at all, and the answer is sent only after the plant has decided.\n\n"
         "A setpoint in an integer format takes whole multiples of its scale, over OPC UA too; a value "
         "between two of them is refused as OUT_OF_RANGE. A request that asks one device for two things "
-        "at once, such as TRIP and CLOSE of a breaker, is refused as GROUP_REFUSED and moves nothing.\n"
+        "at once, such as TRIP and CLOSE of a breaker, is refused as GROUP_REFUSED and moves nothing.\n\n"
+        f"The role of a point is the least that may command it, in the order {', '.join(ROLES)}. Over OPC UA "
+        "it is that of the user who logged in, over Modbus that of the user whose networks hold the "
+        "master's address (`gridhil user`). Where it does not suffice, the refusal is NO_AUTHORITY.\n"
     )
 
 
@@ -183,6 +187,7 @@ def _device(device: str, rows: Sequence[tuple[Mapping[str, Any], Point]], stamp:
         "address",
         "reference",
         "format",
+        "role",
         "description",
     )
     return title + _table(head, (_row(c, p) for c, p in rows))
@@ -196,4 +201,16 @@ def _row(c: Mapping[str, Any], p: Point) -> tuple[Any, ...]:
     if str(p.kind) == "control":
         span = "1 acts"
     table, address = c["modbus_table"], c["modbus_address"]
-    return (p.name, p.kind, p.unit, span, table, address, _reference(table, address), fmt, p.description)
+    role = p.role if p.is_writable else ""
+    return (
+        p.name,
+        p.kind,
+        p.unit,
+        span,
+        table,
+        address,
+        _reference(table, address),
+        fmt,
+        role,
+        p.description,
+    )

@@ -15,16 +15,19 @@ PREFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "m": 1e-3, "u": 1e-6}
 
 BASE_UNITS = (
     "", "V", "A", "W", "var", "VA", "Wh", "Hz", "Hz/s", "W/m2", "m", "m/s", "s", "h", "pu", "%", "degC", "K",
-    "deg", "rad", "tap", "step",
+    "deg", "rad", "ohm", "tap", "step",
 )  # fmt: skip
 """Units that prefixes apply to; anything else in ``rtcore.units`` is prefix + one of these."""
 
 SUFFIX_UNITS = {
     "hz": "Hz", "pu": "pu", "v": "V", "a": "A", "w": "W", "var": "var", "va": "VA",
     "s": "s", "ms": "ms", "us": "us", "pct": "%", "degc": "degC", "wh": "Wh", "m": "m", "k": "K", "h": "h",
-    "deg": "deg", "rad": "rad", "hz_s": "Hz/s", "w_m2": "W/m2", "m_s": "m/s",
+    "deg": "deg", "rad": "rad", "ohm": "ohm", "hz_s": "Hz/s", "w_m2": "W/m2", "m_s": "m/s",
 }  # fmt: skip
 """Unit suffix of an attribute name -> unit."""
+
+FLAGS = ("is_", "has_")
+"""A name that begins so is a flag, whatever it ends in."""
 
 NAMED_UNITS = {"tap": "tap", "seen_tap": "tap", "step": "step", "burst": "step", "scale": "pu"}
 """Attributes whose name has no unit suffix but whose value has a unit."""
@@ -42,6 +45,8 @@ def split_unit(unit: str) -> tuple[float, str]:
 def attr_unit(attr: str) -> str:
     """Return the unit that an attribute name states: ``p1_w`` -> W, ``v_pu_sp`` -> pu, ``ops`` -> none."""
     stem = attr.removeprefix("-").removesuffix("_sp")
+    if stem.startswith(FLAGS):
+        return ""
     if stem in NAMED_UNITS:
         return NAMED_UNITS[stem]
     for pattern in (r"_([a-z]+_[a-z0-9]+)$", r"_([a-z]+)$"):  # compound suffixes first: w_m2, hz_s

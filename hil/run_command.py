@@ -9,14 +9,14 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from hil import doctor, kernel_cache, ports, run_dir, stop_signals
-from hil.credentials import ensure_operator
 from hil.output import err
 from hil.panel import Panel
 from hil.runspec import RunSpec
@@ -24,6 +24,9 @@ from hil.settings import Station
 from hil.settings_rules import check_sections
 from hil.station import Plan, period_ns, read_plan, simulated_s, step_ns
 from hil.supervisor import SILENT_S, ProcessSpec, StartError, Supervisor
+from hil.users import ensure_operator, read_users
+from protocols.accounts import Account
+from protocols.roles import OPERATOR, may
 from rtcore.board import CTL_AT, CTL_BEAT_NS
 from rtcore.errors import HostError, UserInputError
 
@@ -229,13 +232,34 @@ def _announce(console: Console, plan: Plan, spec: RunSpec) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+    users = read_users(spec.state_dir)  # what is wrong with them is said before anything starts
+    for text in unreached(station, users.values()):
+        console.print(f"  {text}", highlight=False, soft_wrap=True)
+
+
+def unreached(station: Station, users: Collection[Account]) -> list[str]:
+    """Say which Modbus writers' networks no user has a role for, so that they may only read."""
+    if not station.modbus.enabled:
+        return []
+    ours = [n for a in users if may(a.role, OPERATOR) for n in a.networks]
+    found = []
+    for writer in station.modbus.writers or ():
+        network = ip_network(writer.network)
+        if not network.is_loopback and not any(
+            n.overlaps(network) for n in ours if n.version == network.version
+        ):
+            found.append(
+                f"Modbus masters in {network} may only read: no user has them "
+                f"(gridhil user add NAME --role operator --modbus {network})"
+            )
+    return found
 
 
 def _waiting_for(cache: kernel_cache.KernelCache) -> str:
     """Say what the start takes its time for."""
     if cache.is_warm:
         return "starting the processes"
-    expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "about a minute"
+    expected = f"about {cache.expected_s:.0f} s" if cache.expected_s else "two to four minutes"
     return f"compiling the kernels for this machine, once ({expected})"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses as dc
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,12 @@ from hil.scenario_hash import config_hash
 from hil.scenario_model import Check, Event, Order, Scenario
 from hil.scenario_sections import QUALITIES
 from hil.station import make_setup
+from protocols.setpoint_steps import is_on_step, step_of
 from rtcore.commands import Reason, Verdict
 from rtcore.engine import Engine
 from rtcore.points import index_of
-from rtcore.ring import E_CAUSE, E_KIND, E_NEW, E_OLD, E_STEP, E_TARGET
+from rtcore.ring import E_CAUSE, E_KIND, E_NEW, E_OLD, E_STEP, E_TARGET, EVENT_STATUS
 from rtcore.sampler import Channel, Sample, Sampler
-from rtcore.shared_kernels import EVENT_STATUS
 from rtcore.world import K_FP_EVENTS, K_NOT_CONVERGED
 
 CHUNK_S = 0.2
@@ -122,7 +122,7 @@ class _Runner:
 
     def __init__(self, scenario: Scenario, engine: Engine) -> None:
         self.scenario, self.engine = scenario, engine
-        index = index_of(engine.points)
+        self.index = index = index_of(engine.points)
         channels: list[Channel] = []
         self.windows: list[tuple[int, int]] = []
         self.rows: list[list[tuple[int, int]]] = []
@@ -147,7 +147,7 @@ class _Runner:
         started_utc_s, started = time.time(), time.perf_counter()
         cuts = self._cuts()
         for begin, end in itertools.pairwise(cuts):
-            pending = [(e, engine.command(e.writes)) for e in self._events_of(begin) if e.writes]
+            pending = [(e, engine.command(e.writes)) for e in self._takeable(begin)]
             opening = [c for c, (first, _) in enumerate(self.windows) if first == begin]
             self.sampler.prime(engine, opening)
             active = [c for c, (first, last) in enumerate(self.windows) if first <= begin and end - 1 <= last]
@@ -194,6 +194,21 @@ class _Runner:
             tick(self.engine.n_steps, self.scenario.n_steps)
             pace_s = max((time.perf_counter() - started) / n, 1e-9)
             self._chunk = max(1, min(CHUNK_STEPS_MAX, int(CHUNK_S / pace_s)))
+
+    def _takeable(self, step: int) -> Iterator[Event]:
+        """Yield the events of a step whose commands go to the plant.
+
+        A setpoint that masters can write in whole steps only (a word's number, a flag) is refused
+        anything between, as gateways do.
+        """
+        points, index = self.engine.points, self.index
+        for event in self._events_of(step):
+            off = [not is_on_step(value, step_of(points[index[tag]])) for tag, value in event.writes]
+            if any(off):
+                reasons = (Reason.OUT_OF_RANGE if is_off else Reason.GROUP_REFUSED for is_off in off)
+                self.outcomes.append(Outcome(event, tuple(Verdict(reason) for reason in reasons)))
+            elif event.writes:
+                yield event
 
     def _take_happenings(self) -> None:
         for record in self.engine.events.take():

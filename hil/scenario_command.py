@@ -43,7 +43,7 @@ def run_files(
     reports = []
     mark = kernel_cache.prepare().path / MARK
     if not mark.exists():
-        _line(err, "compiling the kernels for this machine, once (about a minute) ...")
+        _line(err, "compiling the kernels for this machine, once (two to four minutes) ...")
     for scenario in scenarios:
         with progress(scenario.name, err) as tick:
             done = run(scenario, tick)

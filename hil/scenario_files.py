@@ -20,6 +20,7 @@ from typing import Any
 
 from hil import paths
 from hil.plant_settings import over
+from hil.scenario_faults import FaultDesk, Strike, collisions, preparation
 from hil.scenario_forms import Place, Reader
 from hil.scenario_model import Check, Event, Order, Record, Scenario
 from hil.scenario_sections import (
@@ -117,7 +118,7 @@ class _Draft:
         self.dt_ns = self._dt_ns(self.head, self.plan)
         self.times = self._times(self.head, self.plan)
         reader = Reader(self.plan.points.points, self.times, self.dt_ns)
-        self.events = tuple(self._events(reader, raw.get("set", {})))
+        self.events = tuple(self._events(reader, raw.get("set", {}), FaultDesk(self.plan)))
         self.asserts = tuple(self._asserts(reader))
         self.record = self._record(reader)
         self._check_load()
@@ -208,7 +209,7 @@ class _Draft:
         self.problems += wrong
         if plan is None or shape is None:
             return plan
-        own, wrong = read_station_plant(shape.plant, plan.network, self.file, plan.plant)
+        own, wrong = read_station_plant(shape.plant, plan.network, self.file, plan.plant, plan.scheme)
         self.problems += wrong
         return plan if wrong else dc.replace(plan, plant=over(plan.plant, own))
 
@@ -263,7 +264,7 @@ class _Draft:
 
     # ---- events -------------------------------------------------------------------------------
 
-    def _events(self, reader: Reader, given_set: Any) -> Iterator[Event]:
+    def _events(self, reader: Reader, given_set: Any, desk: FaultDesk) -> Iterator[Event]:
         place = Place(self.file, "set", self.problems)
         try:
             initial = flat_writes(given_set)
@@ -273,15 +274,32 @@ class _Draft:
         writes = self._writes(reader, initial, (), place, "", is_refusal_expected=False)
         for k in range(0, len(writes), GROUP_MAX):
             yield Event(step=0, at_ns=0, note="initial values", writes=tuple(writes[k : k + GROUP_MAX]))
-        found = [self._event(reader, number, event) for number, event in self.given_events]
+        found, strikes, cleared = list[Event](), dict[int, tuple[Event, Strike]](), list[tuple[int, int]]()
+        for number, given in self.given_events:
+            place = Place(self.file, f"event[{number}]", self.problems)
+            strike = desk.strike(given, place)
+            clears = None if given.clear_fault is None else desk.clear(given.clear_fault, place)
+            faults = tuple(tag for tag in (clears, strike and strike.apply) if tag)
+            event = self._event(reader, number, given, faults, place)
+            if strike is not None:
+                strikes[number] = event, strike
+                found.append(preparation(event, strike, self.dt_ns))
+            found.append(event)
+            cleared += [(slot, event.step) for slot in desk.slots_cleared(event)]
+        for number, what in collisions(strikes, cleared, self.dt_ns):
+            self.problems.append(Problem(self.file, f"event[{number}].fault", what))
         yield from sorted(found, key=lambda e: e.step)
 
-    def _event(self, reader: Reader, number: int, given: EventSection) -> Event:
-        place = Place(self.file, f"event[{number}]", self.problems)
-        refused = given.expect == "refused"
-        writes = self._writes(reader, given.set, given.pulse, place, "set", is_refusal_expected=refused)
-        if not given.set and not given.pulse and (refused or not (given.note or given.name)):
-            place.problem("", "does nothing; one of set, pulse is needed (or a note or a name)")
+    def _event(
+        self, reader: Reader, number: int, given: EventSection, faults: tuple[str, ...], place: Place
+    ) -> Event:
+        refused, pulses = given.expect == "refused", given.pulse + faults
+        writes = self._writes(reader, given.set, pulses, place, "set", is_refusal_expected=refused)
+        is_fault = given.fault is not None or given.clear_fault is not None
+        if not (given.set or pulses or is_fault) and (refused or not (given.note or given.name)):
+            place.problem("", "does nothing; one of set, pulse, fault is needed (or a note or a name)")
+        if is_fault and refused:
+            place.problem("expect", "faults are always done; give the commands themselves to be refused")
         if given.reason is not None and not refused:
             place.problem("reason", 'belongs to expect = "refused", which is missing')
         if len(writes) > GROUP_MAX:

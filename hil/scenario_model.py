@@ -27,6 +27,7 @@ class Event:
     """Commands of one time, applied together at the boundary of ``step``.
 
     ``at_ns``: the time as written, after the start; the step is the first that is not before it.
+    ``said``: what the writes come to, where that says more than their list.
     """
 
     step: int
@@ -34,6 +35,7 @@ class Event:
     name: str = ""
     note: str = ""
     writes: tuple[tuple[str, float], ...] = ()
+    said: str = ""
     is_refusal_expected: bool = False
     reason: Reason | None = None
 

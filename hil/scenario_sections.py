@@ -29,6 +29,8 @@ QUALITIES |= {q.name.lower(): (int(q), int(q)) for q in Quality if q.name.lower(
 REASONS = {r.name.lower(): r for r in Reason if r is not Reason.DONE}
 """Words for the reason of a refusal."""
 
+FAULT_LIKE = '{ bus = "bus2058", type = "3ph" }'
+
 DURATION_MAX_NS = 366 * 86400 * 10**9
 
 
@@ -84,6 +86,14 @@ def _tolerance(value: Any) -> tuple[float, bool]:
     if not 0.0 <= size < math.inf:
         raise ValueError(f'{value!r} is not a tolerance; a number >= 0, or text like "0.1 %"')
     return size, text is not None
+
+
+def _fault(value: Any) -> Any:
+    if isinstance(value, str | Mapping) and value:
+        return value
+    raise ValueError(
+        f"{value!r} is not a fault; a name of the station's library, or a table like {FAULT_LIKE}"
+    )
 
 
 def flat_writes(value: Any) -> dict[str, float | str]:
@@ -151,6 +161,12 @@ class EventSection(Section):
     """Setpoints to write: tag = value."""
     pulse: Words = ()
     """Momentary commands to give: a tag or a list."""
+    fault: Annotated[str | dict[str, Any] | None, BeforeValidator(_fault)] = None
+    """Fault to put in place: a name of the library, or a table with the keys of one."""
+    slot: Annotated[int, Field(ge=1)] | None = None
+    """Fault slot it takes; default: 1."""
+    clear_fault: Annotated[int, Field(ge=1)] | None = None
+    """Fault slot to clear."""
     note: str = ""
     """One line for the report."""
     expect: Literal["done", "refused"] = "done"

@@ -12,8 +12,8 @@ from hil.scenario_words import show
 from rtcore.commands import REASON_TEXT, Reason
 from rtcore.points import Point
 from rtcore.quality import Quality
+from rtcore.ring import EVENT_STATUS
 from rtcore.sampler import Sample
-from rtcore.shared_kernels import EVENT_STATUS
 
 PASS, FAIL = "PASS", "FAIL"
 
@@ -82,7 +82,7 @@ def _command(run: Run, outcome: Outcome) -> Result:
     )
     at_s = event.step * run.scenario.dt_ns / 1e9
     said = "done" if reason is Reason.DONE else f"refused ({reason.name.lower()}: {REASON_TEXT[reason]})"
-    message = f"{writes}: {said}"
+    message = f"{event.said or writes}: {said}"
     if not outcome.is_as_expected:
         why = f" ({event.reason.name.lower()})" if event.reason else ""
         message += f"; it must be {'refused' + why if event.is_refusal_expected else 'done'}"

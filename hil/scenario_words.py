@@ -5,8 +5,7 @@ from __future__ import annotations
 from hil.scenario import Happening
 from rtcore.commands import Reason
 from rtcore.points import Point
-from rtcore.ring import bits_float
-from rtcore.shared_kernels import EVENT_COMMAND, EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
+from rtcore.ring import EVENT_COMMAND, EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS, bits_float
 
 
 def show(point: Point, value: float) -> str:

@@ -51,6 +51,8 @@ class Station:
         The station file.
     network, points : Path
         Folders.
+    protection, faults : Path or None
+        Protection scheme and fault library; None: there is none.
     profile : ProfileSettings or None
         None: every load keeps the power that the network states.
     plant : dict
@@ -62,6 +64,8 @@ class Station:
     title: str
     network: Path
     points: Path
+    protection: Path | None
+    faults: Path | None
     time: TimeSection
     loop: LoopSection
     load: LoadSection
@@ -113,9 +117,7 @@ class Station:
 
     def opcua_dict(self) -> dict[str, Any]:
         """Return the settings that gw-opcua takes; plain data."""
-        row = self.opcua.model_dump(exclude={"enabled"})
-        row["writers"] = list(row["writers"])
-        return row
+        return self.opcua.model_dump(exclude={"enabled"})
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ class Draft:
     raw, sections : dict
         The tables as written, and those that are right by themselves.
     found : dict
-        Folders that there are: ``network``, ``points``, and ``name`` for the profile's.
+        Folders and files that there are: ``network``, ``points``, ``protection``, ``faults``, and
+        ``name`` for the profile's.
     lost : frozenset of Path
         Tables that the file names and that are not there.
     problems : list of Problem
@@ -150,6 +153,8 @@ class Draft:
             title=part.station.title,
             network=self.found["network"],
             points=self.found["points"],
+            protection=self.found.get("protection"),
+            faults=self.found.get("faults"),
             **{f: getattr(part, f) for f in StationFile.model_fields if f != "station"},
         )
 
@@ -239,6 +244,8 @@ def _find_parts(
     wanted: list[tuple[paths.Kind, str, Any]] = [
         ("networks", "station.network", station.get("network")),
         ("points", "station.points", station.get("points")),
+        ("protection", "station.protection", station.get("protection")),
+        ("faults", "station.faults", station.get("faults")),
         ("profiles", "profile.name", profile.get("name")),
     ]
     found: dict[str, Path] = {}

@@ -1,12 +1,14 @@
 """``gridhil check``: tell what kind of file a path is and list every problem of it.
 
-A file inside a network, profile or points folder stands for the whole folder.
+A file inside a network, profile or points folder stands for the whole folder. A protection scheme or a
+fault library by itself is checked as far as it can be without a network: none of its names is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hil import paths
 from hil.profiles import read_profile
@@ -14,7 +16,10 @@ from hil.settings_errors import load_toml
 from hil.settings_sections import StationFile
 from rtcore.errors import Problem, UserInputError
 
-KINDS = "a station file, or a network, profile or points folder (or a file in one), or a scenario file"
+KINDS = (
+    "a station file, or a network, profile or points folder (or a file in one), or a scenario file, "
+    "a protection scheme or a fault library"
+)
 
 
 def check_file(path: Path | str) -> list[Problem]:
@@ -29,6 +34,8 @@ def check_file(path: Path | str) -> list[Problem]:
         except paths.NotFoundError as error:
             return error.problems
     checks: list[tuple[bool, Callable[[Path], None]]] = [
+        (_is_scheme(path), _check_scheme),
+        (_is_fault_library(path), _check_faults),
         (_is_in(path, "network.toml"), _check_network),
         (_is_in(path, "profile.toml"), _check_profile),
         (_is_in(path, "devices.csv"), _check_points),
@@ -47,12 +54,24 @@ def check_file(path: Path | str) -> list[Problem]:
     return [Problem(str(path), "", f"not recognised; {KINDS} can be checked")]
 
 
+def _tables(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file; none where it is no such file or cannot be read."""
+    return load_toml(path)[0] if path.suffix == ".toml" and path.is_file() else {}
+
+
+def _is_scheme(path: Path) -> bool:
+    raw = _tables(path)
+    return isinstance(raw.get("scheme"), dict) or isinstance(raw.get("relay"), dict)
+
+
+def _is_fault_library(path: Path) -> bool:
+    return isinstance(_tables(path).get("fault"), list)
+
+
 def _is_scenario(path: Path) -> bool:
-    if path.suffix != ".toml" or not path.is_file():
-        return False
     from hil.scenario_files import is_scenario
 
-    return is_scenario(load_toml(path)[0])
+    return is_scenario(_tables(path))
 
 
 def _is_station(path: Path) -> bool:
@@ -69,6 +88,22 @@ def _folder(path: Path) -> Path:
 
 def _is_in(path: Path, marker: str) -> bool:
     return (_folder(path) / marker).is_file()
+
+
+def _check_scheme(path: Path) -> None:
+    from hil.protection_files import survey_scheme
+
+    _, problems = survey_scheme(path, None)
+    if problems:
+        raise UserInputError(problems)
+
+
+def _check_faults(path: Path) -> None:
+    from hil.fault_library import survey_faults
+
+    _, problems = survey_faults(path, None)
+    if problems:
+        raise UserInputError(problems)
 
 
 def _check_network(path: Path) -> None:

@@ -62,6 +62,10 @@ class StationSection(Section):
     """Name of a folder in config/networks, or a path."""
     points: str
     """Name of a folder in config/points, or a path."""
+    protection: str | None = None
+    """Name of a file in config/protection, or a path. Default: no relays."""
+    faults: str | None = None
+    """Name of a file in config/faults, or a path: named faults. Default: none."""
 
 
 class TimeSection(Section):
@@ -122,7 +126,7 @@ class ModbusUnit(Section):
 
 
 class ModbusWriter(Section):
-    """Who may write which units; Modbus itself knows no users."""
+    """Which network may write which units; Modbus itself knows no users."""
 
     network: Network
     """Address range of the masters (CIDR)."""
@@ -170,7 +174,9 @@ class ModbusSection(Section):
     units: Annotated[tuple[ModbusUnit, ...], Field(strict=False)] = ()
     """Unit ids that answer."""
     writers: Annotated[tuple[ModbusWriter, ...], Field(strict=False)] | None = None
-    """Who may write. Default: this machine, every unit that is not read-only."""
+    """Who may write which units. Default: this machine, every unit that is not read-only."""
+    loopback_role: Literal["observer", "operator", "engineer", "instructor"] = "operator"
+    """Role of masters on this machine; others have that of the user whose networks hold their address."""
     identity: ModbusIdentity = ModbusIdentity()
 
 
@@ -191,8 +197,6 @@ class OpcuaSection(Section):
     """Most connections at once."""
     none_policy_on_loopback: bool = True
     """Offer sessions without encryption to clients on this machine."""
-    writers: Annotated[tuple[str, ...], Field(strict=False)] = ("operator",)
-    """Users who may command, each with a password. Everybody else reads."""
 
 
 class SecuritySection(Section):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hil import profiles
+from hil.fault_library import FaultLibrary, empty
 from hil.plant_settings import given_values, over, read_plant
 from hil.point_files import PointSet, instrument_arrays
 from hil.point_units import factors
@@ -18,6 +19,7 @@ from rtcore.assembly.loads import Sky
 from rtcore.clock import SimClock
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import Network
+from rtcore.protection.scheme import Scheme
 
 STEP_FIFO_NS, STEP_OTHER_NS = 1_000_000, 10_000_000
 """Default step where SCHED_FIFO is granted, and where it is not [ns]."""
@@ -39,6 +41,8 @@ class Plan:
     network: Network
     points: PointSet
     plant: Mapping[str, Mapping[str, Mapping[str, Any]]] = dc.field(default_factory=dict)
+    scheme: Scheme | None = None
+    faults: FaultLibrary = dc.field(default_factory=empty)
 
 
 def read_plan(name_or_path: str) -> Plan:
@@ -53,7 +57,7 @@ def read_plan(name_or_path: str) -> Plan:
     if found.problems:
         raise UserInputError(dict.fromkeys(found.problems + found.history_problems()))
     assert found.network is not None and found.points is not None
-    return Plan(found.draft.station(), found.network, found.points, found.plant)
+    return Plan(found.draft.station(), found.network, found.points, found.plant, found.scheme, found.faults)
 
 
 def read_station_plant(
@@ -61,6 +65,7 @@ def read_station_plant(
     network: Network | None,
     file: str,
     below: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    scheme: Scheme | None = None,
 ) -> tuple[dict[str, dict[str, dict[str, Any]]], list[Problem]]:
     """Return the parameters that a station's plant tables give, and every problem in them.
 
@@ -73,7 +78,7 @@ def read_station_plant(
         return {}, []
     if network is None:
         return {}, read_plant(tables or {}, None, file)[1]
-    there = instances(network)
+    there = instances(network, scheme)
     _, problems = read_plant(tables or {}, there, file, stated=over(stated(network), below or {}))
     if problems or tables is None:
         return {kind: {name: {} for name in names} for kind, names in there.items()}, problems
@@ -153,6 +158,8 @@ def make_setup(
         sky=_sky(station, given.get("duration_s", duration_s)),
         utc_offset_s=station.utc_offset_s,
         plant=plant,
+        scheme=plan.scheme,
+        fault_library=plan.faults.rows,
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from hil.fault_library import FaultLibrary, empty, survey_faults
 from hil.network_files import survey_network
 from hil.point_files import PointSet, survey_points
 from hil.profile_settings import ProfileSettings, stand_in
 from hil.profiles import check_coverage, read_profile
+from hil.protection_files import survey_scheme
 from hil.settings import Draft, draft_station
 from hil.settings_sections import ModbusSection, TimeSection
 from hil.settings_types import utc_ns
@@ -25,6 +27,7 @@ from protocols import modbus_map
 from rtcore.assemble import bindable
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import Network
+from rtcore.protection.scheme import Scheme
 
 Plant = dict[str, dict[str, dict[str, Any]]]
 """Kind -> instance -> parameter -> value."""
@@ -38,6 +41,8 @@ class Survey:
     network: Network | None
     load_names: list[str] | None
     points: PointSet | None
+    scheme: Scheme | None
+    faults: FaultLibrary
     plant: Plant
     problems: list[Problem]
 
@@ -56,14 +61,24 @@ def survey(name_or_path: str) -> Survey:
     if "network" in draft.found:
         network, load_names, wrong = survey_network(draft.found["network"])
         problems += wrong
-    plant, wrong = read_station_plant(draft.sections.get("plant"), network, str(draft.path))
+    scheme = None
+    if "protection" in draft.found:
+        scheme, wrong = survey_scheme(draft.found["protection"], network)
+        problems += wrong
+    faults = empty()
+    if "faults" in draft.found and network is not None:
+        faults, wrong = survey_faults(draft.found["faults"], network)
+        problems += wrong
+    plant, wrong = read_station_plant(draft.sections.get("plant"), network, str(draft.path), scheme=scheme)
     problems += wrong
     points = None
     if "points" in draft.found:
-        known = None if network is None else bindable(network, plant)
+        # what a scheme with a mistake would hold is not known
+        is_known = network is not None and ("protection" not in draft.found or scheme is not None)
+        known = bindable(network, plant, scheme) if network is not None and is_known else None
         points, wrong = survey_points(draft.found["points"], known)
         problems += wrong + _map_problems(draft, points, is_whole=not wrong)
-    return Survey(draft, network, load_names, points, plant, list(dict.fromkeys(problems)))
+    return Survey(draft, network, load_names, points, scheme, faults, plant, list(dict.fromkeys(problems)))
 
 
 def _map_problems(draft: Draft, points: PointSet, *, is_whole: bool) -> list[Problem]:

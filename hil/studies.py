@@ -75,6 +75,14 @@ def check_bus(case: Case, bus: str) -> None:
         raise UserInputError([Problem(case.network.name, "", what)])
 
 
+def check_line(case: Case, line: str) -> None:
+    """Refuse a line the network does not have."""
+    names = [x.name for x in case.network.lines]
+    if line not in names:
+        what = f"no line {line!r} in this network{did_you_mean(line, names)}"
+        raise UserInputError([Problem(case.network.name, "", what)])
+
+
 def profile_of(case: Case) -> Profile:
     """Return the station's profile; a network alone has none, which is the user's mistake."""
     if case.station is None or case.station.profile is None:
@@ -133,11 +141,14 @@ def powerflow_report(grid: Grid) -> dict[str, Any]:
 
 
 def fault_report(grid: Grid, fault: ft.Fault) -> dict[str, Any]:
-    """Put a fault on a solved grid and return its currents and all voltages, JSON-ready."""
+    """Put a fault on a solved grid and return its currents and all voltages, JSON-ready.
+
+    On a line, ``place`` has the voltages there, and for broken conductors those beyond the break.
+    """
     iterations = ft.apply(grid, [fault])
     currents = ft.fault_currents(grid, fault)
-    return {
-        "bus": fault.bus,
+    report: dict[str, Any] = {"line": fault.line, "at": fault.at} if fault.line else {"bus": fault.bus}
+    report |= {
         "type": fault.kind,
         "r_ohm": fault.r_ohm,
         "iterations": iterations,
@@ -146,6 +157,24 @@ def fault_report(grid: Grid, fault: ft.Fault) -> dict[str, Any]:
             for phase, i in zip(fault.phases, currents, strict=True)
         },
         "nodes": {n: {"v_re": re, "v_im": im, "v_pu": pu} for n, re, im, pu in node_rows(grid)},
+    }
+    if fault.line:
+        report["place"] = _place_report(grid, fault)
+    return report
+
+
+def _place_report(grid: Grid, fault: ft.Fault) -> dict[str, Any]:
+    near, far = ft.line_voltages(grid, fault)
+    line = next(x for x in grid.network.lines if x.name == fault.line)
+    base_v = 1e3 * next(b.base_kv_ln for b in grid.network.buses if b.name == line.bus1)
+    sides = {"v": near, "v_beyond": far} if fault.kind.startswith("open") else {"v": near}
+    return {
+        phase: {
+            f"{side}{part}": float(value)
+            for side, v in sides.items()
+            for part, value in (("_re", v[k].real), ("_im", v[k].imag), ("_pu", abs(v[k]) / base_v))
+        }
+        for k, phase in enumerate(fault.phases)
     }
 
 

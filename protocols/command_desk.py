@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from protocols.gateway import Gateway
+from protocols.roles import OBSERVER, beyond
 from rtcore.commands import TTL_DEFAULT_NS, Reason, Verdict
 
 POLL_S = 0.0005
@@ -23,12 +24,13 @@ GRACE_NS = 500_000_000
 
 @dc.dataclass(frozen=True, slots=True)
 class Who:
-    """Who asked: protocol, network peer, user and the wire reference they used."""
+    """Who asked: protocol, network peer, user, the wire reference they used, and what they may."""
 
     protocol: str
     peer: str
     user: str
     via: str = ""
+    role: str = OBSERVER
 
 
 class Audit(Protocol):
@@ -58,18 +60,40 @@ class CommandDesk:
         """
         return await asyncio.shield(asyncio.ensure_future(self._execute(list(writes), who)))
 
-    async def refuse(self, writes: Sequence[tuple[int, float]], who: Who, reason: Reason) -> Verdict:
-        """Audit a write that the server refused on its own (authority, type) and say so."""
+    async def refuse(
+        self, writes: Sequence[tuple[int, float]], who: Who, reason: Reason, **asked: Any
+    ) -> Verdict:
+        """Audit a write that the server refused on its own (authority, type) and say so.
+
+        Where the role of who asked does not suffice, the record has the one that was needed;
+        ``asked`` is put into it for writes that name no points.
+        """
         verdict = Verdict(reason)
+        needed = self.lacks(writes, who.role) if reason is Reason.NO_AUTHORITY else ""
+        extra = {"needs": needed} | asked if needed else asked
         try:
-            await self._audit.append(self._record("refused", writes, who, verdict=verdict))
+            await self._audit.append(self._record("refused", writes, who, verdict=verdict, **extra))
         except OSError:
             pass  # the master is refused either way
         self._count(writes, verdict)
         return verdict
 
+    def lacks(self, writes: Sequence[tuple[int, float]], role: str) -> str:
+        """Return the role that a group of writes needs, "" where the given one suffices."""
+        points = self.gateway.points
+        return beyond(role, (points[i].role for i, _ in writes if 0 <= i < len(points)))
+
+    async def note(self, event: str, **fields: Any) -> None:
+        """Audit something that is no command, such as a refused login; a full disk is no reason to fail."""
+        try:
+            await self._audit.append({"event": event, **fields})
+        except OSError:
+            pass
+
     async def _execute(self, writes: list[tuple[int, float]], who: Who) -> Verdict:
         reason = self.gateway.check(writes)
+        if reason is Reason.DONE and self.lacks(writes, who.role):
+            reason = Reason.NO_AUTHORITY
         if reason is Reason.DONE and not self.gateway.is_alive(time.monotonic_ns()):
             reason = Reason.CORE_DEAD
         if reason is not Reason.DONE:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from protocols.setpoint_steps import is_on_step, nearest, step_of
+from protocols.status_events import StatusEvents
 from rtcore.board import CTL_PERIOD_NS, Board, Snapshot
 from rtcore.commands import GROUP_MAX, Reason
 from rtcore.points import Kind, Point, index_of
@@ -35,6 +36,11 @@ MODBUS_EXCEPTION = {
     Reason.AUDIT_FAILED: 0x04,
     Reason.NO_VERDICT: 0x04,
     Reason.INTERLOCKED: 0x04,
+    Reason.TAGGED: 0x04,
+    Reason.LOCKED_OUT: 0x04,
+    Reason.NOT_ARMED: 0x04,
+    Reason.POSITION_REACHED: 0x04,
+    Reason.NOT_READY: 0x04,
 }
 """Refusal reason -> Modbus exception code; part of the printed map."""
 
@@ -54,19 +60,27 @@ OPCUA_STATUS = {
     Reason.AUDIT_FAILED: "BadDeviceFailure",
     Reason.NO_VERDICT: "BadTimeout",
     Reason.INTERLOCKED: "BadInvalidState",
+    Reason.TAGGED: "BadInvalidState",
+    Reason.LOCKED_OUT: "BadInvalidState",
+    Reason.NOT_ARMED: "BadInvalidState",
+    Reason.POSITION_REACHED: "BadInvalidState",
+    Reason.NOT_READY: "BadInvalidState",
 }
 """Refusal reason -> OPC UA status code name; part of the printed map."""
 
 
 class Gateway:
-    """The core as one producer sees it: its newest snapshot and its own command ring."""
+    """The core as one producer sees it: its newest snapshot, its own command ring, changes of statuses."""
 
-    def __init__(self, points: Sequence[Point], board: Board, producer: Producer) -> None:
+    def __init__(
+        self, points: Sequence[Point], board: Board, producer: Producer, events: StatusEvents | None = None
+    ) -> None:
         self.points = points
         self.index = index_of(points)
         self.steps = [step_of(p) for p in points]
         self.board = board
         self.producer = producer
+        self.events = events
 
     def is_alive(self, now_mono_ns: int) -> bool:
         """Tell whether the core's heartbeat is fresh."""

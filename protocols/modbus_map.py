@@ -193,7 +193,7 @@ def columns(point: Point, orders: Mapping[int, str] | None = None) -> dict[str, 
     ABCD). Points that are not on Modbus, or not in that column, have empty strings.
     """
     names = ("modbus_unit", "modbus_table", "modbus_address", "modbus_format", "word_order", "scale")
-    reference, _ = parse(point.wire["modbus"]) if "modbus" in point.wire else (None, [])
+    reference, _ = parse(point.wire["modbus"]) if "modbus" in point.wire else (None, ())
     if reference is None:
         return dict.fromkeys(names, "")
     order = reference.order or (orders or {}).get(reference.unit, "ABCD")
@@ -208,9 +208,9 @@ def columns(point: Point, orders: Mapping[int, str] | None = None) -> dict[str, 
     return dict(zip(names, values, strict=True))
 
 
-def refusal_table() -> list[tuple[str, str, str]]:
-    """Return (reason, exception code, meaning) for every way a write can be refused."""
-    return [(r.name, f"{code:02X}", REASON_TEXT[r]) for r, code in MODBUS_EXCEPTION.items()]
+def refusal_table() -> list[tuple[int, str, str, str]]:
+    """Return (number, reason, exception code, meaning) for every way a write can be refused."""
+    return [(int(r), r.name, f"{code:02X}", REASON_TEXT[r]) for r, code in MODBUS_EXCEPTION.items()]
 
 
 def _units(rows: Iterable[Mapping[str, Any]], file: str, problems: list[Problem]) -> dict[int, Unit]:
@@ -259,8 +259,9 @@ def _entries(
         if point.is_writable and reference.table not in WRITABLE_TABLES:
             what = f"a {point.kind} in read-only table {reference.table}; allowed co, hr"
             problems.append(Problem(file, point.tag, what))
-        order = reference.order or (unit.order if unit else "ABCD")
-        entries.append(Entry(index, point, dc.replace(reference, order=order)))
+        if not reference.order:
+            reference = dc.replace(reference, order=unit.order if unit else "ABCD")
+        entries.append(Entry(index, point, reference))
     return entries
 
 

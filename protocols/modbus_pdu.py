@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from protocols.modbus_codec import decode
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import MIRROR_AT, WRITABLE_TABLES, Entry, ModbusMap, Unit
+from rtcore.commands import Reason
 from rtcore.points import Kind
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 0x01, 0x02, 0x03, 0x04
@@ -66,6 +67,7 @@ class UnitView:
 
     def __init__(self, unit: Unit, modbus_map: ModbusMap, builder: ImageBuilder) -> None:
         number = unit.unit if unit.mirror_of is None else unit.mirror_of
+        own = [e for e in modbus_map.entries if e.reference.unit == number]
         self.unit = unit
         self.spans = {
             function: (builder.base.get((number, table), 0), builder.extent.get((number, table), 0))
@@ -74,8 +76,13 @@ class UnitView:
         """Function code -> first place in the image and number of addresses."""
         self.writable: dict[tuple[str, int], Entry] = {
             (e.reference.table, e.reference.address): e
-            for e in modbus_map.entries
-            if e.reference.unit == number and e.point.is_writable and e.reference.table in WRITABLE_TABLES
+            for e in own
+            if e.point.is_writable and e.reference.table in WRITABLE_TABLES
+        }
+        self._is_writable = {
+            (e.reference.table, k): e.point.is_writable
+            for e in own
+            for k in range(e.reference.address, e.reference.end)
         }
 
     def locate(self, address: int, count: int) -> int | None:
@@ -98,6 +105,15 @@ class UnitView:
             found.append(entry)
             address = entry.reference.end
         return found
+
+    def why_not(self, table: str, address: int, count: int) -> Reason:
+        """Say why a request may not write a range: shown only, nothing there, or a value cut in two."""
+        if self.whole_points(table, address, count) is not None:
+            return Reason.UNKNOWN_POINT  # it is the range to be read back that does not exist
+        found = {self._is_writable.get((table, k)) for k in range(address, address + count)}
+        if False in found or (table == "hr" and 0 <= address - MIRROR_AT < self.spans[4][1]):
+            return Reason.NOT_WRITABLE
+        return Reason.UNKNOWN_POINT if None in found else Reason.WRONG_TYPE
 
 
 class Responder:

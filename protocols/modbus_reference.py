@@ -8,6 +8,7 @@ raw * scale. Addresses are those of the PDU, counted from 0. Pure: no sockets, n
 from __future__ import annotations
 
 import dataclasses as dc
+import functools
 import math
 from collections.abc import Iterable
 
@@ -42,12 +43,13 @@ class Reference:
         return self.address + self.size
 
 
-def parse(text: str) -> tuple[Reference | None, list[str]]:
+@functools.cache  # a gateway that restarts asks for thousands of references twice
+def parse(text: str) -> tuple[Reference | None, tuple[str, ...]]:
     """Return the reference, or None and everything that is wrong with its text."""
     body, star, scale_text = text.partition("*")
     parts = body.split(":")
     if not 4 <= len(parts) <= 5:
-        return None, [f"{text!r} is not <unit>:<table>:<address>:<format>[:<order>][*<scale>]"]
+        return None, (f"{text!r} is not <unit>:<table>:<address>:<format>[:<order>][*<scale>]",)
     unit_text, table, address_text, format_name = parts[:4]
     order = parts[4] if len(parts) == 5 else ""
     problems: list[str] = []
@@ -60,9 +62,9 @@ def parse(text: str) -> tuple[Reference | None, list[str]]:
         check_word(order, ORDERS, "word order", problems)
     scale = _scale(scale_text, problems) if star else 1.0
     if fmt is None or problems:
-        return None, problems
+        return None, tuple(problems)
     reference = Reference(unit, table, address, fmt, order, scale)
-    return reference, _shape_problems(reference)
+    return reference, tuple(_shape_problems(reference))
 
 
 def _whole(text: str, low: int, high: int, what: str, problems: list[str]) -> int:

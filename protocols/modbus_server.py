@@ -3,7 +3,8 @@
 A frame with a wrong protocol id or an impossible length ends the connection: looking for the
 next header in a broken stream would be guesswork. Each connection is answered in request
 order, one request per turn of the event loop, so that a pipelining master starves nobody.
-While a command waits for its verdict, the later frames of that connection wait behind it.
+While a command waits for its verdict, or a refused write for its line in the audit journal, the
+later frames of that connection wait behind it: no peer has more than one of them under way.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ import functools
 import logging
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 from protocols import modbus_map
+from protocols.accounts import Accounts, parse_address
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import ModbusMap
 from protocols.modbus_pdu import DEVICE_FAILURE, IDENTITY, UNKNOWN_UNIT, Responder, UnitView, Write, refusal
-from protocols.modbus_writes import WriteRoom, Writers, parse_address
+from protocols.modbus_refusals import LastWrite, asked, is_write, why_refused
+from protocols.modbus_writes import Outcome, WriteRoom, Writers
+from protocols.roles import OPERATOR, ROLES
+from rtcore.commands import Reason
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Point
 
@@ -41,7 +46,10 @@ LOG_EVERY_S = 5.0
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Limits of the server; ``per_address`` 0 is off and never applies to loopback peers."""
+    """Limits of the server; ``per_address`` 0 is off and never applies to loopback peers.
+
+    ``loopback_role`` is the least that masters on this machine have.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5020
@@ -52,6 +60,7 @@ class Settings:
     queue: int = 16
     unknown_unit: str = "0B"
     writers: Writers = dc.field(default_factory=lambda: Writers(()))
+    loopback_role: str = OPERATOR
     identity: Mapping[str, str] = dc.field(default_factory=dict)
 
     @classmethod
@@ -74,6 +83,10 @@ class Settings:
             problems.append(
                 Problem(file, "unknown_unit", f"{unknown!r}; allowed {', '.join(UNKNOWN_UNIT)}{hint}")
             )
+        role = row.get("loopback_role", OPERATOR)
+        if role not in ROLES:
+            hint = did_you_mean(str(role), ROLES)
+            problems.append(Problem(file, "loopback_role", f"{role!r}; allowed {', '.join(ROLES)}{hint}"))
         problems += [
             Problem(file, "identity", f"unknown key {key!r}{did_you_mean(key, IDENTITY)}")
             for key in sorted(set(row.get("identity", {})) - set(IDENTITY))
@@ -121,13 +134,21 @@ _BOUNDS = (
 
 
 class ModbusServer:
-    """Serves one map from one core's board."""
+    """Serves one map from one core's board; without ``accounts`` only this machine may command."""
 
-    def __init__(self, gateway: Gateway, desk: CommandDesk, places: ModbusMap, settings: Settings) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        desk: CommandDesk,
+        places: ModbusMap,
+        settings: Settings,
+        accounts: Accounts | None = None,
+    ) -> None:
         self.settings = settings
+        self.accounts = Accounts() if accounts is None else accounts
         live = LiveImage(gateway, ImageBuilder(places))
         self.responder = Responder(places, live, settings.identity)
-        self.room = WriteRoom(desk, self.responder)
+        self.room = WriteRoom(desk, self.responder, self.accounts, settings.loopback_role)
         self.unknown_code = UNKNOWN_UNIT[settings.unknown_unit]
         self.connections: set[Connection] = set()
         self.now_s = 0.0
@@ -223,7 +244,8 @@ class Connection(asyncio.BufferedProtocol):
         self._host = ""
         self._peer = ""
         self._units: frozenset[int] = frozenset()
-        self._task: asyncio.Future[bytes] | None = None
+        self._task: asyncio.Future[Outcome] | None = None
+        self._last_write = LastWrite()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the peer or turn it away at once."""
@@ -298,6 +320,8 @@ class Connection(asyncio.BufferedProtocol):
         if unit_view is None:
             code = server.unknown_code
             reply = None if code is None else refusal(pdu[0], code)
+            if is_write(pdu):
+                return self._await_refusal(transaction, unit, None, pdu, Reason.UNKNOWN_POINT, reply)
         else:
             try:
                 reply = server.responder.reply(unit_view, pdu)
@@ -305,8 +329,12 @@ class Connection(asyncio.BufferedProtocol):
                 server.count_error(f"{self._peer}: request {pdu.hex()} failed: {error!r}")
                 reply = refusal(pdu[0], DEVICE_FAILURE)
             if isinstance(reply, Write):
-                self._await_verdict(transaction, unit, unit_view, reply)
-                return None
+                return self._await_verdict(transaction, unit, unit_view, reply, pdu)
+            if reply[0] > 0x7F:
+                if is_write(pdu):
+                    reason = why_refused(unit_view, pdu, reply[1])
+                    return self._await_refusal(transaction, unit, unit_view, pdu, reason, reply)
+                reply = self._last_write.answer(pdu, reply)
         if reply is not None:
             self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
         if end == self._filled:
@@ -360,19 +388,40 @@ class Connection(asyncio.BufferedProtocol):
         self._server.count_error(f"{self._peer}: not Modbus TCP: protocol id {protocol}, length {length}")
         self.abort()
 
-    def _await_verdict(self, transaction: int, unit: int, view: UnitView, write: Write) -> None:
-        self._is_busy = self._is_waiting_for_verdict = True
-        self._task = asyncio.ensure_future(self._server.room.carry_out(write, view, self._peer, self._units))
-        self._task.add_done_callback(functools.partial(self._settled, transaction, unit, write.function))
+    def _await_verdict(self, transaction: int, unit: int, view: UnitView, write: Write, pdu: bytes) -> None:
+        room = self._server.room
+        self._await(transaction, unit, pdu, room.carry_out(write, view, self._host, self._peer, self._units))
 
-    def _settled(self, transaction: int, unit: int, function: int, task: asyncio.Future[bytes]) -> None:
+    def _await_refusal(
+        self,
+        transaction: int,
+        unit: int,
+        view: UnitView | None,
+        pdu: bytes,
+        reason: Reason,
+        reply: bytes | None,
+    ) -> None:
+        room = self._server.room
+        wish = asked(unit, view, pdu)
+        self._await(transaction, unit, pdu, room.turn_away(wish, reason, reply, self._host, self._peer))
+
+    def _await(self, transaction: int, unit: int, pdu: bytes, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Leave the later frames where they are until a write is settled."""
+        self._is_busy = self._is_waiting_for_verdict = True
+        self._task = asyncio.ensure_future(work)
+        self._task.add_done_callback(functools.partial(self._settled, transaction, unit, pdu))
+
+    def _settled(self, transaction: int, unit: int, pdu: bytes, task: asyncio.Future[Outcome]) -> None:
         self._is_waiting_for_verdict = False
         if task.cancelled() or self._transport.is_closing():
             return
         error = task.exception()
         if error is not None:
             self._server.count_error(f"{self._peer}: write failed: {error!r}")
-        reply = task.result() if error is None else refusal(function, DEVICE_FAILURE)
+        failed: Outcome = (Reason.NO_VERDICT, refusal(pdu[0], DEVICE_FAILURE))
+        reason, reply = task.result() if error is None else failed
+        self._last_write.settle(unit, pdu, reason)
         self._last_frame_s = self._server.now_s
-        self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
+        if reply is not None:
+            self._transport.write(MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
         self._next_turn()

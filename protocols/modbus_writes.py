@@ -1,7 +1,9 @@
 """Writes from Modbus masters: who may, what is sent to the plant, what is answered.
 
-A request that covers several points is one atomic group. Every refusal here is in the audit
-journal under the master's address.
+Two things must allow a write: the station's list of which network may write which units, and the
+role that the users file gives the master's address.
+A request that covers several points is one atomic group. Every refusal is in the audit journal
+under the master's address, also that of a request which is wrong in itself or names no points.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from protocols.accounts import Accounts, Network, parse_address
 from protocols.command_desk import CommandDesk, Who
 from protocols.gateway import MODBUS_EXCEPTION
 from protocols.modbus_codec import decode
-from protocols.modbus_pdu import DEVICE_FAILURE, NO_RESPONSE, Responder, UnitView, Write, masked, refusal
+from protocols.modbus_pdu import DEVICE_FAILURE, Responder, UnitView, Write, masked, refusal
 from rtcore.commands import Reason
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Kind
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Outcome = tuple[Reason, bytes | None]
+"""What became of a write, and its reply PDU; None where the master gets no answer."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -61,55 +65,78 @@ class Writers:
         return frozenset().union(*(units for network, units in self.rules if address in network))
 
 
-def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return a peer's address, an IPv4 address mapped into IPv6 as plain IPv4."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
 class WriteRoom:
-    """Carries writes through the command desk and words the answer."""
+    """Carries writes through the command desk and words the answer.
 
-    def __init__(self, desk: CommandDesk, responder: Responder) -> None:
+    Parameters
+    ----------
+    loopback_role : str
+        The least that masters on this machine have.
+    """
+
+    def __init__(
+        self, desk: CommandDesk, responder: Responder, accounts: Accounts, loopback_role: str
+    ) -> None:
         self._desk = desk
+        self._accounts = accounts
+        self._loopback_role = loopback_role
         self._responder = responder
         self._masking = asyncio.Lock()
 
-    async def carry_out(self, write: Write, view: UnitView, peer: str, units: frozenset[int]) -> bytes:
-        """Return the reply PDU once the plant has answered."""
+    async def carry_out(
+        self, write: Write, view: UnitView, host: str, peer: str, units: frozenset[int]
+    ) -> Outcome:
+        """Return the verdict and the reply PDU once the plant has answered.
+
+        ``host`` is the master's address, ``peer`` that with its port, ``units`` what it may write.
+        """
+        who = self._who(host, peer, f"{write.via} FC{write.function}")
         if write.mask is None:
-            return await self._carry_out(write, view, peer, units)
+            return await self._carry_out(write, view, who, units)
         async with self._masking:  # two maskings of one register must not lose one another's bits
             writes = self._masked_writes(write)
             if writes is None:
-                return refusal(write.function, NO_RESPONSE)
-            return await self._carry_out(dc.replace(write, writes=writes), view, peer, units)
+                return await self._refuse(write, who, Reason.CORE_DEAD)
+            return await self._carry_out(dc.replace(write, writes=writes), view, who, units)
 
-    async def _carry_out(self, write: Write, view: UnitView, peer: str, units: frozenset[int]) -> bytes:
-        who = Who("modbus", peer, "", f"{write.via} FC{write.function}")
+    async def turn_away(
+        self, asked: Mapping[str, Any], reason: Reason, reply: bytes | None, host: str, peer: str
+    ) -> Outcome:
+        """Put a refused write on record that is no command of any point: ``via`` and what it asked for."""
+        rest = {key: value for key, value in asked.items() if key != "via"}
+        await self._desk.refuse((), self._who(host, peer, asked["via"]), reason, **rest)
+        return reason, reply
+
+    def _who(self, host: str, peer: str, via: str) -> Who:
+        role = self._accounts.role_at(parse_address(host), self._loopback_role)
+        return Who("modbus", peer, "", via, role)
+
+    async def _refuse(self, write: Write, who: Who, reason: Reason) -> Outcome:
+        await self._desk.refuse(write.writes, who, reason)
+        return reason, refusal(write.function, MODBUS_EXCEPTION[reason])
+
+    async def _carry_out(self, write: Write, view: UnitView, who: Who, units: frozenset[int]) -> Outcome:
         reason = self._desk.gateway.check(write.writes)
         unit = write.unit
         if reason is Reason.DONE and (unit.read_only or unit.mirror_of is not None or unit.unit not in units):
             reason = Reason.NO_AUTHORITY
+        if reason is Reason.DONE and self._desk.lacks(write.writes, who.role):
+            reason = Reason.NO_AUTHORITY
+        if reason is Reason.DONE and self._responder.live.current() is None:
+            reason = Reason.CORE_DEAD
         if reason is not Reason.DONE:
-            await self._desk.refuse(write.writes, who, reason)
-            return refusal(write.function, MODBUS_EXCEPTION[reason])
-        if self._responder.live.current() is None:
-            return refusal(write.function, NO_RESPONSE)
+            return await self._refuse(write, who, reason)
         points = self._desk.gateway.points
         # A control is a pulse: writing 0 to it asks for nothing.
         wanted = [(i, v) for i, v in write.writes if v != 0.0 or points[i].kind is not Kind.CONTROL]
         if wanted:
             verdict = await self._desk.execute(wanted, who)
             if not verdict.is_done:
-                return refusal(write.function, MODBUS_EXCEPTION.get(verdict.reason, DEVICE_FAILURE))
+                code = MODBUS_EXCEPTION.get(verdict.reason, DEVICE_FAILURE)
+                return verdict.reason, refusal(write.function, code)
         if write.read is not None:
-            return self._responder.read_holding(view, write.function, *write.read)
-        return write.echo
+            return Reason.DONE, self._responder.read_holding(view, write.function, *write.read)
+        return Reason.DONE, write.echo
 
     def _masked_writes(self, write: Write) -> tuple[tuple[int, float], ...] | None:
         """Work out a masked write from the value in force; None when the core is dead."""

@@ -23,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from protocols import opcua_build, opcua_guards, opcua_space
+from protocols.accounts import Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.opcua_publish import Publisher, Subscriptions
@@ -113,8 +114,8 @@ class OpcuaServer:
 
     Parameters
     ----------
-    accounts : mapping of str to str
-        User name -> stored password hash.
+    accounts : Accounts
+        Those in force; they may be replaced while the server runs.
     identity : tuple of x509.Certificate and RSAPrivateKey
         The server's certificate, whose subject alternative names hold ``application_uri``.
     """
@@ -125,7 +126,7 @@ class OpcuaServer:
         gateway: Gateway,
         desk: CommandDesk,
         settings: OpcuaSettings,
-        accounts: Mapping[str, str],
+        accounts: Accounts,
         identity: tuple[x509.Certificate, RSAPrivateKey],
         application_uri: str,
     ) -> None:

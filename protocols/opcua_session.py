@@ -18,17 +18,22 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.server.internal_session import InternalSession
 
+from protocols.accounts import Account
 from protocols.command_desk import CommandDesk, Who
 from protocols.gateway import OPCUA_STATUS
 from protocols.opcua_build import NS_INDEX, READ
 from protocols.opcua_publish import Publisher, Subscriptions
 from protocols.opcua_settings import OpcuaSettings
 from protocols.opcua_users import Users
+from protocols.roles import may
 from rtcore.commands import REASON_TEXT, Reason, Verdict
 from rtcore.points import Kind, Point
 
 MAX_RESPONSE_BYTES = 512 * 1024
 """Most bytes of byte strings and strings one read may ask for (the schemas have 340 kB each)."""
+
+MAX_NAME_SHOWN = 64
+"""Most characters of a refused name that the audit record keeps."""
 
 AT_ONCE = 64
 """Commands of one request that are on their way together."""
@@ -58,12 +63,16 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
         self._station = station
         self._settings = station.settings
         self.auth_token = ua.NodeId(secrets.token_bytes(32), 0)
+        self._login: Account | None = None
         self.subscription_service: Subscriptions
 
     @property
-    def can_command(self) -> bool:
-        """Tell whether the user may write and call."""
-        return self.user.name is not None and self.user.name in self._settings.writers
+    def role(self) -> str:
+        """What the user may now: a changed users file counts for open sessions, too."""
+        return self._station.users.role_of(self.user.name, self._login)
+
+    def _may(self, point: Point) -> bool:
+        return may(self.role, point.role)
 
     # ---- login
 
@@ -84,8 +93,18 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
         if is_clear and not self._settings.takes_plain_password:
             raise ServiceError(_Codes.BadIdentityTokenRejected)
         name, password = self.iserver.decrypt_user_token(self, token)
-        if not await self._station.users.verify(name, password, self.name[0]):
-            raise ServiceError(_Codes.BadUserAccessDenied)
+        users, peer = self._station.users, self.name[0]
+        is_heard = not users.is_locked_out(peer)
+        self._login = await users.verify(name, password, peer)
+        if self._login is not None:
+            return
+        if is_heard:  # who is locked out may not fill the disk either
+            shown = "".join(c if c.isprintable() else "?" for c in name[:MAX_NAME_SHOWN])
+            where = f"{peer}:{self.name[1]}"
+            await self._station.desk.note(
+                "login", protocol="opcua", peer=where, user=shown, via="", result="WRONG_NAME_OR_PASSWORD"
+            )
+        raise ServiceError(_Codes.BadUserAccessDenied)
 
     # ---- read
 
@@ -115,10 +134,13 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
             index = self._station.variables.get(wanted.NodeId)
             if index is not None:
                 return self._station.publisher.current(index)
-        elif not self.can_command and wanted.NodeId.NamespaceIndex == NS_INDEX:
-            if attribute == _Ids.UserAccessLevel and wanted.NodeId in self._station.variables:
+        elif attribute == _Ids.UserAccessLevel:
+            index = self._station.variables.get(wanted.NodeId)
+            if index is not None and not self._may(self._station.points[index]):
                 return ua.DataValue(ua.Variant(READ, ua.VariantType.Byte))
-            if attribute == _Ids.UserExecutable and wanted.NodeId in self._station.methods:
+        elif attribute == _Ids.UserExecutable:
+            index = self._station.methods.get(wanted.NodeId)
+            if index is not None and not self._may(self._station.points[index]):
                 return ua.DataValue(ua.Variant(False, ua.VariantType.Boolean))
         return self.aspace.read_attribute_value(wanted.NodeId, attribute)
 
@@ -158,7 +180,7 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
         """Return why the write is refused before its value is looked at; None when it is not."""
         if not point.is_writable:
             return Reason.NOT_WRITABLE
-        if not self.can_command:
+        if not self._may(point):
             return Reason.NO_AUTHORITY
         variant = item.Value.Value
         due = ua.VariantType.Boolean if point.is_two_state else ua.VariantType.Double
@@ -183,7 +205,7 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
             verdict = await self._command(index, request.MethodId)
             result.StatusCode = self._answer(index, verdict)
             result.OutputArguments = [
-                ua.Variant(REASON_TEXT[verdict.reason], ua.VariantType.String),
+                ua.Variant(self._text(point, verdict), ua.VariantType.String),
                 ua.Variant(max(verdict.step, 0), ua.VariantType.UInt64),
             ]
         return result
@@ -191,9 +213,11 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
     async def _command(self, index: int, nodeid: Any) -> Verdict:
         assert self._station.points[index].kind is Kind.CONTROL, self._station.points[index].tag
         who = self._who(nodeid)
-        if not self.can_command:
-            return await self._station.desk.refuse([(index, 1.0)], who, Reason.NO_AUTHORITY)
         return await self._station.desk.execute([(index, 1.0)], who)
+
+    def _text(self, point: Point, verdict: Verdict) -> str:
+        needs = f", it needs the role {point.role}" if verdict.reason is Reason.NO_AUTHORITY else ""
+        return REASON_TEXT[verdict.reason] + needs
 
     def _answer(self, index: int, verdict: Verdict) -> Any:
         if verdict.is_done:
@@ -202,7 +226,7 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
 
     def _who(self, nodeid: Any) -> Who:
         peer = ":".join(str(part) for part in self.name[:2])
-        return Who("opcua", peer, self.user.name or "anonymous", nodeid.to_string())
+        return Who("opcua", peer, self.user.name or "anonymous", nodeid.to_string(), self.role)
 
     @staticmethod
     async def _in_batches(work: list[Any]) -> list[Any]:

@@ -16,7 +16,6 @@ class OpcuaSettings:
     port: int = 4840
     path: str = "/gridhil"
     publish_ms: float = 100.0
-    writers: tuple[str, ...] = ("operator",)
     none_policy_on_loopback: bool = True
     """Offer the None security policy; only ever when bound to loopback."""
     plain_password_on_loopback: bool = True
@@ -44,10 +43,7 @@ class OpcuaSettings:
     def of(cls, table: Mapping[str, Any]) -> OpcuaSettings:
         """Take the known keys of a table; whether unknown ones are right is checked by the caller."""
         known = {f.name for f in dc.fields(cls)}
-        row = {k: v for k, v in table.items() if k in known}
-        if "writers" in row:
-            row["writers"] = tuple(row["writers"])
-        return cls(**row)
+        return cls(**{k: v for k, v in table.items() if k in known})
 
     @property
     def is_loopback(self) -> bool:

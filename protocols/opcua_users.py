@@ -1,7 +1,8 @@
 """Who may log in to the OPC UA server: nobody as administrator, passwords checked off the loop.
 
 asyncua's own manager makes anybody who calls himself "admin" an administrator. This one knows
-anonymous readers and the accounts of one password file, and nothing else.
+anonymous readers and the accounts of the station's users file, and nothing else. What a user may
+is his account's role (``protocols.roles``), not asyncua's.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from struct import unpack_from
 from typing import Any
 
@@ -18,12 +19,12 @@ from asyncua.crypto import uacrypto
 from asyncua.crypto.permission_rules import PermissionRuleset, User, UserRole
 from asyncua.server.user_managers import UserManager
 
-from protocols.passwords import DUMMY, check_password
+from protocols.accounts import Account, Accounts
+from protocols.passwords import BYTES_MAX, DUMMY, check_password
 
 _VERIFIED: contextvars.ContextVar[str | None] = contextvars.ContextVar("verified_user", default=None)
 """Name whose password was found right for the activation that this task is serving."""
 
-MAX_PASSWORD_BYTES = 256
 MAX_TRACKED_PEERS = 1024
 
 _OAEP = {
@@ -38,20 +39,20 @@ class Users(UserManager):  # type: ignore[misc]  # asyncua is untyped here
 
     Parameters
     ----------
-    accounts : mapping of str to str
-        User name -> stored hash, see ``protocols.passwords``.
+    accounts : Accounts
+        Those in force; they may be replaced while the server runs.
     failures, lockout_s
         After so many failures a peer is refused unheard for so long [s].
     """
 
     def __init__(
         self,
-        accounts: Mapping[str, str],
+        accounts: Accounts,
         failures: int,
         lockout_s: float,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._accounts = dict(accounts)
+        self._accounts = accounts
         self._failures = failures
         self._lockout_s = lockout_s
         self._now_s = now_s
@@ -59,25 +60,39 @@ class Users(UserManager):  # type: ignore[misc]  # asyncua is untyped here
         self._hashing = asyncio.Semaphore(2)  # 16 MiB and a core each
         self.n_failed = 0
 
-    async def verify(self, name: str, password: str, peer: str) -> bool:
-        """Check a password in a worker thread and remember the outcome for ``get_user``."""
+    async def verify(self, name: str, password: str, peer: str) -> Account | None:
+        """Check a password in a worker thread and remember the outcome for ``get_user``.
+
+        Returns
+        -------
+        Account or None
+            The user's account; None where the password is wrong, too.
+        """
         _VERIFIED.set(None)
-        now = self._now_s()
-        recent = [t for t in self._failed.get(peer, ()) if now - t < self._lockout_s]
-        if len(recent) >= self._failures or len(password.encode()) > MAX_PASSWORD_BYTES:
+        recent = self._recent(peer)
+        if len(recent) >= self._failures or len(password.encode()) > BYTES_MAX:
             self.n_failed += 1
-            return False
+            return None
+        now = self._now_s()
         self._note(peer, [*recent, now])  # counted before hashing, so that parallel guesses count too
-        stored = self._accounts.get(name, DUMMY)
+        account = self._accounts.users.get(name)
         async with self._hashing:
+            stored = DUMMY if account is None else account.password
             is_right = await asyncio.to_thread(check_password, password, stored)
-        is_right = is_right and name in self._accounts
-        if is_right:
+        if is_right and account is not None and self._accounts.users.get(name) == account:
             self._note(peer, recent)
             _VERIFIED.set(name)
-        else:
-            self.n_failed += 1
-        return is_right
+            return account
+        self.n_failed += 1
+        return None
+
+    def is_locked_out(self, peer: str) -> bool:
+        """Tell whether a peer is refused unheard now."""
+        return len(self._recent(peer)) >= self._failures
+
+    def role_of(self, name: str | None, login: Account | None) -> str:
+        """Return the role of a session's user now, see ``Accounts.role_of``."""
+        return self._accounts.role_of(name, login)
 
     def get_user(
         self,
@@ -92,6 +107,10 @@ class Users(UserManager):  # type: ignore[misc]  # asyncua is untyped here
         if _VERIFIED.get() != username:
             return None
         return User(role=UserRole.User, name=username)
+
+    def _recent(self, peer: str) -> list[float]:
+        now = self._now_s()
+        return [t for t in self._failed.get(peer, ()) if now - t < self._lockout_s]
 
     def _note(self, peer: str, failures: list[float]) -> None:
         self._failed.pop(peer, None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtcore import board as bd
 from rtcore import ring as rg
-from rtcore.assembly import controls, harmonics, inverters, loads, machines
+from rtcore.assembly import controls, harmonics, inverters, loads, machines, protection, switching
 from rtcore.assembly.instances import OPTIONAL, chosen, instances
 from rtcore.assembly.loads import Sky
 from rtcore.assembly.places import (
@@ -37,6 +37,7 @@ from rtcore.plant.loop_health import LoopHealth
 from rtcore.plant.measuring_points import Terminal
 from rtcore.plant.regulator import Regulator
 from rtcore.points import Point
+from rtcore.protection.scheme import Scheme
 from rtcore.world import K_IS_SOLVED, World
 
 _REGISTERED = (Capacitor, Load, LoopHealth, Regulator, Terminal)  # importing a module declares its kind
@@ -79,12 +80,16 @@ class Setup:
     source_v_pu: float | None = None
     utc_offset_s: int = 0
     plant: Plant = dc.field(default_factory=dict)
+    scheme: Scheme | None = None
+    fault_library: Floats | None = None
 
 
-def bindable(network: Network, plant: Plant | None = None) -> dict[str, Collection[str]]:
+def bindable(
+    network: Network, plant: Plant | None = None, scheme: Scheme | None = None
+) -> dict[str, Collection[str]]:
     """Return component instance -> attributes that points may bind to."""
     found: dict[str, Collection[str]] = {}
-    for kind, names in instances(network).items():
+    for kind, names in instances(network, scheme).items():
         attrs = [a.name for a in REGISTRY[kind].attrs]
         there = names if kind not in OPTIONAL else [n for n in names if n in (plant or {}).get(kind, {})]
         found |= {f"{kind}.{name}": attrs for name in there}
@@ -96,8 +101,11 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
     network, grid = setup.network, Grid(setup.network)
     rng = np.random.default_rng(setup.seed)
     more = np.random.default_rng([setup.seed, 1])  # its own stream: what is drawn above stays as it is
-    keys = np.array([draw_key(rng), draw_key(rng), draw_key(more)], np.uint64)
-    names = chosen(instances(network), {p.source for p in setup.points}, setup.plant)
+    apart = np.random.default_rng([setup.seed, 2])  # likewise
+    keys = [draw_key(r) for r in (rng, rng, more, apart, apart)]
+    instances_there = instances(network, setup.scheme)
+    bound = {p.source for p in setup.points} | protection.frequencies_needed(setup.scheme)
+    names = chosen(instances_there, bound, setup.plant)
     store = Store(names, setup.plant)
     terminals = [terminal_named(name) for name in names["terminal"]]
     _initial_state(store, setup)
@@ -146,7 +154,12 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
         terminal_columns=store.columns("terminal"),
         breaker_p=store.params("breaker"),
         breaker=store.rows("breaker"),
-        breaker_units=poles(grid, [s.name for s in network.switches]),
+        breaker_units=poles(grid, names["breaker"]),
+        breaker_poles=switching.poles_of(grid, names["breaker"]),
+        fuses=switching.fuses(grid, store),
+        faults=switching.faults(store, setup.fault_library),
+        change=np.zeros(1),
+        relays=protection.relays(grid, store, setup.scheme, apart, setup.clock.dt_ns * 1e-9),
         regulator_p=store.params(
             "regulator",
             step_pu=[r.step_pu for r in network.regulators],
@@ -174,7 +187,7 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
             np.int64,
         ),
         noise=quantile_table(),
-        keys=keys,
+        keys=np.array(keys, np.uint64),
         points=point_arrays(setup.points, setup.instruments, setup.unit_factor, store, grid, rng),
         image=image.words,
         values=image.values,
@@ -186,7 +199,7 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
     )
     world.counters[K_IS_SOLVED] = 1
     world.regulator["wait_s"] = world.regulator_p["tap_time_s"]
-    for i in np.flatnonzero(world.points.is_status):
+    for i in world.points.statuses:
         world.status_before[i] = store.x[world.points.source[i]]
     return world, harmonics.harmonics(grid, store, setup.plant), grid
 
@@ -205,11 +218,9 @@ def _initial_state(store: Store, setup: Setup) -> None:
     machines.initial_state(store, setup.network)
     store.rows("loads")["scale_sp"] = setup.load_scale
     breakers = store.rows("breaker")
-    closed = np.array([s.is_closed for s in setup.network.switches], bool)
+    closed = np.array([s.is_closed for s in setup.network.switches if s.kind != "fuse"], bool)
     if len(breakers):
-        breakers["state"] = np.where(closed, breaker_module.CLOSED, breaker_module.OPEN)
-        breakers["is_52a"], breakers["is_52b"] = closed, ~closed
-        breakers["is_remote_sp"] = 1.0
+        breaker_module.init(breakers, closed)
     for i, regulator in enumerate(setup.network.regulators):
         store.rows("regulator")["tap"][i] = store.rows("regulator")["tap_sp"][i] = regulator.tap
     store.rows("regulator")["is_manual"] = 1.0

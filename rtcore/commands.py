@@ -40,6 +40,11 @@ class Reason(enum.IntEnum):
     AUDIT_FAILED = 12
     NO_VERDICT = 13
     INTERLOCKED = 14
+    TAGGED = 15
+    LOCKED_OUT = 16
+    NOT_ARMED = 17
+    POSITION_REACHED = 18
+    NOT_READY = 19
 
 
 REASON_TEXT = {
@@ -56,7 +61,12 @@ REASON_TEXT = {
     Reason.CORE_DEAD: "the plant process does not answer",
     Reason.GROUP_REFUSED: "another write of the same request was refused",
     Reason.AUDIT_FAILED: "the audit record could not be written, so the command was not sent",
-    Reason.INTERLOCKED: "an interlock does not permit it, for instance the synchronism check",
+    Reason.INTERLOCKED: "an interlock does not permit it: the synchronism check, or a fault that cannot be",
+    Reason.TAGGED: "the device is tagged out",
+    Reason.LOCKED_OUT: "the device is locked out; reset the lockout first",
+    Reason.NOT_ARMED: "not armed; arm first, it lasts for a limited time",
+    Reason.POSITION_REACHED: "the device is already in that position",
+    Reason.NOT_READY: "the device is not ready, for instance its spring is not charged",
     Reason.NO_VERDICT: "the plant gave no verdict in time; the command may have been applied",
 }
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
+from rtcore.commands import Reason
 from rtcore.errors import GridhilError, did_you_mean
 
 T = TypeVar("T", bound=type)
@@ -47,6 +48,7 @@ def param(
     doc: str,
     source: str = "",
     choices: Mapping[str, float] | None = None,
+    is_whole: bool = False,
     **limits: float,
 ) -> Any:
     """Declare one parameter with its unit, meaning, source and limits (gt, ge, lt, le).
@@ -56,12 +58,27 @@ def param(
     choices : mapping, optional
         Closed set of words and the number that a row holds for each. Users write the word; an
         object made with the word holds the number, too.
+    is_whole : bool
+        Takes whole numbers only; flags (``is_``, ``has_``) do so without saying it.
     """
     unknown = limits.keys() - LIMITS
     if unknown:
         raise TypeError(f"unknown limits {sorted(unknown)}; there are {', '.join(LIMITS)}")
-    metadata = {"unit": unit, "doc": doc, "source": source, "limits": limits, "choices": dict(choices or {})}
+    metadata = {
+        "unit": unit,
+        "doc": doc,
+        "source": source,
+        "limits": limits,
+        "choices": dict(choices or {}),
+        "is_whole": is_whole,
+    }
     return dc.field(default=default, metadata=metadata)
+
+
+def is_whole(field: dc.Field[Any]) -> bool:
+    """Tell whether a parameter takes whole numbers only: the number of a word, a flag, a mask."""
+    meta = field.metadata
+    return bool(meta["choices"]) or meta["is_whole"] or field.name.startswith(("is_", "has_"))
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -70,7 +87,10 @@ class Attr:
 
     ``writable`` attributes take commands: "setpoint" keeps the value, "pulse" is consumed by
     the component's kernel. ``guard`` names an attribute that must be 1 for a command to pass
-    (local/remote), ``interlock`` one that must be 1 for a command other than 0.
+    (local/remote); ``interlocks`` names attributes that must be 1 for a command other than 0, each
+    with the reason of the refusal, the first that does not hold counts. ``role`` is the least that
+    may command it. ``stamp`` names the attribute that holds how long before the end of the step
+    this one changed [s].
     """
 
     name: str
@@ -78,7 +98,9 @@ class Attr:
     doc: str
     writable: str = ""
     guard: str = ""
-    interlock: str = ""
+    interlocks: tuple[tuple[str, Reason], ...] = ()
+    role: str = ""
+    stamp: str = ""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -139,11 +161,17 @@ def all_of(*rules: Callable[[Any], Problems]) -> Callable[[Any], Problems]:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(param,))
 def component(
-    kind: str, *, attrs: tuple[Attr, ...], rules: Callable[[Any], Problems] = lambda _params: ()
+    kind: str,
+    *,
+    attrs: tuple[Attr, ...],
+    rules: Callable[[Any], Problems] = lambda _params: (),
+    settings: bool = False,
 ) -> Callable[[T], T]:
     """Register a parameter class as a component kind.
 
     ``rules`` returns (parameter, message) for what its parameters must agree on among themselves.
+    With ``settings`` the parameters can be changed while running: a second kind ``<kind>_settings``
+    holds them as setpoints for engineers, an instance for every settings group.
     """
 
     def wrap(cls: T) -> T:
@@ -162,9 +190,32 @@ def component(
         cls.__post_init__ = check  # type: ignore[attr-defined]
         made: Any = dc.dataclass(frozen=True, slots=True, kw_only=True)(cls)
         spec = REGISTRY[kind] = Spec(kind, made, attrs, (cls.__doc__ or "").strip())
+        if settings:
+            REGISTRY[settings_kind(kind)] = _settings_spec(spec)
         return made  # type: ignore[no-any-return]
 
     return wrap
+
+
+def settings_kind(kind: str) -> str:
+    """Return the kind that holds the settings of an element kind."""
+    return f"{kind}_settings"
+
+
+def _settings_spec(spec: Spec) -> Spec:
+    """Return the declaration of a kind whose attributes are another one's parameters."""
+    attrs = tuple(
+        Attr(f"{f.name}_sp", f.metadata["unit"], f.metadata["doc"], writable="setpoint", role="engineer")
+        for f in dc.fields(spec.params)
+    )
+    return Spec(
+        settings_kind(spec.kind), _NoParameters, attrs, f"Settings of {spec.doc[:1].lower()}{spec.doc[1:]}"
+    )
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
+class _NoParameters:
+    """Parameters of a kind that has none."""
 
 
 def check_params(spec: Spec, values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -187,6 +238,8 @@ def check_params(spec: Spec, values: Mapping[str, Any]) -> list[tuple[str, str]]
             continue
         meta = fields[name].metadata
         what = _word_problem(value, meta["choices"]) if meta["choices"] else _number_problem(value, meta)
+        if not what and isinstance(value, Real) and is_whole(fields[name]) and float(value) % 1.0 != 0.0:
+            what = "must be a whole number"
         if what:
             shown = repr(value) if isinstance(value, str) else f"{value} {meta['unit']}".rstrip()
             problems.append((name, f"{name} = {shown}: {what} ({meta['doc']})"))

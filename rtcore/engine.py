@@ -14,27 +14,36 @@ from rtcore import board as bd
 from rtcore import ring as rg
 from rtcore.assemble import Setup, build_world
 from rtcore.commands import Verdict
+from rtcore.drive import drive_of, take_step
 from rtcore.jit import kernel
-from rtcore.plant.harmonics import advance
 from rtcore.points import index_of
 from rtcore.quality import Quality
 from rtcore.shared_kernels import drain
-from rtcore.step import step_once
-from rtcore.world import K_DIGEST, T_DT, T_EPOCH, Words
+from rtcore.world import K_COMMANDS, K_DIGEST, T_DT, T_EPOCH, Words
 
 VIRTUAL = 0
 """Producer number (cause) of commands given through ``Engine.command``."""
 
 
 @kernel
-def run_steps(w, h, commands, verdicts, first, n):  # type: ignore[no-untyped-def]
-    """Take ``n`` steps from step ``first`` on; ``h``: the harmonic scan of world ``w``."""
+def run_steps(drive, commands, verdicts, first, n):  # type: ignore[no-untyped-def]
+    """Take ``n`` steps from step ``first`` on."""
     for step in range(first, first + n):
-        now_ns = step * w.times[T_DT]
-        utc_ns = w.times[T_EPOCH] + now_ns
-        drain(commands, verdicts, w.points, w.x, now_ns, step, utc_ns, w.events, VIRTUAL, w.group)
-        step_once(w, step, utc_ns)
-        advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
+        now_ns = step * drive.times[T_DT]
+        utc_ns = drive.times[T_EPOCH] + now_ns
+        drive.counters[K_COMMANDS] += drain(
+            commands,
+            verdicts,
+            drive.points,
+            drive.x,
+            now_ns,
+            step,
+            utc_ns,
+            drive.events,
+            VIRTUAL,
+            drive.group,
+        )
+        take_step(drive, step, utc_ns)
 
 
 class Engine:
@@ -49,6 +58,7 @@ class Engine:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.world, self.harmonics, self.grid = build_world(setup)
+        self.drive = drive_of(self.world, self.harmonics)
         self.points = setup.points
         self.index = index_of(setup.points)
         self.n_steps = 0
@@ -58,7 +68,7 @@ class Engine:
 
     def step(self, n: int = 1) -> None:
         """Advance by ``n`` steps; commands given before are applied at the first boundary."""
-        run_steps(self.world, self.harmonics, self.rings.commands, self.rings.verdicts, self.n_steps, n)
+        run_steps(self.drive, self.rings.commands, self.rings.verdicts, self.n_steps, n)
         self.n_steps += n
 
     def command(self, writes: Sequence[tuple[str, float]]) -> list[int]:

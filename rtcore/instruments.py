@@ -39,11 +39,19 @@ class PointArrays(NamedTuple):
     is_analog: npt.NDArray[np.uint8]
     is_health: npt.NDArray[np.uint8]
     is_network: npt.NDArray[np.uint8]
-    is_status: npt.NDArray[np.uint8]
     node: npt.NDArray[np.int32]
     writable: npt.NDArray[np.uint8]
     guard: npt.NDArray[np.int64]
     interlock: npt.NDArray[np.int64]
+    """Where the attributes are that must not be 0 for a command other than 0, -1 none; shape (n, m)."""
+    interlock_reason: npt.NDArray[np.int64]
+    hot: npt.NDArray[np.int32]
+    """Points measured in every step."""
+    cold: npt.NDArray[np.int32]
+    """Points that only commands change (settings): measured when there was one."""
+    statuses: npt.NDArray[np.int32]
+    stamp: npt.NDArray[np.int64]
+    """Where it stands how long before the end of the step a status changed, -1: at its end."""
 
 
 def draw_gain(class_frac: Floats, rng: np.random.Generator) -> Floats:
@@ -53,11 +61,13 @@ def draw_gain(class_frac: Floats, rng: np.random.Generator) -> Floats:
 
 
 @kernel
-def measure(points, x, live, is_solved, noise, key, values, quality):  # type: ignore[no-untyped-def]
+def measure(points, chosen, x, live, is_solved, noise, key, values, quality):  # type: ignore[no-untyped-def]
     """Turn plant state into published values and qualities.
 
     Parameters
     ----------
+    chosen : int32[]
+        Points to measure.
     x : float64[n_x]
         All component state rows.
     live : uint8[n_nodes]
@@ -75,7 +85,7 @@ def measure(points, x, live, is_solved, noise, key, values, quality):  # type: i
         points.noise_abs,
     )
     cutoff, low, high, quantum = points.cutoff, points.low, points.high, points.quantum
-    for i in range(values.shape[0]):
+    for i in chosen:
         true = x[source[i]] * factor[i]
         if not is_analog[i]:
             values[i] = true

@@ -8,6 +8,8 @@ being caught up. The only module here that knows a wall clock, through libc.
 
 from __future__ import annotations
 
+import numpy as np
+
 from rtcore.atomics import CLOCK_MONOTONIC, CLOCK_REALTIME, load_acquire, now_ns, sleep_until, store_release
 from rtcore.board import (
     CTL_BEAT_NS,
@@ -18,6 +20,7 @@ from rtcore.board import (
     M_FLAGS,
     M_MONO_NS,
 )
+from rtcore.drive import take_step
 from rtcore.histogram import bin_of, percentile_ns
 from rtcore.jit import kernel
 from rtcore.overruns import (
@@ -44,10 +47,9 @@ from rtcore.overruns import (
     S_SLIP_NS,
     S_STEPS,
 )
-from rtcore.plant.harmonics import advance
-from rtcore.shared_kernels import EVENT_OVERRUN, EVENT_SLIP, drain, publish, push_event
-from rtcore.step import step_once
-from rtcore.world import K_COMMANDS, K_TOPOLOGY, T_DT
+from rtcore.ring import EVENT_OVERRUN, EVENT_SLIP
+from rtcore.shared_kernels import drain, publish, push_event
+from rtcore.world import K_COMMANDS, K_TOPOLOGY
 
 CATCH_UP_NS = 64_000_000
 """Arrears that are caught up before time slips [ns]."""
@@ -73,13 +75,14 @@ def catch_up_periods(period_ns: int) -> int:
 
 
 @kernel
-def run(w, h, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps, mode, strict, timespec):  # type: ignore[no-untyped-def]
+def run(drive, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_steps, mode, strict, timespec):  # type: ignore[no-untyped-def]
     """Run until STOP, ``n_steps`` (negative: no end) or, when strict, the first overrun.
 
     ``period_ns`` 0 means as fast as possible. ``commands`` and ``verdicts`` are tuples of
     rings, one per producer. Returns the number of steps done.
     """
-    step, burst, deadline = 0, 0, now_ns(CLOCK_MONOTONIC, timespec)
+    # not the literal 0: numba would compile everything below for it first, and then once more for any step
+    step, burst, deadline = np.int64(0), 0, now_ns(CLOCK_MONOTONIC, timespec)
     if period_ns > 0:
         deadline = (deadline // period_ns + 2) * period_ns
     figures_ns = deadline + FIGURES_NS
@@ -95,33 +98,41 @@ def run(w, h, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_ste
             burst += 1
             behind = (now - deadline) // period_ns - kmax
             if behind > 0:
-                _slip(w.events, stats, step, now_ns(CLOCK_REALTIME, timespec), behind, period_ns)
+                _slip(drive.events, stats, step, now_ns(CLOCK_REALTIME, timespec), behind, period_ns)
                 deadline += behind * period_ns
         utc_ns = now_ns(CLOCK_REALTIME, timespec) - (now - deadline)
-        done, topology = 0, w.counters[K_TOPOLOGY]
+        done, topology = 0, drive.counters[K_TOPOLOGY]
         for k in range(len(commands)):
             done += drain(
-                commands[k], verdicts[k], w.points, w.x, now, step, utc_ns, w.events, k + 1, w.group
+                commands[k],
+                verdicts[k],
+                drive.points,
+                drive.x,
+                now,
+                step,
+                utc_ns,
+                drive.events,
+                k + 1,
+                drive.group,
             )
-        w.counters[K_COMMANDS] += done
-        _pacing_points(w.loop, stats, mode)
+        drive.counters[K_COMMANDS] += done
+        _pacing_points(drive.loop, stats, mode)
         if (now >= figures_ns and stats[S_STEPS] > UNTIMED_STEPS) or stats[S_STEPS] == FIRST_FIGURES_STEPS:
-            _percentile_points(w.loop, stats)
+            _percentile_points(drive.loop, stats)
             figures_ns = now + FIGURES_NS
-        step_once(w, step, utc_ns)
-        advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
+        take_step(drive, step, utc_ns)
         ended = now_ns(CLOCK_MONOTONIC, timespec)
-        switched = w.counters[K_TOPOLOGY] - topology
+        switched = drive.counters[K_TOPOLOGY] - topology
         late_ns, exec_ns = now - deadline, ended - now
-        over = _account(w.events, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, done, switched)
+        over = _account(drive.events, stats, step, utc_ns, late_ns, exec_ns, period_ns, burst, done, switched)
         deadline += period_ns
         is_last = step + 1 == n_steps or (over and strict)
         if ended < deadline or period_ns == 0 or burst % 16 == 15 or is_last:
-            w.image[M_MONO_NS] = deadline - period_ns
-            w.image[M_BURST] = burst
+            drive.image[M_MONO_NS] = deadline - period_ns
+            drive.image[M_BURST] = burst
             if stats[S_SLIP_NS] > 0:
-                w.image[M_FLAGS] |= FLAG_SLIPPED
-            publish(ctl, seq, slots, step, w.image)
+                drive.image[M_FLAGS] |= FLAG_SLIPPED
+            publish(ctl, seq, slots, step, drive.image)
         step += 1
         store_release(ctl, CTL_BEAT_NS, ended)
         if over and strict:

@@ -16,6 +16,18 @@ def wrap(angle_rad):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def abs2(z):  # type: ignore[no-untyped-def]
+    """Square of the magnitude."""
+    return z.real * z.real + z.imag * z.imag
+
+
+@kernel
+def size(z):  # type: ignore[no-untyped-def]
+    """Magnitude; ``abs`` guards against overflow and costs five times as much."""
+    return math.sqrt(z.real * z.real + z.imag * z.imag)
+
+
+@kernel
 def positive_sequence(v, at):  # type: ignore[no-untyped-def]
     """Positive-sequence voltage of three nodes, the first voltage where one is missing [V]."""
     a, b, c = at[0], at[1], at[2]

@@ -29,7 +29,8 @@ class Point:
     """One point of the station.
 
     ``minimum`` and ``maximum`` bound what a write may carry and give EURange on reads.
-    ``device`` is the tag without its last level; ``states`` names 0 and 1 of two-state points.
+    ``device`` is the tag without its last level; ``states`` names 0 and 1 of two-state points;
+    ``role`` is the least that may command a writable one.
     """
 
     tag: str
@@ -47,10 +48,11 @@ class Point:
     wire: Mapping[str, str]
     states: tuple[str, str] | None = None
     is_health: bool = False
+    role: str = "operator"
 
     @property
     def is_writable(self) -> bool:
-        """Tell whether masters may write it at all (authority is checked elsewhere)."""
+        """Tell whether masters may write it at all (``role`` says who, the servers check it)."""
         return self.kind in (Kind.CONTROL, Kind.SETPOINT)
 
     @property

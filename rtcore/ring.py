@@ -43,6 +43,9 @@ PAIR_BYTES = 8 * (HEADER_WORDS + 2 * RING_WORDS)
 
 # An event ring has one writer and any number of readers, each with its own cursor.
 E_STEP, E_UTC_NS, E_KIND, E_TARGET, E_OLD, E_NEW, E_CAUSE, E_SPARE = range(8)
+EVENT_STATUS, EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP, EVENT_NOT_CONVERGED, EVENT_FP = range(1, 7)
+"""Kinds of event records."""
+
 EVENT_CAPACITY = 8192
 EVENT_BYTES = 8 * (HEADER_WORDS + RECORDS_AT + EVENT_CAPACITY * RECORD_WORDS)
 

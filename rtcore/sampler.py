@@ -80,7 +80,7 @@ class Sample:
 
 
 @kernel
-def run_sampled(w, h, commands, verdicts, first, n, channels, active, floats, counts, kept, every, trace):  # type: ignore[no-untyped-def]
+def run_sampled(drive, commands, verdicts, first, n, channels, active, floats, counts, kept, every, trace):  # type: ignore[no-untyped-def]
     """Advance by ``n`` steps and look at the image of each.
 
     Parameters
@@ -93,13 +93,13 @@ def run_sampled(w, h, commands, verdicts, first, n, channels, active, floats, co
         Points to keep at every ``every``-th step; bad ones are kept as not-a-number.
     """
     for step in range(first, first + n):
-        run_steps(w, h, commands, verdicts, step, 1)
-        _look(w.values, w.quality, step, channels, active, floats, counts)
+        run_steps(drive, commands, verdicts, step, 1)
+        _look(drive.values, drive.quality, step, channels, active, floats, counts)
         row = step // every
         if step % every == 0 and row < trace.shape[0]:
             for k in range(kept.shape[0]):
-                is_bad = w.quality[kept[k]] >= BAD_FROM
-                trace[row, k] = np.nan if is_bad else w.values[kept[k]]
+                is_bad = drive.quality[kept[k]] >= BAD_FROM
+                trace[row, k] = np.nan if is_bad else drive.values[kept[k]]
 
 
 @kernel
@@ -192,8 +192,7 @@ class Sampler:
 
     def _run(self, engine: Engine, n: int, active: Integers) -> None:
         run_sampled(
-            engine.world,
-            engine.harmonics,
+            engine.drive,
             engine.rings.commands,
             engine.rings.verdicts,
             engine.n_steps,

@@ -38,6 +38,7 @@ from rtcore.ring import (
     E_TARGET,
     E_UTC_NS,
     EVENT_CAPACITY,
+    EVENT_COMMAND,
     HEAD,
     RECORDS_AT,
     TAIL,
@@ -46,16 +47,13 @@ from rtcore.ring import (
 COMMANDS_MAX = 2 * GROUP_MAX
 """Most commands taken from one ring in one step."""
 
-EVENT_STATUS, EVENT_COMMAND, EVENT_OVERRUN, EVENT_SLIP, EVENT_NOT_CONVERGED, EVENT_FP = range(1, 7)
-"""Kinds of event records."""
-
 NOT_WRITABLE, SETPOINT, PULSE, SWITCH = 0, 1, 2, 3
 """How a point takes a command: not at all, kept, momentary, kept and two-state."""
 
 DONE, UNKNOWN_POINT, REFUSE_READ_ONLY = int(Reason.DONE), int(Reason.UNKNOWN_POINT), int(Reason.NOT_WRITABLE)
 OUT_OF_RANGE, NOT_A_NUMBER = int(Reason.OUT_OF_RANGE), int(Reason.NOT_A_NUMBER)
 WRONG_TYPE, EXPIRED, IN_LOCAL = int(Reason.WRONG_TYPE), int(Reason.EXPIRED), int(Reason.IN_LOCAL)
-GROUP_REFUSED, INTERLOCKED = int(Reason.GROUP_REFUSED), int(Reason.INTERLOCKED)
+GROUP_REFUSED = int(Reason.GROUP_REFUSED)
 
 
 @kernel
@@ -102,8 +100,10 @@ def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped
         return OUT_OF_RANGE
     if points.guard[target] >= 0 and x[points.guard[target]] == 0.0:
         return IN_LOCAL
-    if value != 0.0 and points.interlock[target] >= 0 and x[points.interlock[target]] == 0.0:
-        return INTERLOCKED
+    if value != 0.0:
+        for k in range(points.interlock.shape[1]):
+            if points.interlock[target, k] >= 0 and x[points.interlock[target, k]] == 0.0:
+                return points.interlock_reason[target, k]
     if age_ns > ttl_ns:
         return EXPIRED
     return DONE

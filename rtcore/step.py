@@ -1,9 +1,10 @@
 """One step of the plant: an explicit, ordered list of kernels. The order is physics.
 
 1 commands (the caller drains them)  2 weather and demand  3 mechanisms, hand-over
-4 machines and inverters  5 network  6 measuring  7 instruments  8 controls, slow states
-9 events.  Mechanisms move before the network is solved, so that auxiliary contacts, currents
-and voltages published for one step belong together.
+4 machines and inverters  5 network  6 measuring, protection  7 instruments  8 controls, slow states
+9 events, harmonic scan.  Mechanisms move before the network is solved, and relays look at it before
+the points are taken, so that auxiliary contacts, currents, voltages, pickups and trips published for
+one step belong together and events carry the instants of their own step.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ from rtcore.jit import kernel
 from rtcore.network.grid_arrays import N_ITERATIONS
 from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, measure_emfs, restamp, start_cold, turn
 from rtcore.noise import step_key
-from rtcore.plant import breaker, capacitor, frequency, generator, load, measuring_points, regulator
-from rtcore.shared_kernels import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS, push_event
+from rtcore.phasor import TWO_PI
+from rtcore.plant import capacitor, frequency, generator, load, measuring_points, regulator
+from rtcore.plant.harmonics import advance as scan_harmonics
+from rtcore.ring import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
+from rtcore.shared_kernels import push_event
 from rtcore.stages.controls import (
     control_banks,
     control_taps,
@@ -54,7 +58,11 @@ from rtcore.stages.machines import (
     owners,
     set_machine_emfs,
 )
+from rtcore.stages.protection import protect
+from rtcore.stages.switching import burn_fuses, measure_strikes, move_breakers, strike_faults
 from rtcore.world import (
+    K_COMMANDS,
+    K_COMMANDS_SEEN,
     K_DIGEST,
     K_FP_EVENTS,
     K_IS_SOLVED,
@@ -73,16 +81,18 @@ DAY_NS = 86_400_000_000_000
 LOOP_ITERATIONS_MAX = 30
 FNV_PRIME = 0x100000001B3
 
-_breaker_step, _regulator_step, _capacitor_step = breaker.step, regulator.step, capacitor.step
+_regulator_step, _capacitor_step = regulator.step, capacitor.step
 _demand, _measure_loads = load.demand, load.measure
 _measure_buses, _measure_terminals = measuring_points.measure_buses, measuring_points.measure_terminals
 _measure_capacitors, _measure_frequencies = capacitor.measure, frequency.measure
 _settle_generators = generator.settle
 
 
-@kernel
-def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
-    """Advance the plant by one step and fill its image (not yet published)."""
+def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
+    """Advance the plant by one step and fill its image; world and harmonic scan lie at addresses.
+
+    ``rtcore.drive`` compiles it and is the way to call it.
+    """
     take_fp_flags()  # whatever else ran in this thread is not the plant's
     g, emf, counters, times = w.grid, w.emf, w.counters, w.times
     unit, emfs, breakers = g.unit, g.emfs, w.breaker
@@ -102,7 +112,13 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
         g.loads, w.parts.now,
     )  # fmt: skip
     # 3 mechanisms, hand-over between grid and island
-    changed = _breaker_step(w.breaker_p, breakers, w.breaker_units, unit, w.sync.s["is_permitted"], dt_s)
+    before_s, w.change[0] = w.change[0], 0.0
+    changed = strike_faults(w.faults, g, w.change, w.keys[3], dt_s)
+    changed += move_breakers(
+        w.breaker_p, breakers, w.breaker_units, w.breaker_poles, w.sync.s, g, w.change, w.keys[3], t_s,
+        TWO_PI * emf.f0_hz, dt_s,
+    )  # fmt: skip
+    changed += burn_fuses(w.fuses, g, w.change, before_s, dt_s)
     changed += _regulator_step(w.regulator_p, w.regulator, w.regulator_units, unit, dt_s)
     changed += _capacitor_step(w.capacitor, w.capacitor_units, unit)
     keep_following(w.storage.s, w.storage.emf_of, emf.owner, w.source.shape[0])
@@ -125,6 +141,8 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
     feed_sites(w.sites, w.weather.p, w.weather.s, emf, g.owner, g.v, w.keys[2], t_s, dt_s)
     # 5 network
     is_solved = _network(g, w.v_good, counters, w.events, step, utc_ns)
+    ago_s = w.change[0] if 0.0 < w.change[0] < dt_s else dt_s
+    is_asked = step == 0 or counters[K_COMMANDS] != counters[K_COMMANDS_SEEN]
     # 6 measuring
     if step == 0:
         owners(emf, emfs.at, g.owner)
@@ -140,10 +158,20 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
         q = w.frequencies
         _measure_frequencies(q.p, q.s, q.at, g.v, g.owner, emf.theta_rad, emf.f_hz, dt_s)
         check_synchronism(w.sync, breakers, g.v, g.base_v, g.owner, emf.f_hz)
+        measure_strikes(w.faults, g, ago_s, dt_s)
+    # relays have instruments of their own, and their time goes on with what was solved last
+    key = step_key(w.keys[4], step)
+    protect(
+        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, (g.v, unit), w.noise, key, step, emf.f0_hz,
+        is_asked, ago_s, dt_s,
+    )  # fmt: skip
     _loop_points(w.loop, step, t_s, g.counters[N_ITERATIONS], counters)
     # 7 instruments
     key = step_key(w.keys[1], step)
-    measure_points(w.points, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
+    measure_points(w.points, w.points.hot, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
+    if is_asked:
+        measure_points(w.points, w.points.cold, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
+    counters[K_COMMANDS_SEEN] = counters[K_COMMANDS]
     # 8 controls, slow states
     if is_solved:
         control_taps(w.tap_changers, w.regulator_p, w.regulator, g.v, unit, dt_s)
@@ -153,10 +181,14 @@ def step_once(w, step, utc_ns):  # type: ignore[no-untyped-def]
         control_banks(w.banks, w.capacitor, w.source, emfs, g.v, g.base_v, local_s, dt_s)
     warm_transformers(w.thermal, g.v, unit, ambient_degc, step, dt_s)
     # 9 events, image
-    _status_events(w.values, w.points.is_status, w.status_before, w.events, step, utc_ns)
+    _status_events(w.x, w.points, w.values, w.status_before, w.events, step, utc_ns)
     counters[K_STEPS] += 1
-    counters[K_DIGEST] = _digest(counters[K_DIGEST], w.points.is_health, w.image, w.quality)
+    digest = _digest(counters[K_DIGEST], w.points.hot, w.points.is_health, w.image, w.quality)
+    if is_asked:
+        digest = _digest(digest, w.points.cold, w.points.is_health, w.image, w.quality)
+    counters[K_DIGEST] = digest
     _stamp_image(w.image, counters, w.events, step, utc_ns, sim_ns, times[T_DT], is_solved)
+    scan_harmonics(h, g, g.injections.i_a, step, dt_s)
 
 
 @kernel
@@ -165,6 +197,10 @@ def _network(g, v_good, counters, events, step, utc_ns):  # type: ignore[no-unty
     if not counters[K_IS_SOLVED] and step > 0:
         start_cold(g)
     is_solved = fixed_point(g, TOL_LOOP_PU, LOOP_ITERATIONS_MAX) > 0
+    if not is_solved:  # once more from cold, with the demand of now frozen in the matrix
+        restamp(g)
+        start_cold(g)
+        is_solved = fixed_point(g, TOL_LOOP_PU, LOOP_ITERATIONS_MAX) > 0
     counters[K_IS_SOLVED] = is_solved
     if is_solved:
         v_good[:] = g.v
@@ -188,11 +224,13 @@ def _loop_points(s, step, t_s, iterations, counters):  # type: ignore[no-untyped
 
 
 @kernel
-def _status_events(values, is_status, before, events, step, utc_ns):  # type: ignore[no-untyped-def]
-    for i in range(values.shape[0]):
-        if is_status[i] and values[i] != before[i]:
+def _status_events(x, points, values, before, events, step, utc_ns):  # type: ignore[no-untyped-def]
+    """Tell what changed, and when: some statuses know the instant within the step."""
+    for i in points.statuses:
+        if values[i] != before[i]:
             old, new = np.int64(before[i]), np.int64(values[i])
-            push_event(events, step, utc_ns, EVENT_STATUS, i, old, new, 0)
+            ago_ns = np.int64(x[points.stamp[i]] * 1e9) if points.stamp[i] >= 0 else 0
+            push_event(events, step, utc_ns - ago_ns, EVENT_STATUS, i, old, new, 0)
             before[i] = values[i]
 
 
@@ -213,10 +251,10 @@ def _stamp_image(image, counters, events, step, utc_ns, sim_ns, dt_ns, is_solved
 
 
 @kernel
-def _digest(before, is_health, image, quality):  # type: ignore[no-untyped-def]
+def _digest(before, chosen, is_health, image, quality):  # type: ignore[no-untyped-def]
     """Chain a 64-bit digest over the plant part of the image: equal digests, equal histories."""
     h = np.uint64(before) ^ np.uint64(0xCBF29CE484222325)
-    for i in range(is_health.shape[0]):
+    for i in chosen:
         if not is_health[i]:
             bits = np.uint64(image[META_WORDS + i]) ^ (np.uint64(quality[i]) << np.uint64(56))
             h = (h ^ bits) * np.uint64(FNV_PRIME)

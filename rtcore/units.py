@@ -39,6 +39,7 @@ UNITS = {
         Unit("m/s", "MTS", "metre per second"),
         Unit("deg", "DD", "degree [unit of angle]"),
         Unit("rad", "C81", "radian"),
+        Unit("ohm", "OHM", "ohm"),
         Unit("K", "KEL", "kelvin"),
         Unit("h", "HUR", "hour"),
         Unit("Hz/s", "HTZ", "hertz per second"),

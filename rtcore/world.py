@@ -15,6 +15,7 @@ from rtcore.control.tap_changer_inputs import TapChangerInputs
 from rtcore.instruments import PointArrays
 from rtcore.network.factor import Complex, Ints
 from rtcore.network.grid_arrays import Floats, GridArrays, TerminalRows
+from rtcore.protection.ct_saturation import SaturationTables
 
 Rows = np.ndarray[Any, Any]
 Words = npt.NDArray[np.int64]
@@ -24,7 +25,9 @@ T_EPOCH, T_DT, T_PROFILE_START, T_PROFILE_STEP, T_PROFILE_WRAPS, T_LOCAL = range
 # T_LOCAL: local time less UTC
 
 # ``counters``
-K_STEPS, K_NOT_CONVERGED, K_IS_SOLVED, K_FP_EVENTS, K_COMMANDS, K_DIGEST, K_TOPOLOGY = range(7)
+K_STEPS, K_NOT_CONVERGED, K_IS_SOLVED, K_FP_EVENTS, K_COMMANDS, K_DIGEST, K_TOPOLOGY, K_COMMANDS_SEEN = range(
+    8
+)
 
 
 class EmfStates(NamedTuple):
@@ -210,6 +213,139 @@ class BankControls(NamedTuple):
     groups: BankGroups
 
 
+class Poles(NamedTuple):
+    """Where the currents of switching devices are: rows, the device and phase of each.
+
+    ``i_a``: current of each pole in the last solution, complex128[n, 3] [A].
+    """
+
+    rows: TerminalRows
+    of: Ints
+    phase: Ints
+    i_a: Complex
+
+
+class Fuses(NamedTuple):
+    """Fuses of laterals."""
+
+    p: Rows
+    s: Rows
+    units: Ints
+    poles: Poles
+
+
+class Faults(NamedTuple):
+    """Faults that are there or could be, and what allows them."""
+
+    s: Rows
+    library: Floats
+    arming_p: Rows
+    arming: Rows
+
+
+class ElementRows(NamedTuple):
+    """Elements of one protection function, of all relays; views of ``Elements``.
+
+    ``p``: the settings in force.
+    """
+
+    p: Rows
+    s: Rows
+    of: Ints
+    """Relay of each."""
+    is_permitted: Floats
+
+
+class Elements(NamedTuple):
+    """Elements of all protection functions, one function after the other."""
+
+    settings: Floats
+    """Settings in force, row by row."""
+    begin: Words
+    """Where the settings of each element begin there, and one past the last."""
+    groups_at: Words
+    """Where each of its settings groups begins in ``x``, shape (n, GROUPS_MAX)."""
+    of: Ints
+    is_permitted: Floats
+    needs_voltage: npt.NDArray[np.uint8]
+    """1 where a failed VT blocks the element."""
+    residual_at: Words
+    """Where in ``settings`` the quantity is that a failed VT falsifies when it is the residual, -1 none."""
+    direction_at: Words
+    """Where in ``x`` the flag is that must be set, -1 none."""
+    shot_at: Words
+    """Where in ``x`` the relay's recloser shot is, -1 none."""
+    shots_at: Words
+    """Where in ``settings`` the shots are that it serves in, -1 none."""
+
+
+class Matrix(NamedTuple):
+    """Elements of all relays in the order of the scheme; see ``relay.step``."""
+
+    rows: Words
+    flags: Words
+    trips: Words
+    first: Ints
+    since_s: Floats
+
+
+class Seen(NamedTuple):
+    """What each relay sees; positive current flows into the line [A, V]. ``_seq``: 0, 1, 2."""
+
+    i: Complex
+    i_seq: Complex
+    v: Complex
+    v_seq: Complex
+    f_hz: Floats
+    is_f_valid: Floats
+    v_base_v: Floats
+
+
+class RelayInputs(NamedTuple):
+    """Instrument transformers of the relays."""
+
+    p: Rows
+    s: Rows
+    rows: TerminalRows
+    of: Ints
+    phase: Ints
+    vt_at: Ints
+    columns: Floats
+    """The memory of ``s`` as float64[n, n_attrs]."""
+    gain: Complex
+    saturation: SaturationTables
+    frequency_row: Ints
+
+
+class Relays(NamedTuple):
+    """The protection system."""
+
+    p: Rows
+    s: Rows
+    own: Ints
+    """Breaker of each relay, -1 none."""
+    breaker_of_bf: Ints
+    breaker_of_79: Ints
+    inputs: RelayInputs
+    seen: Seen
+    matrix: Matrix
+    elements: Elements
+    directional_67: ElementRows
+    overcurrent_51: ElementRows
+    instantaneous_50: ElementRows
+    negative_sequence_46: ElementRows
+    undervoltage_27: ElementRows
+    overvoltage_59: ElementRows
+    frequency_81: ElementRows
+    rocof_81r: ElementRows
+    rocof_work: Floats
+    thermal_49: ElementRows
+    breaker_failure_50bf: ElementRows
+    recloser_79: ElementRows
+    work: Floats
+    """Room for what is passed between functions, shape (6, n)."""
+
+
 class World(NamedTuple):
     """The plant, its instruments and the memory it is shown in."""
 
@@ -245,6 +381,12 @@ class World(NamedTuple):
     breaker_p: Rows
     breaker: Rows
     breaker_units: Ints
+    breaker_poles: Poles
+    fuses: Fuses
+    faults: Faults
+    change: Floats
+    """How long before the end of the step, and of the one before, the network changed [s], 0 never."""
+    relays: Relays
     regulator_p: Rows
     regulator: Rows
     regulator_units: Ints

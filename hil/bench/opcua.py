@@ -138,6 +138,7 @@ def _plant(spec_path: Path) -> Iterator[None]:
     board.format(generation=1)
     board.ctl[bd.CTL_PERIOD_NS] = int(PUBLISH_S * 1e9)
     pair = rg.RingPair(segment.create(spec.ring_path("opcua"), rg.PAIR_BYTES))
+    segment.create(spec.events_path, rg.EVENT_BYTES)
     pair.format()
     stop = threading.Event()
 

@@ -13,6 +13,7 @@ from rtcore.errors import GridhilError, HostError, did_you_mean
 
 BENCHES = {
     "step": ("hil.bench.step", "run", 10.0),
+    "relays": ("hil.bench.relays", "run", 10.0),
     "solver": ("hil.bench.solver", "run_solver", 12.0),
     "loop": ("hil.bench.loop", "run", 80.0),
     "modbus": ("hil.bench.modbus", "run", 15.0),

@@ -20,14 +20,13 @@ from hil.station import load_setup
 from rtcore.assemble import Setup
 from rtcore.atomics import now_ns
 from rtcore.clock import NS_PER_S, SimClock
+from rtcore.drive import take_step
 from rtcore.engine import Engine
 from rtcore.jit import kernel
 from rtcore.network.model import Network, Source
-from rtcore.plant.harmonics import advance
 from rtcore.points import Kind, Point
 from rtcore.shared_kernels import drain
-from rtcore.step import step_once
-from rtcore.world import T_DT
+from rtcore.world import K_COMMANDS, T_DT
 
 CLOCK_THREAD_CPU = 3
 STEP_NS = 1_000_000
@@ -36,13 +35,23 @@ DAY_STEPS = 86_400
 
 
 @kernel
-def _time_steps(w, h, commands, verdicts, first, timespec, out):  # type: ignore[no-untyped-def]
+def _time_steps(drive, commands, verdicts, first, timespec, out):  # type: ignore[no-untyped-def]
     for k in range(out.shape[0]):
         step = first + k
         start = now_ns(CLOCK_THREAD_CPU, timespec)
-        drain(commands, verdicts, w.points, w.x, step * w.times[T_DT], step, 0, w.events, 0, w.group)
-        step_once(w, step, 0)
-        advance(h, w.grid, w.grid.injections.i_a, step, w.times[T_DT] * 1e-9)
+        drive.counters[K_COMMANDS] += drain(
+            commands,
+            verdicts,
+            drive.points,
+            drive.x,
+            step * drive.times[T_DT],
+            step,
+            0,
+            drive.events,
+            0,
+            drive.group,
+        )
+        take_step(drive, step, 0)
         out[k] = now_ns(CLOCK_THREAD_CPU, timespec) - start
 
 
@@ -50,8 +59,7 @@ def timed(engine: Engine, n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Take ``n`` steps; return the CPU time of each [ns]."""
     out, rings = np.zeros(n, np.int64), engine.rings
     _time_steps(
-        engine.world,
-        engine.harmonics,
+        engine.drive,
         rings.commands,
         rings.verdicts,
         engine.n_steps,

@@ -1,5 +1,6 @@
-"""Make the network and the point list ``iowa240-der``: iowa240 with sun, storage, a machine and a point
-of connection. ``python -m hil.importers.iowa_der`` writes them; everything here is this project's own.
+"""Make the network and the point list ``iowa240-der``: iowa240 and its protection with sun, storage and
+a machine, parted from the grid by its breaker at 69 kV. ``python -m hil.importers.iowa_der`` writes
+them; everything here is this project's own.
 
 Sites sit at the services with the largest transformers, as large as the transformer. Their order, which
 is the order of the penetration setpoint, is shuffled so that every feeder has its share.
@@ -7,23 +8,22 @@ is the order of the penetration setpoint, is shuffled so that every feeder has i
 
 from __future__ import annotations
 
-import csv
 import dataclasses as dc
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from hil import paths
+from hil.importers.protection_points import device, write_devices
 from hil.network_files import read_network, write_overlay
-from rtcore.network.model import Bus, Der, Load, Network, Switch
+from rtcore.network.model import Der, Load, Network
 
-BASE = "iowa240"
+BASE = "iowa240-prot"
 NAME = "iowa240-der"
 TITLE = "Iowa 240-bus system with 40 photovoltaic sites, two batteries, a machine and a point of connection"
 N_SITES = 40
 SHUFFLE_SEED = 240
-GRID_BUS, SOURCE_BUS, PCC = "grid_69kv", "eq_source_bus", "cb_pcc"
+PCC = "cb_hv"
 ABC = (1, 2, 3)
 KV = 13.8
 
@@ -56,18 +56,11 @@ MACHINE = Der(
 
 
 def network(base: Network) -> Network:
-    """Return the base network with the point of connection and the resources."""
-    (source,) = base.sources
-    at = next(b for b in base.buses if b.name == source.bus)
-    grid = Bus(name=GRID_BUS, base_kv_ln=at.base_kv_ln)
-    pcc = Switch(name=PCC, kind="breaker", bus1=GRID_BUS, nodes1=ABC, bus2=SOURCE_BUS, nodes2=ABC, r_ohm=1e-3)
+    """Return the base network with the resources; its breaker at 69 kV is the point of connection."""
     return dc.replace(
         base,
         name=NAME,
         title=TITLE,
-        buses=(*base.buses, grid),
-        sources=(dc.replace(source, bus=GRID_BUS),),
-        switches=(*base.switches, pcc),
         ders=(*sites(base), *STORAGE, MACHINE),
     )
 
@@ -132,10 +125,7 @@ def devices(net: Network) -> list[dict[str, str]]:
 
 
 def _device(name: str, template: str, component: str, *, terminal: str = "", **bases: int) -> dict[str, str]:
-    columns = {"ir": "input_base", "hr": "holding_base", "co": "coil_base", "di": "discrete_base"}
-    row = {"device": name, "template": template, "component": component, "terminal": terminal, "bus": ""}
-    row["modbus_unit"] = str(UNIT)
-    return row | {c: str(bases[t]) if t in bases else "" for t, c in columns.items()}
+    return device(name, template, component, UNIT, **bases) | {"terminal": terminal}
 
 
 def main() -> None:
@@ -144,20 +134,8 @@ def main() -> None:
     made = network(read_network(networks / BASE))
     write_overlay(made, networks / NAME, BASE)
     points = paths.find("points", BASE).parent
-    write_devices(made, points / BASE / "devices.csv", points / NAME / "devices.csv")
+    write_devices(points / BASE / "devices.csv", points / NAME / "devices.csv", devices(made))
     sys.stdout.write(f"{NAME}: {len(made.ders)} resources\n")
-
-
-def write_devices(net: Network, base: Path, target: Path) -> None:
-    """Write the base's devices and the resources' behind them."""
-    with base.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        head, rows = list(reader.fieldnames or ()), list(reader)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", encoding="utf-8", newline="") as file:
-        out = csv.DictWriter(file, head, lineterminator="\n")
-        out.writeheader()
-        out.writerows([*rows, *devices(net)])
 
 
 if __name__ == "__main__":

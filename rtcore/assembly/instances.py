@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from rtcore.component import settings_kind
 from rtcore.network.admittance import blocks, node_table
 from rtcore.network.model import Network
+from rtcore.protection.scheme import Scheme
 
 SCRATCH_COUNT = 8
+FAULT_COUNT = 8
+"""Faults that can be present at once."""
 
 OPTIONAL = (
     "load_dynamics",
@@ -26,13 +30,30 @@ OPTIONAL = (
 """Kinds that exist only where the settings name them."""
 
 
-def instances(network: Network) -> dict[str, list[str]]:
-    """Return kind -> names of the instances that a network can have."""
+FUNCTIONS = (
+    "directional_67",
+    "overcurrent_51",
+    "instantaneous_50",
+    "negative_sequence_46",
+    "undervoltage_27",
+    "overvoltage_59",
+    "frequency_81",
+    "rocof_81r",
+    "thermal_49",
+    "breaker_failure_50bf",
+    "recloser_79",
+)
+"""Protection functions, in the order in which the step evaluates them."""
+
+
+def instances(network: Network, scheme: Scheme | None = None) -> dict[str, list[str]]:
+    """Return kind -> names of the instances that a network can have, with its protection."""
     sources = [s.name for s in network.sources]
     machines = [d.name for d in network.ders if d.kind == "machine"]
     batteries = [d.name for d in network.ders if d.kind == "battery"]
     capacitors = [c.name for c in network.capacitors]
-    switches = [s.name for s in network.switches]
+    switches = [s.name for s in network.switches if s.kind != "fuse"]
+    fuses = [s.name for s in network.switches if s.kind == "fuse"]
     buses = [b.name for b in network.buses]
     terminals = terminal_names(network)
     loads = [x.name for x in network.loads]
@@ -52,6 +73,7 @@ def instances(network: Network) -> dict[str, list[str]]:
         "frequency": buses,
         "terminal": terminals,
         "breaker": switches,
+        "fuse": fuses,
         "sync_check": switches,
         "regulator": regulators,
         "tap_changer": regulators,
@@ -70,8 +92,27 @@ def instances(network: Network) -> dict[str, list[str]]:
         "tuned_filter": buses,
         "active_filter": buses,
         "scratch": [str(k) for k in range(1, SCRATCH_COUNT + 1)],
+        "fault": [str(k) for k in range(1, FAULT_COUNT + 1)],
+        "arming": ["station"],
         "loop": ["loop"],
+        **_protection(scheme or NO_SCHEME),
     }
+
+
+NO_SCHEME = Scheme(name="", title="", relays=())
+
+
+def _protection(scheme: Scheme) -> dict[str, list[str]]:
+    """Return the relays, their elements by function, and a row of settings for each group of each."""
+    relays = [r.name for r in scheme.relays]
+    found: dict[str, list[str]] = {"relay": relays, "relay_inputs": relays}
+    for kind in FUNCTIONS:
+        of_kind = [(r.name, e) for r in scheme.relays for e in r.elements if e.function == kind]
+        found[kind] = [f"{r}.{e.name}" for r, e in of_kind]
+        found[settings_kind(kind)] = [
+            f"{r}.{e.name}.{g}" for r, e in of_kind for g in range(1, len(e.settings) + 1)
+        ]
+    return found
 
 
 def chosen(

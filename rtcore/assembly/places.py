@@ -51,6 +51,9 @@ def select_rows(rows: Any, keep: Sequence[int]) -> Any:
         b=rows.b[entries],
         c=rows.c[entries],
         at=rows.at[list(keep)].astype(np.int32),
+        line=rows.line[list(keep)].astype(np.int32),
+        end=rows.end[list(keep)].astype(np.int32),
+        i_a=np.zeros(len(keep), np.complex128),
     )
 
 
@@ -79,11 +82,13 @@ def bus_nodes(grid: Grid, buses: Sequence[str]) -> Any:
 
 
 def poles(grid: Grid, names: Sequence[str]) -> Any:
-    """Return the unit of each pole of each switch, -1 where there is none, shape (n, 3)."""
+    """Return the unit of the pole in each phase of each switch, -1 where there is none, shape (n, 3)."""
+    switches = {s.name: s for s in grid.network.switches}
     table = np.full((len(names), 3), -1, np.int32)
     for i, name in enumerate(names):
-        units = grid.units[f"switch.{name}"]
-        table[i, : len(units)] = units
+        for unit, node in zip(grid.units[f"switch.{name}"], switches[name].nodes1, strict=True):
+            if node <= 3:
+                table[i, node - 1] = unit
     return table
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rtcore.assembly.store import Floats, Store
+from rtcore.component import settings_kind
 from rtcore.instruments import PointArrays, draw_gain
 from rtcore.network.grid import Grid
 from rtcore.points import Kind, Point
@@ -16,6 +17,11 @@ NETWORK_KINDS = ("load", "loads", "bus", "terminal", "capacitor", "frequency", "
 """Kinds whose analog attributes come from the network solution."""
 
 FEEDING_KINDS = ("source", "generator", "battery", "pv", "pv_fleet")
+SETTINGS = settings_kind("")
+
+INTERLOCKS_MAX = 5
+"""Most interlocks that one command has."""
+
 NETWORK_ATTRS = ("p_w", "q_var", "s_va", "pf", "i_a", "v_pu")
 """Of those that feed the network, only these attributes do."""
 
@@ -30,6 +36,9 @@ def point_arrays(
 ) -> PointArrays:
     """Return what the step needs of every point; draws the instruments' ratio errors."""
     n = len(points)
+    conditions = [_interlocks(p, store) for p in points]
+    is_cold = np.array([_kind(p).endswith(SETTINGS) for p in points], bool)
+    is_status = np.array([p.kind is Kind.STATUS and not p.is_health for p in points], bool)
     is_analog = np.array([p.kind is Kind.ANALOG and not p.is_health for p in points], np.uint8)
     return PointArrays(
         source=np.array([store.address(p.source, _attr(p)) for p in points], np.int64),
@@ -44,11 +53,15 @@ def point_arrays(
         is_analog=is_analog,
         is_health=np.array([p.is_health for p in points], np.uint8),
         is_network=np.array([_is_network(p) for p in points], np.uint8),
-        is_status=np.array([p.kind is Kind.STATUS and not p.is_health for p in points], np.uint8),
         node=np.array([_quality_node(p, grid) for p in points], np.int32).reshape(n),
         writable=np.array([_way(p, store) for p in points], np.uint8),
-        guard=np.array([_condition(p, store, "guard") for p in points], np.int64),
-        interlock=np.array([_condition(p, store, "interlock") for p in points], np.int64),
+        guard=np.array([_named(p, store, "guard") for p in points], np.int64),
+        interlock=np.array([where for where, _ in conditions], np.int64).reshape(n, INTERLOCKS_MAX),
+        interlock_reason=np.array([why for _, why in conditions], np.int64).reshape(n, INTERLOCKS_MAX),
+        hot=np.flatnonzero(~is_cold).astype(np.int32),
+        cold=np.flatnonzero(is_cold).astype(np.int32),
+        statuses=np.flatnonzero(is_status).astype(np.int32),
+        stamp=np.array([_named(p, store, "stamp") for p in points], np.int64),
     )
 
 
@@ -77,10 +90,18 @@ def _way(point: Point, store: Store) -> int:
     return SWITCH if point.is_two_state else SETPOINT
 
 
-def _condition(point: Point, store: Store, which: str) -> int:
-    """Return where the attribute stands that a command depends on, -1 when on none."""
+def _named(point: Point, store: Store, which: str) -> int:
+    """Return where the attribute stands that a point's attribute names as ``which``, -1 for none."""
     name = getattr(store.spec_of(point.source).attr(_attr(point)), which)
     return store.address(point.source, name) if name else -1
+
+
+def _interlocks(point: Point, store: Store) -> tuple[list[int], list[int]]:
+    """Return where the attributes stand that a command depends on, and the reason of each."""
+    given = store.spec_of(point.source).attr(_attr(point)).interlocks
+    where = [store.address(point.source, name) for name, _ in given]
+    spare = [-1] * (INTERLOCKS_MAX - len(where))
+    return where + spare, [int(why) for _, why in given] + spare
 
 
 def _quality_node(point: Point, grid: Grid) -> int:

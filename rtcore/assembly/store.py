@@ -51,6 +51,10 @@ class Store:
         spec, start = self._row[source]
         return start + spec.column(attr)
 
+    def row_begin(self, source: str) -> int:
+        """Return where the row of an instance begins in ``x``."""
+        return self._row[source][1]
+
     def spec_of(self, source: str) -> Spec:
         """Return the declaration of an instance's kind."""
         return self._row[source][0]

@@ -1,8 +1,9 @@
 """Load shedding by frequency and voltage (ANSI 81L, 27), one stage per breaker, with restoration.
 
 A stage opens its breaker when frequency or voltage on its supply side stays below its level for
-its time, and closes it again when frequency has been good for the restoration time. Stages are
-graded by level and delay in the settings.
+its time, and closes it again when frequency has been good for the restoration time. It asks again as
+long as the breaker fails to open; a breaker that somebody else closes is no longer shed. Stages are graded
+by level and delay in the settings.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ V_DEAD_PU = 0.1
     "load_shedding",
     attrs=(
         Attr("is_enabled_sp", "", "stage in service: 1 on", writable="setpoint"),
-        Attr("is_shed", "", "1 while this stage keeps its breaker open"),
+        Attr("is_shed", "", "1 from the trip by this stage until the load is restored"),
+        Attr("has_opened", "", "1 when the breaker has followed the trip"),
         Attr("f_low_s", "s", "time below the frequency level"),
         Attr("v_low_s", "s", "time below the voltage level"),
         Attr("good_s", "s", "time of good frequency and voltage"),
@@ -58,16 +60,21 @@ def step(p, s, breaker_of, breaker, v_pu, f_hz, dt_s):  # type: ignore[no-untype
         good = live and f_hz[i] >= p["f_restore_hz"][i] and v_pu[i] >= p["v_restore_pu"][i]
         s["good_s"][i] = s["good_s"][i] + dt_s if good else 0.0
         if s["is_enabled_sp"][i] == 0.0:
-            s["is_shed"][i] = 0.0
+            s["is_shed"][i] = s["has_opened"][i] = 0.0
             continue
         f_due = s["f_low_s"][i] > p["f_delay_s"][i]
         v_due = s["v_low_s"][i] > p["v_delay_s"][i]
+        is_closed = breaker["state"][b] == CLOSED
         if s["is_shed"][i] == 0.0:
-            if (f_due or v_due) and breaker["state"][b] == CLOSED:
+            if (f_due or v_due) and is_closed:
                 breaker["trip"][b] = 1.0
                 s["is_shed"][i] = 1.0
                 s["sheds"][i] += 1.0
-        elif breaker["state"][b] == CLOSED:  # somebody else closed it
-            s["is_shed"][i] = 0.0
+        elif is_closed and s["has_opened"][i] == 0.0 and (f_due or v_due):
+            breaker["trip"][b] = 1.0  # again, until it opens
+        elif is_closed and (s["has_opened"][i] != 0.0 or good):  # closed by somebody else, or never opened
+            s["is_shed"][i] = s["has_opened"][i] = 0.0
+        elif not is_closed and s["has_opened"][i] == 0.0:
+            s["has_opened"][i] = 1.0
         elif 0.0 < p["restore_s"][i] < s["good_s"][i] and breaker["state"][b] == OPEN:
             breaker["close"][b] = 1.0

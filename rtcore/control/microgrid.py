@@ -53,7 +53,7 @@ SLOPE_ABSURD_HZ_S = 1e6
         Attr("is_transfer", "", "1 in TRANSFER"),
         Attr("is_formed", "", "1 in ISLAND: the battery is master"),
         Attr("is_resync", "", "1 in RESYNC"),
-        Attr("is_dead", "", "1 in DEAD: nobody is master"),
+        Attr("is_dead", "", "1 while nobody is master and the plant is without voltage"),
         Attr("is_grid_healthy", "", "1 while the grid side is within its bands"),
         Attr("cause", "", "last parting: 1 UV 2 OV 3 UF 4 OF 5 RoCoF 6 command 7 breaker"),
         Attr("island", "", "part from the grid", writable="pulse"),
@@ -216,7 +216,7 @@ def step(p, s, pcc, master, breaker, bat, bat_p, check, check_of, f0_hz, dt_s): 
             _island(p, s, i, b, m, c, breaker, bat, check, v1, f1, f0_hz, dt_s)
         elif s["state"][i] == DEAD:
             _dead(p, s, i, b, m, breaker, bat, check["is_permitted"][c], can_form)
-        _show(s, i)
+        _show(s, i, v1)
         s["island"][i] = s["resync"][i] = 0.0
 
 
@@ -228,14 +228,14 @@ def _may_return(p, s, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _show(s, i):  # type: ignore[no-untyped-def]
+def _show(s, i, v1_pu):  # type: ignore[no-untyped-def]
     """Show the state as contacts too, so that every transition is an event."""
     state = s["state"][i]
     s["is_island"][i] = 1.0 if state != GRID else 0.0
     s["is_transfer"][i] = 1.0 if state == TRANSFER else 0.0
     s["is_formed"][i] = 1.0 if state == ISLAND else 0.0
     s["is_resync"][i] = 1.0 if state == RESYNC else 0.0
-    s["is_dead"][i] = 1.0 if state == DEAD else 0.0
+    s["is_dead"][i] = 1.0 if state == DEAD and v1_pu < V_DEAD_PU else 0.0  # a machine may carry it
 
 
 @kernel
@@ -253,7 +253,7 @@ def _island(p, s, i, b, m, c, breaker, bat, check, v1, f1, f0_hz, dt_s):  # type
         return
     if breaker["state"][b] != CLOSING:
         _slew(p, s, i, bat, m, v1, f1, check["v2_pu"][c], check["f2_hz"][c], dt_s)
-        if check["is_permitted"][c] != 0.0 and check["v2_pu"][c] > V_DEAD_PU:
+        if breaker["state"][b] == OPEN and check["is_permitted"][c] != 0.0 and check["v2_pu"][c] > V_DEAD_PU:
             breaker["close"][b] = 1.0
 
 

@@ -18,7 +18,7 @@ from rtcore.network.factor import Complex, Ints
 from rtcore.network.grid import Grid
 from rtcore.network.grid_arrays import TerminalRows
 from rtcore.network.model import Regulator
-from rtcore.network.powerflow import row_current
+from rtcore.network.powerflow import row_currents
 
 HIGHEST, LOWEST = -1, -2
 """Instead of a phase: the one with the highest or the lowest relay voltage."""
@@ -94,17 +94,18 @@ def _distant_node(grid: Grid, r: Regulator) -> int:
 @kernel
 def sense(p, v, unit, w):  # type: ignore[no-untyped-def]
     """Read the present solution into ``v_local``, ``v_distant``, ``i_local`` and ``s_forward_w``."""
-    rows = w.rows
+    at, back, found = w.rows.at, w.back, w.rows.i_a
+    row_currents(v, unit, w.rows, 0, at.shape[0])
     for i in range(w.phases.shape[0]):
         begin = w.first[i]
         forward, chosen = 0.0, -1.0
         for c in range(begin, w.first[i + 1]):
-            current = row_current(v, unit, rows, c)
-            forward -= (v[rows.at[c]] * current.conjugate()).real
+            current = found[c]
+            forward -= (v[at[c]] * current.conjugate()).real
             k = c - begin
             if k >= w.phases[i]:
                 continue
-            across = v[rows.at[c]] - v[rows.at[w.back[c]]]
+            across = v[at[c]] - v[at[back[c]]]
             seen = abs(relay_voltage(p, i, across, current))
             is_better = seen > chosen if w.phase[i] == HIGHEST else seen < chosen
             if k == w.phase[i] or (w.phase[i] < 0 and (k == 0 or is_better)):

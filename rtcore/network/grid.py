@@ -14,10 +14,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from rtcore.network import admittance as adm
+from rtcore.network import fault_slots as slots
 from rtcore.network import powerflow as pf
-from rtcore.network.factor import Complex, Factor, make_factor, order, position
+from rtcore.network.factor import Complex, Factor, Ints, make_factor, order, position
+from rtcore.network.fault_table import fault_slots
 from rtcore.network.grid_arrays import (
     FAULT_CAPACITY,
+    FAULT_SLOTS,
     N_FAULTS,
     N_ITERATIONS,
     Emfs,
@@ -31,6 +34,9 @@ from rtcore.network.model import Der, Network
 
 EPS_S = 1e-12
 """Shunt at every node that keeps opened islands non-singular [S]."""
+
+LINK_MIN_S = 1e-9
+"""Admittances below this do not connect two nodes [S]."""
 
 SWITCHED = ("source", "der", "switch", "regulator", "capacitor")
 """Element kinds whose admittance can change while running."""
@@ -47,6 +53,7 @@ class Stamp:
     i: int
     j: int
     unit: int
+    is_link: bool
     a: complex
     b: complex
     c: complex
@@ -110,6 +117,7 @@ class Grid:
         iterations = pf.fixed_point(self.arrays, tol_pu, iterations_max)
         if iterations < 0:
             raise DivergedError(f"power flow did not converge to {tol_pu} pu in {iterations_max} iterations")
+        slots.measure_faults(self.arrays.v, self.arrays.live, self.arrays.faults)
         return int(iterations)
 
     @property
@@ -166,11 +174,28 @@ class Grid:
             a.fault_i[k], a.fault_j[k], a.fault_y[k] = pi, pj, y
         a.counters[N_FAULTS] = len(faults)
 
+    def set_place_fault(
+        self, slot: int, place: int, kind: int, *, fraction: float = 0.5, phases: int = 0, r_ohm: float = 1e-4
+    ) -> int:
+        """Put a fault at a numbered place (``fault_table``); returns 0 or why it cannot be.
+
+        Types, phase masks and refusals are those of ``fault_slots``; call ``refresh`` afterwards.
+        """
+        return int(slots.set_fault(self.arrays.faults, slot, place, fraction, kind, phases, r_ohm))
+
+    def clear_faults(self) -> None:
+        """Take all faults away, those at places and those of ``set_faults``; call ``refresh`` afterwards."""
+        for slot in range(FAULT_SLOTS):
+            slots.clear_fault(self.arrays.faults, slot)
+        self.arrays.counters[N_FAULTS] = 0
+
     # -- what can be measured ----------------------------------------------------------
 
     def terminal_rows(self, terminals: Sequence[tuple[str, int]]) -> TerminalRows:
         """Return current rows of (element, terminal) pairs, conductor by conductor."""
         start, node, unit, y, at = [0], [], [], [], []
+        line, end = [], []
+        lines = {f"line.{x.name}": k for k, x in enumerate(self.network.lines)}
         for element, terminal in terminals:
             block = self.blocks[element]
             parts, unit_of_row = self._parts(block)
@@ -183,6 +208,8 @@ class Grid:
                         y.append(entry)
                 start.append(len(node))
                 at.append(self.node_at(int(block.nodes[r])))
+                line.append(lines.get(element, -1))
+                end.append(r)
         table = np.array(y, np.complex128).reshape(-1, 3)
         return TerminalRows(
             np.array(start, np.int32),
@@ -192,14 +219,18 @@ class Grid:
             np.ascontiguousarray(table[:, 1]),
             np.ascontiguousarray(table[:, 2]),
             np.array(at, np.int32),
+            np.array(line, np.int32),
+            np.array(end, np.int32),
+            self.arrays.faults.lines,
+            self.arrays.faults.slots,
+            np.zeros(len(at), np.complex128),
         )
 
     def terminal_current(self, element: str, terminal: int) -> Complex:
         """Return the currents into an element at one terminal, shape (conductors,) [A]."""
         rows = self.terminal_rows([(element, terminal)])
-        return np.array(
-            [pf.row_current(self.arrays.v, self.arrays.unit, rows, r) for r in range(len(rows.at))]
-        )
+        pf.row_currents(self.arrays.v, self.arrays.unit, rows, 0, len(rows.at))
+        return rows.i_a
 
     def power_from_sources(self) -> complex:
         """Return the power that EMFs and current sources feed into the network at their terminals [VA]."""
@@ -252,6 +283,7 @@ class Grid:
         factor = make_factor(permuted)
         entries: list[Stamp] = []
         static = np.zeros_like(factor.ax)
+        link = np.zeros(len(static), np.int32)
         for block in self.blocks.values():
             parts, unit_of_row = self._parts(block)
             at = [self.node_at(int(i)) if i >= 0 else -1 for i in block.nodes]
@@ -260,19 +292,24 @@ class Grid:
                     if i < 0 or j < 0:
                         continue
                     entry = [complex(part[r, c]) for part in parts]
+                    is_link = _is_link(block, r, c, entry)
                     if unit_of_row[r] >= 0:
-                        entries.append(Stamp(i, j, unit_of_row[r], *entry))
+                        entries.append(Stamp(i, j, unit_of_row[r], is_link, *entry))
                     elif entry[0]:
-                        static[position(factor.ap, factor.ai, i, j)] += entry[0]
+                        at_ij = position(factor.ap, factor.ai, i, j)
+                        static[at_ij] += entry[0]
+                        link[at_ij] += is_link
         for i in range(self.n):
             static[position(factor.ap, factor.ai, i, i)] += EPS_S
         loads = self._loads(branches)
         for k in range(len(loads.a)):
-            for i, j, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
+            for i, j in ((0, 0), (1, 1), (0, 1), (1, 0)):
                 pair = (loads.a[k], loads.b[k])
                 if pair[i] < self.n and pair[j] < self.n:
-                    static[position(factor.ap, factor.ai, pair[i], pair[j])] += sign * loads.y_const[k]
-        return self._arrays(factor, static, entries, n_units, loads)
+                    at_ij = position(factor.ap, factor.ai, pair[i], pair[j])
+                    loads.at[k, 2 * i + j] = at_ij
+                    link[at_ij] += abs(loads.y_const[k]) > LINK_MIN_S
+        return self._arrays(factor, static, link, entries, n_units, loads)
 
     def _loads(self, branches: adm.LoadBranches) -> Loads:
         demand = np.array([(ld.kw + 1j * ld.kvar) * 1e3 for ld in self.network.loads], np.complex128)
@@ -288,6 +325,7 @@ class Grid:
             v_min=branches.vmin,
             v_max=branches.vmax,
             z=branches.zip,
+            at=np.full((len(s), 4), -1, np.int32),
             y_const=np.asarray(np.conj(s) / branches.vb_v**2, np.complex128),
             s=s.copy(),
         )
@@ -296,6 +334,7 @@ class Grid:
         self,
         factor: Factor,
         static: Complex,
+        link: Ints,
         entries: list[Stamp],
         n_units: int,
         loads: Loads,
@@ -306,15 +345,19 @@ class Grid:
         return GridArrays(
             factor=factor,
             ax_static=static,
+            link_static=link,
+            link=link.copy(),
             stamp_at=np.array([position(factor.ap, factor.ai, e.i, e.j) for e in entries], np.int32),
             stamp_unit=np.array([e.unit for e in entries], np.int32),
             stamp_a=np.array([e.a for e in entries], np.complex128),
             stamp_b=np.array([e.b for e in entries], np.complex128),
             stamp_c=np.array([e.c for e in entries], np.complex128),
+            stamp_links=np.array([e.is_link for e in entries], np.int32),
             unit=np.tile(np.array([1.0, 0.0, 0.0]), (n_units, 1)),
             fault_i=np.zeros(FAULT_CAPACITY, np.int32),
             fault_j=np.zeros(FAULT_CAPACITY, np.int32),
             fault_y=np.zeros(FAULT_CAPACITY, np.complex128),
+            faults=fault_slots(self.network, self.nodes, self.blocks, self.at),
             emfs=self._emfs(),
             injections=self._injections(),
             inv_base2=1.0 / floor**2,
@@ -366,6 +409,14 @@ class Grid:
             if der.conn == "wye" or der.phases == 1:
                 back[k, : der.phases] = nodes[der.phases]
         return Injections(at, back, np.zeros(at.shape, np.complex128))
+
+
+def _is_link(block: adm.Block, r: int, c: int, entry: Sequence[complex]) -> bool:
+    """Tell whether an entry joins two nodes; between two conductors of a line it only couples them."""
+    conductors = len(block.nodes) // 2
+    if block.element.startswith("line.") and r % conductors != c % conductors:
+        return False
+    return r != c and max(abs(x) for x in entry) > LINK_MIN_S
 
 
 def inverters(network: Network) -> list[Der]:

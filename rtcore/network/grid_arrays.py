@@ -24,12 +24,23 @@ Floats = npt.NDArray[np.float64]
 FAULT_CAPACITY = 64
 """Fault admittances (pairs of nodes) that can be present at once."""
 
+FAULT_SLOTS = 8
+"""Faults at places (buses, points of lines) that can be present at once."""
+
+CONDUCTORS_MAX = 4
+"""Most conductors of a line on which a fault can be."""
+
+ENDS_MAX = 2 * CONDUCTORS_MAX
+
 # counters
 N_ITERATIONS, N_REFACTORED, N_BAD_PIVOTS, N_DEAD, N_FAULTS = range(5)
 
 
 class Loads(NamedTuple):
-    """Load branches; ``s`` is rewritten every step, ``y_const`` is frozen in the factor."""
+    """Load branches; ``s`` is rewritten every step, ``y_const`` is frozen in the factor.
+
+    ``at``: where each branch stands in the matrix, shape (n, 4): aa, ab, ba, bb, -1 on ground.
+    """
 
     load: Ints
     a: Ints
@@ -41,6 +52,7 @@ class Loads(NamedTuple):
     v_min: Floats
     v_max: Floats
     z: Floats
+    at: Ints
     y_const: Complex
     s: Complex
 
@@ -82,20 +94,83 @@ class Injections(NamedTuple):
     i_a: Complex
 
 
+LINE = np.dtype(
+    [
+        ("n", "i4"),  # conductors; 0: it cannot carry a fault (more than CONDUCTORS_MAX)
+        ("is_reversed", "i4"),  # 1 where the source feeds terminal 2 in the network's normal state
+        ("last_slot", "i4"),  # fault slot nearest to terminal 2, -1 for a healthy line
+        ("conductor", "i4", (3,)),  # of phases a, b, c; -1 where the line lacks it
+        ("node", "i4", (ENDS_MAX,)),  # of each row of the block, n_nodes for ground
+        ("y", "c16", (ENDS_MAX, ENDS_MAX)),  # [S]; rows 0..n-1 terminal 1, n..2n-1 terminal 2
+    ],
+    align=True,
+)
+"""A line as faults on it need it, with its normal block."""
+
+SLOT = np.dtype(
+    [
+        ("place", "i4"),  # 0 none, then buses, then lines, both in network order
+        ("is_in", "i4"),  # 1 while the fault is there; one that is out for a time keeps its place
+        ("phases", "i4"),  # bit mask: a 1, b 2, c 4
+        ("is_live", "i4"),  # 1 where a source reaches a faulted phase
+        ("before", "i4"),  # next slot of the same line towards terminal 1, -1 for none
+        ("is_open", "i4", (3,)),  # 1 where phase a, b, c is broken
+        ("fraction", "f8"),  # distance from terminal 1, share of the line's length
+        ("y", "c16", (3, 3)),  # admittance among phases and ground [S]
+        ("v", "c16", (3,)),  # phase voltages at the fault, on the source side of a break [V]
+        ("v_far", "c16", (3,)),  # the same beyond the break
+        ("i", "c16", (3,)),  # current from each phase into the fault [A]
+        ("i_change", "c16", (ENDS_MAX,)),  # what the line's last slot adds to its terminal currents [A]
+        ("n_middle", "i4"),  # middle nodes
+        ("left", "i4", (CONDUCTORS_MAX,)),  # middle node on the terminal-1 side of each conductor
+        ("right", "i4", (CONDUCTORS_MAX,)),  # on the terminal-2 side: another one where it is broken
+        ("label", "i4", (2 * ENDS_MAX,)),  # equal for ends and middles that something joins
+        ("to_middle", "c16", (ENDS_MAX, ENDS_MAX)),  # middle voltages from end voltages
+        ("y_line", "c16", (ENDS_MAX, ENDS_MAX)),  # from terminal 1 to beyond this slot, reduced [S]
+    ],
+    align=True,
+)
+"""A fault at a place: what it is, how it sits in the matrix, what was solved.
+
+Records, not one array a field: compiling a kernel takes longer with every array of its arguments.
+"""
+
+
+class FaultSlots(NamedTuple):
+    """Places where faults can be, and the faults."""
+
+    bus_node: Ints
+    """Node of phases a, b, c of every bus, -1 where there is none, shape (n_bus, 3)."""
+    lines: npt.NDArray[np.void]
+    """``LINE`` records."""
+    slots: npt.NDArray[np.void]
+    """``SLOT`` records, shape (FAULT_SLOTS,)."""
+    work: Complex
+    """Shape (3 * ENDS_MAX + 1, 2 * ENDS_MAX): block, rows under elimination, voltages at ends."""
+
+
 class GridArrays(NamedTuple):
-    """Everything the network kernels read and write."""
+    """Everything the network kernels read and write.
+
+    ``link`` counts, per matrix entry, the elements in service that join its two nodes: conductors,
+    windings, loads between phases, faults; not what only couples two conductors of a line.
+    """
 
     factor: Factor
     ax_static: Complex
+    link_static: Ints
+    link: Ints
     stamp_at: Ints
     stamp_unit: Ints
     stamp_a: Complex
     stamp_b: Complex
     stamp_c: Complex
+    stamp_links: Ints
     unit: Floats
     fault_i: Ints
     fault_j: Ints
     fault_y: Complex
+    faults: FaultSlots
     emfs: Emfs
     injections: Injections
     inv_base2: Floats
@@ -121,3 +196,12 @@ class TerminalRows(NamedTuple):
     b: Complex
     c: Complex
     at: Ints
+    line: Ints
+    """Line each row belongs to, -1 for other elements."""
+    end: Ints
+    """The row's number within the line's block."""
+    lines: npt.NDArray[np.void]
+    """Those of ``FaultSlots``, as are the slots: the same memory."""
+    slots: npt.NDArray[np.void]
+    i_a: Complex
+    """What ``row_currents`` found last, shape (n,)."""

@@ -35,6 +35,7 @@ from rtcore.network.factor import Complex, Factor, Ints, position, refactor, sol
 from rtcore.network.grid import Grid
 from rtcore.network.grid_arrays import Floats, GridArrays
 from rtcore.network.model import Load, Network, Regulator, Transformer
+from rtcore.network.powerflow import stamp_loads
 
 ORDERS = (3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25)
 """Odd orders. Those divisible by three belong to it: four-wire feeders are not balanced."""
@@ -237,7 +238,7 @@ class HarmonicGrid:
                 mark=np.zeros_like(f.mark),
                 fill=np.zeros_like(f.fill),
             ),
-            ax_static=np.array([g.ax_static for g in made]),
+            ax_static=np.array([_with_loads(g) for g in made]),
             stamp_at=base.stamp_at.copy(),
             stamp_unit=base.stamp_unit.copy(),
             stamp_a=np.array([g.stamp_a for g in made]),
@@ -282,6 +283,13 @@ class HarmonicGrid:
 
 
 # --- kernels -------------------------------------------------------------------------------------
+
+
+def _with_loads(g: GridArrays) -> Complex:
+    """Return the matrix without switches, taps and banks, loads at their nominal admittance."""
+    ax = g.ax_static.copy()
+    stamp_loads(g.loads, ax)
+    return ax
 
 
 @kernel

@@ -122,7 +122,7 @@ class Switch:
     """Gang-operated series element with a small impedance per phase, uncoupled."""
 
     name: str
-    kind: Literal["breaker", "switch"]
+    kind: Literal["breaker", "switch", "fuse"]
     bus1: str
     nodes1: tuple[int, ...]
     bus2: str

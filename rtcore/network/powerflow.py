@@ -13,6 +13,7 @@ import math
 
 from rtcore.jit import fast_kernel, kernel
 from rtcore.network.factor import position, refactor, solve
+from rtcore.network.fault_slots import stamp_faults
 from rtcore.network.grid_arrays import (
     N_BAD_PIVOTS,
     N_DEAD,
@@ -37,11 +38,11 @@ RATE_MIN = 0.01
 RATE_TRUSTED = 1000.0
 """Solutions after which the contraction rate is measured anew."""
 
+LOAD_MAX_S = 1e3
+"""A demand beyond this admittance, or that is no number, is not frozen: it is a fault of the input [S]."""
+
 RATE_MEASURABLE_PU = 1e-9
 """Changes below this are rounding, their ratio says nothing [pu]."""
-
-LINK_MIN_S = 1e-9
-"""Off-diagonal admittances below this do not connect two nodes [S]."""
 
 
 @kernel
@@ -52,14 +53,19 @@ def restamp(g):  # type: ignore[no-untyped-def]
     """
     f, ax = g.factor, g.factor.ax
     ax[:] = g.ax_static
+    g.link[:] = g.link_static
     for k in range(g.stamp_at.shape[0]):
         u = g.stamp_unit[k]
+        if g.unit[u, 0] != 0.0:
+            g.link[g.stamp_at[k]] += g.stamp_links[k]
         ax[g.stamp_at[k]] += (
             g.stamp_a[k] * g.unit[u, 0] + g.stamp_b[k] * g.unit[u, 1] + g.stamp_c[k] * g.unit[u, 2]
         )
+    stamp_loads(g.loads, ax)
     n = g.inv_base2.shape[0]
     for k in range(g.counters[N_FAULTS]):
-        _stamp_fault(f, n, g.fault_i[k], g.fault_j[k], g.fault_y[k])
+        _stamp_fault(f, g.link, n, g.fault_i[k], g.fault_j[k], g.fault_y[k])
+    stamp_faults(f.ap, f.ai, ax, g.link, g.faults, n)
     g.counters[N_BAD_PIVOTS] = refactor(f)
     g.counters[N_REFACTORED] += 1
     g.rate[RATE] = 1.0
@@ -67,19 +73,37 @@ def restamp(g):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _stamp_fault(f, n, i, j, y):  # type: ignore[no-untyped-def]
+def stamp_loads(ld, ax):  # type: ignore[no-untyped-def]
+    """Freeze the present demand as constant admittances.
+
+    Behind an open pole nodes hang on loads alone: there the iteration contracts only where the
+    frozen admittance is near the load's own, not that of some other hour.
+    """
+    for k in range(ld.s.shape[0]):
+        y = complex(max(ld.s[k].real, 0.0), -ld.s[k].imag) / (ld.vb[k] * ld.vb[k])
+        if abs(y.real) < LOAD_MAX_S and abs(y.imag) < LOAD_MAX_S:
+            ld.y_const[k] = y
+        y = ld.y_const[k]
+        for e in range(4):
+            if ld.at[k, e] >= 0:
+                ax[ld.at[k, e]] += y if e in (0, 3) else -y
+
+
+@kernel
+def _stamp_fault(f, link, n, i, j, y):  # type: ignore[no-untyped-def]
     if i < n:
         f.ax[position(f.ap, f.ai, i, i)] += y
     if j < n:
         f.ax[position(f.ap, f.ai, j, j)] += y
     if i < n and j < n:
-        f.ax[position(f.ap, f.ai, i, j)] -= y
-        f.ax[position(f.ap, f.ai, j, i)] -= y
+        for at in (position(f.ap, f.ai, i, j), position(f.ap, f.ai, j, i)):
+            f.ax[at] -= y
+            link[at] += 1
 
 
 @kernel
 def _find_live(g):  # type: ignore[no-untyped-def]
-    """Give every node the first EMF that reaches it through the present matrix, or none (0 V)."""
+    """Give every node the first EMF that reaches it over what links nodes at present, or none (0 V)."""
     live, owner = g.live, g.owner
     n = live.shape[0]
     live[:] = 0
@@ -111,7 +135,7 @@ def _flood(g, k):  # type: ignore[no-untyped-def]
         head += 1
         for p in range(f.ap[j], f.ap[j + 1]):
             i = f.ai[p]
-            if live[i] == 0 and abs(f.ax[p]) > LINK_MIN_S:
+            if live[i] == 0 and g.link[p] > 0:
                 live[i], owner[i] = 1, k
                 queue[tail] = i
                 tail += 1
@@ -249,12 +273,23 @@ def load_power(g):  # type: ignore[no-untyped-def]
 
 
 @fast_kernel
-def row_current(v, unit, rows, r):  # type: ignore[no-untyped-def]
-    """Current flowing into an element at one terminal conductor [A]."""
-    current = 0.0j
-    for e in range(rows.start[r], rows.start[r + 1]):
-        y, u = rows.a[e], rows.unit[e]
-        if u >= 0:
-            y = y * unit[u, 0] + rows.b[e] * unit[u, 1] + rows.c[e] * unit[u, 2]
-        current += y * v[rows.node[e]]
-    return current
+def row_currents(v, unit, rows, begin, end):  # type: ignore[no-untyped-def]
+    """Currents flowing into elements at terminal conductors ``begin`` .. ``end`` - 1, into ``rows.i_a`` [A].
+
+    The arrays are named once: taking one out of a tuple within a loop counts a reference each time.
+    """
+    start, node, unit_of, a, b, c, out = rows.start, rows.node, rows.unit, rows.a, rows.b, rows.c, rows.i_a
+    for r in range(begin, end):
+        current = 0.0j
+        for e in range(start[r], start[r + 1]):
+            y, u = a[e], unit_of[e]
+            if u >= 0:
+                y = y * unit[u, 0] + b[e] * unit[u, 1] + c[e] * unit[u, 2]
+            current += y * v[node[e]]
+        out[r] = current
+    line, row, lines, slots = rows.line, rows.end, rows.lines, rows.slots
+    for r in range(begin, end):
+        if line[r] >= 0:
+            slot = lines[line[r]]["last_slot"]
+            if slot >= 0:  # a fault on the line: its block is another one, see ``measure_faults``
+                out[r] += slots[slot]["i_change"][row[r]]

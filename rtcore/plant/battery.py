@@ -32,6 +32,7 @@ import math
 
 from rtcore.component import Attr, component, in_order, param
 from rtcore.jit import kernel
+from rtcore.phasor import size
 from rtcore.plant import ieee1547 as std
 from rtcore.plant.inverter_current import V_ABSURD_PU, inject_row, measure_row
 
@@ -249,14 +250,9 @@ def _command(p, s, i, f_hz, dt_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _size(z):  # type: ignore[no-untyped-def]
-    return math.sqrt(z.real * z.real + z.imag * z.imag)
-
-
-@kernel
 def _look(p, s, i, v_pu, f_hz, live, dt_s):  # type: ignore[no-untyped-def]
     """Show local voltage and frequency, and keep the last ones of a live bus."""
-    v = _within(_size(v_pu), 0.0, V_ABSURD_PU, 0.0) if live else 0.0
+    v = _within(size(v_pu), 0.0, V_ABSURD_PU, 0.0) if live else 0.0
     s["v_pu"][i] = v
     s["f_hz"][i] = _within(f_hz, 0.0, 1000.0, p["f_nominal_hz"][i]) if live else 0.0
     if V_DEAD_PU <= v < V_ABSURD_PU:
@@ -368,7 +364,7 @@ def _begin(p, s, i, v_pu, f_hz):  # type: ignore[no-untyped-def]
     e = v_pu + complex(p["r_pu"][i], p["x_pu"][i]) * current
     s["theta_rad"][i] = math.atan2(e.imag, e.real)
     s["p_filtered_w"][i], s["q_filtered_var"][i], s["rise_pu"][i] = p_w, q_var, 1.0
-    s["e_offset_pu"][i] = _size(e) - _e_droop_pu(p, s, i)
+    s["e_offset_pu"][i] = size(e) - _e_droop_pu(p, s, i)
     off_hz = f_hz - _f_droop_hz(p, s, i, p_w)
     s["f_offset_hz"][i] = off_hz if abs(off_hz) < 5.0 else 0.0
 
@@ -454,6 +450,6 @@ def _show_forming(p, s, i, v_pu, i_pu):  # type: ignore[no-untyped-def]
     s_va = math.sqrt(p_w * p_w + q_var * q_var)
     s["s_va"][i] = s_va
     s["pf"][i] = p_w / max(s_va, std.TINY) if s_va > 1e-6 * p["s_rated_va"][i] else 1.0
-    s["v_pu"][i] = _within(_size(v_pu), 0.0, V_ABSURD_PU, 0.0)
+    s["v_pu"][i] = _within(size(v_pu), 0.0, V_ABSURD_PU, 0.0)
     s["i_a"][i] = _within(i_pu, 0.0, 1e6, 0.0) * p["s_rated_va"][i] / (3.0 * p["v_base_v"][i])
     s["p_cmd_w"][i] = s["q_cmd_var"][i] = 0.0

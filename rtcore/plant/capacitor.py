@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtcore.component import Attr, component, param
 from rtcore.jit import kernel
-from rtcore.network.powerflow import row_current
+from rtcore.network.powerflow import row_currents
 
 
 @component(
@@ -44,8 +44,10 @@ def step(s, units, unit):  # type: ignore[no-untyped-def]
 @kernel
 def measure(s, v, unit, rows, first):  # type: ignore[no-untyped-def]
     """Reactive power of each bank; ``first``: int32[n + 1], its rows in ``rows``."""
+    at, found = rows.at, rows.i_a
+    row_currents(v, unit, rows, 0, at.shape[0])
     for i in range(s.shape[0]):
         q = 0.0
         for r in range(first[i], first[i + 1]):
-            q -= (v[rows.at[r]] * row_current(v, unit, rows, r).conjugate()).imag
+            q -= (v[at[r]] * found[r].conjugate()).imag
         s["q_var"][i] = q

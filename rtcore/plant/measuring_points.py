@@ -6,7 +6,7 @@ import math
 
 from rtcore.component import Attr, component
 from rtcore.jit import fast_kernel
-from rtcore.network.powerflow import row_current
+from rtcore.network.powerflow import row_currents
 
 I1, P1, Q1, P_ALL, Q_ALL = 0, 3, 6, 9, 10
 """Columns of a terminal's state row."""
@@ -45,10 +45,11 @@ def measure_buses(v, at, columns):  # type: ignore[no-untyped-def]
 def measure_terminals(v, unit, rows, of_terminal, phase, columns):  # type: ignore[no-untyped-def]
     """Currents and powers; ``of_terminal``, ``phase``: int32[n_rows], where each row belongs."""
     columns[:, P_ALL:] = 0.0
-    at = rows.at
+    at, found = rows.at, rows.i_a
+    row_currents(v, unit, rows, 0, at.shape[0])
     for r in range(at.shape[0]):
         i, k = of_terminal[r], phase[r]
-        current = row_current(v, unit, rows, r)
+        current = found[r]
         power = v[at[r]] * current.conjugate()
         columns[i, I1 + k] = math.sqrt(current.real * current.real + current.imag * current.imag)
         columns[i, P1 + k] = power.real

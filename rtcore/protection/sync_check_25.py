@@ -48,6 +48,19 @@ def advance_deg(slip_hz, close_time_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _first_live(side, i, owner):  # type: ignore[no-untyped-def]
+    """First node of a side that an EMF reaches, any node of it when none does: one live phase is live."""
+    there = -1
+    for k in range(3):
+        node = side[i, k]
+        if node >= 0:
+            there = node
+            if owner[node] >= 0:
+                return node
+    return there
+
+
+@kernel
 def check(p, s, side1, side2, v, base_v, owner, emf_f_hz):  # type: ignore[no-untyped-def]
     """Judge every breaker.
 
@@ -61,7 +74,7 @@ def check(p, s, side1, side2, v, base_v, owner, emf_f_hz):  # type: ignore[no-un
         First EMF of each node's island, -1 dead.
     """
     for i in range(s.shape[0]):
-        a, b = max(side1[i, 0], side1[i, 1], side1[i, 2]), max(side2[i, 0], side2[i, 1], side2[i, 2])
+        a, b = _first_live(side1, i, owner), _first_live(side2, i, owner)
         u1, u2 = positive_sequence(v, side1[i]) / base_v[a], positive_sequence(v, side2[i]) / base_v[b]
         k1, k2 = owner[a], owner[b]
         s["v1_pu"][i], s["v2_pu"][i] = abs(u1), abs(u2)

@@ -13,7 +13,7 @@ from rtcore.control import (
     tap_changer_inputs,
 )
 from rtcore.jit import kernel
-from rtcore.network.powerflow import row_current
+from rtcore.network.powerflow import row_currents
 from rtcore.plant import transformer_thermal
 from rtcore.stages.demand import every
 
@@ -49,19 +49,19 @@ def warm_transformers(t, v, unit, ambient_degc, step, dt_s):  # type: ignore[no-
     begin, end = turn * count // n, (turn + 1) * count // n
     if begin == end:
         return
+    row_currents(v, unit, t.rows, t.first[begin], t.first[end])
     for i in range(begin, end):
-        t.k_pu[i] = _loading(v, unit, t, i)
+        t.k_pu[i] = _loading(t.rows.i_a, t.first[i], t.first[i + 1]) / t.rated_a[i]
     _thermal_step(t.p[begin:end], t.s[begin:end], t.k_pu[begin:end], ambient_degc, n * dt_s)
 
 
 @kernel
-def _loading(v, unit, t, i):  # type: ignore[no-untyped-def]
-    """Root-mean-square current of the phases over the rated current [pu]."""
-    total, first, end = 0.0, t.first[i], t.first[i + 1]
+def _loading(i_a, first, end):  # type: ignore[no-untyped-def]
+    """Root-mean-square current of the phases [A]."""
+    total = 0.0
     for r in range(first, end):
-        current = row_current(v, unit, t.rows, r)
-        total += current.real * current.real + current.imag * current.imag
-    return math.sqrt(total / max(end - first, 1)) / t.rated_a[i]
+        total += i_a[r].real * i_a[r].real + i_a[r].imag * i_a[r].imag
+    return math.sqrt(total / max(end - first, 1))
 
 
 @kernel

@@ -107,7 +107,7 @@ def commandable(station: Station) -> dict[str, float]:
     }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_bad_modbus_clients_disturb_neither_masters_nor_the_plant(station: Station) -> None:
     before, journal = commandable(station), len(wishes(station))
     quiet = overruns_of(station, SECONDS / 2)
@@ -138,7 +138,7 @@ def test_bad_modbus_clients_disturb_neither_masters_nor_the_plant(station: Stati
         assert m.ask(1, "04 0064 0006")[0] == 4
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_bad_opcua_clients_disturb_neither_masters_nor_the_plant(station: Station) -> None:
     before, journal = commandable(station), len(wishes(station))
     quiet = overruns_of(station, SECONDS / 2)

@@ -219,7 +219,7 @@ async def read_attribute(client: Client, ids: list[ua.NodeId], attribute: ua.Att
     return list(await client.uaclient.read(wanted))
 
 
-@pytest.mark.timeout(400)  # the first start of a session compiles the kernels
+@pytest.mark.timeout(700)  # the first start of a session compiles the kernels
 def test_station_shows_every_point_of_the_map_on_both_protocols(
     station: Station,
     printed: list[Row],

@@ -15,7 +15,7 @@ import pytest
 from asyncua import Client, ua
 
 from tests.support import peers
-from tests.support.station import Station, running, say
+from tests.support.station import Station, running, say, station_for_clients
 
 CB = "FDR_B.CB_201"
 HEAD_CURRENTS = [f"FDR_B.HEAD.I{p}" for p in "ABC"]
@@ -26,7 +26,8 @@ SCRATCH_TAGS = {"V_SP": "SUB.SRC.V_SP", "SCALE_SP": "SUB.LOAD.SCALE_SP"}
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    with running(tmp_path_factory.mktemp("state")) as live:
+    folder = tmp_path_factory.mktemp("state")
+    with running(folder, station_for_clients(folder)) as live:
         yield live
 
 
@@ -147,7 +148,7 @@ def test_contacts_pass_through_the_travelling_state_in_the_breaker_s_own_time(cl
     station = closed
     dt_ns = station.spec.core["dt_ns"]
     with station.master() as m:
-        for coil, travel_ms, start, end in ((TRIP, 50, (1, 0), (0, 1)), (CLOSE, 60, (0, 1), (1, 0))):
+        for coil, travel_ms, start, end in ((TRIP, 70, (1, 0), (0, 1)), (CLOSE, 80, (0, 1), (1, 0))):
             assert m.ask(3, struct.pack(">BHH", 5, coil, 0xFF00))[0] == 5
             seen = []
             commanded = [r for r in station.journal("modbus") if r["event"] == "verdict"][-1]["step"]

@@ -22,7 +22,7 @@ STATION = ROOT / "config" / "stations" / "iowa240.toml"
 # ---- ends -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(360)  # the first start of a session compiles the kernels
+@pytest.mark.timeout(700)  # the first start of a session compiles the kernels
 @pytest.mark.parametrize("way", ["SIGTERM to the program", "Ctrl-C on the terminal"])
 def test_stops_within_two_seconds_and_leaves_nothing(tmp_path: Path, way: str) -> None:
     with running(tmp_path) as station:
@@ -37,7 +37,7 @@ def test_stops_within_two_seconds_and_leaves_nothing(tmp_path: Path, way: str) -
         assert "killed" not in station.output
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 def test_stops_while_it_starts(tmp_path: Path) -> None:
     station = Station(tmp_path)
     try:
@@ -59,7 +59,7 @@ def steps_told(lines: list[str]) -> list[int]:
     return [int(line.split(" step ")[1].split()[0]) for line in lines if "  P " in line]
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize(
     ("speed", "wall_s", "simulated_s"),
     [("1", (3.0, 4.5), 3.0), ("10", (3.0, 4.5), 30.0)],
@@ -80,7 +80,7 @@ def test_duration_ends_the_run(
             assert "not real time" in station.output
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("path", sorted(STATION.parent.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_shipped_station_starts(tmp_path: Path, path: Path) -> None:
     ports = ("--modbus-port", "0", "--opcua-port", "0")
@@ -91,7 +91,7 @@ def test_every_shipped_station_starts(tmp_path: Path, path: Path) -> None:
     assert "stopped after" in done.stdout
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 def test_at_full_speed_a_short_profile_is_not_run_past_its_end(tmp_path: Path) -> None:
     """Ten seconds of profile are ten seconds of run, however long the servers take to start."""
     path = profile_station(tmp_path, ["1.0", "1.1"])
@@ -127,7 +127,7 @@ def test_a_signal_in_the_first_second_leaves_nothing(
 # ---- two at once, ports ---------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 def test_two_stations_of_one_name_with_records_of_their_own_work_side_by_side(tmp_path: Path) -> None:
     with running(tmp_path / "a") as first, running(tmp_path / "b") as second:
         assert first.run_dir != second.run_dir
@@ -142,7 +142,7 @@ def test_two_stations_of_one_name_with_records_of_their_own_work_side_by_side(tm
         second.stop()
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 def test_a_second_run_with_the_same_records_is_refused(tmp_path: Path) -> None:
     with running(tmp_path) as station:
         done = gridhil("run", "--modbus-port", "0", "--opcua-port", "0", state=tmp_path)
@@ -265,7 +265,7 @@ def test_a_missing_profile_file_is_refused(tmp_path: Path) -> None:
     assert "p.csv" in refused(tmp_path, path, "--duration", "5")
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 def test_a_profile_of_one_s_own_drives_the_plant(tmp_path: Path) -> None:
     path = profile_station(tmp_path, ["1.0", "1.0"], "repeat = true\n")
     with running(tmp_path, path) as station:
@@ -301,7 +301,7 @@ def nobody(tmp_path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     yield tmp_path, prefix
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(700)
 def test_without_permission_for_fifo_it_runs_and_says_best_effort(
     nobody: tuple[Path, tuple[str, ...]],
 ) -> None:

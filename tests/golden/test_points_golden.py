@@ -17,7 +17,7 @@ def by_tag(text: str) -> dict[str, dict[str, str]]:
     return {row["tag"]: row for row in csv.DictReader(io.StringIO(text))}
 
 
-@pytest.mark.parametrize("name", ["iowa240", "iowa240-der"])
+@pytest.mark.parametrize("name", ["iowa240", "iowa240-prot", "iowa240-der"])
 def test_map_equals_the_published_one(name: str, update_golden: bool) -> None:
     golden = HERE / f"points_{name}.csv"
     text = to_csv(read_points(LISTS / name, None).points)

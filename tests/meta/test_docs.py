@@ -39,6 +39,12 @@ def test_component_tables_are_those_of_the_declarations() -> None:
     assert (ROOT / "docs" / "components.md").read_text() == components_md()
 
 
+def test_registers_and_reasons_of_refused_modbus_writes_are_those_of_the_server() -> None:
+    from hil.doc_tables import modbus_refusals_md
+
+    assert (ROOT / "docs" / "modbus.md").read_text().endswith("\n\n" + modbus_refusals_md())
+
+
 def test_every_command_of_the_program_is_in_the_readme() -> None:
     from hil.cli import app
 

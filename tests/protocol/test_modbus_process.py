@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses as dc
+import ipaddress
 import json
 import os
 import re
@@ -19,10 +21,12 @@ import pytest
 
 from hil import gateway_status, segment
 from hil.runspec import RunSpec
+from hil.users import write_users
 from rtcore import board as bd
 from rtcore import ring as rg
 from tests.support.modbus_rig import STAMPS, UNITS, Master, rig_points
 from tests.support.python_core import PythonCore
+from tests.support.users import account
 
 START_LIMIT_S = 5.0  # promised is 1 s on an idle host; a loaded test machine gets more
 
@@ -191,3 +195,39 @@ def test_gateway_listens_again_within_a_second(spec: RunSpec) -> None:
 
     # The best of three: the promise is about the program, the rest is the shared machine.
     assert min(start_s() for _ in range(3)) < 1.0
+
+
+def test_a_changed_users_file_is_in_force_within_seconds(spec: RunSpec) -> None:
+    spec.points[0] = dc.replace(spec.points[0], role="engineer")
+    with gateway(spec) as (_, port), Master(port) as m:
+        assert m.ask(1, "06 0000 0001") == b"\x86\x01"
+        networks = (ipaddress.ip_network("127.0.0.0/8"),)
+        write_users(spec.state_dir, {"ann": dc.replace(account("ann", "engineer"), networks=networks)})
+        end = time.monotonic() + 5.0  # "within a few seconds"
+        while (answer := m.ask(1, "06 0000 0001")) == b"\x86\x01" and time.monotonic() < end:
+            time.sleep(0.05)
+        assert answer[0] == 6
+    records = [json.loads(line) for line in spec.audit_path("modbus").read_text().splitlines()]
+    (change,) = [r for r in records if r["event"] == "users"]
+    assert change["users"] == {"ann": {"role": "engineer", "modbus": ["127.0.0.0/8"]}}
+
+
+@pytest.mark.parametrize(
+    ("body", "mode", "code"), [("{}", 0o644, 3), ('{"ann": {"role": "chief"}}', 0o600, 2)]
+)
+def test_a_users_file_that_cannot_be_used_is_one_report_and_an_exit_code(
+    spec: RunSpec, body: str, mode: int, code: int
+) -> None:
+    spec.state_dir.mkdir()
+    path = spec.state_dir / "users.json"
+    path.write_text(body)
+    path.chmod(mode)
+    done = subprocess.run(
+        [sys.executable, "-m", "hil.gw_modbus", str(spec.save())],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert "users.json" in done.stderr

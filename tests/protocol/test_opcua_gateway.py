@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses as dc
 import json
 import os
 import re
@@ -22,10 +23,12 @@ from asyncua import Client, ua
 
 from hil import gateway_status, segment
 from hil.runspec import RunSpec
+from hil.users import write_users
 from rtcore import board as bd
 from rtcore import ring as rg
 from tests.support.opcua_rig import SESSION_MS, point, station_points
 from tests.support.python_core import PythonCore
+from tests.support.users import account, password_of
 
 ROOT = Path(__file__).parents[2]
 START_S_MAX = 8.0
@@ -41,6 +44,7 @@ class SharedCore(PythonCore):
         self.board.format(generation=1)
         self.board.ctl[bd.CTL_PERIOD_NS] = int(self.period_s * 1e9)
         self.pair = rg.RingPair(segment.create(spec.ring_path("opcua"), rg.PAIR_BYTES))
+        segment.create(spec.events_path, rg.EVENT_BYTES)
         self.pair.format()
 
 
@@ -131,7 +135,7 @@ async def test_first_start_shows_the_password_once_and_commands_work(spec: RunSp
     assert [(r["event"], r["user"]) for r in records] == [("command", "operator"), ("verdict", "operator")]
     with gateway(spec) as again:
         assert again.password is None
-    for name in ("opcua-users.json", "opcua-key.pem"):
+    for name in ("users.json", "opcua-key.pem"):
         assert stat.S_IMODE((spec.state_dir / name).stat().st_mode) == 0o600
 
 
@@ -223,11 +227,51 @@ def test_a_taken_port_is_exit_3_naming_port_and_holder(spec: RunSpec, core: Shar
 
 def test_a_password_file_open_to_others_is_exit_3(spec: RunSpec, core: SharedCore) -> None:
     spec.state_dir.mkdir()
-    path = spec.state_dir / "opcua-users.json"
+    path = spec.state_dir / "users.json"
     path.write_text("{}")
     path.chmod(0o644)
     done = subprocess.run(command(spec), cwd=ROOT, text=True, capture_output=True, timeout=60, check=False)
     assert (done.returncode, "0600" in done.stderr, "Traceback" in done.stderr) == (3, True, False)
+
+
+def test_a_role_that_is_none_in_the_users_file_is_exit_2(spec: RunSpec, core: SharedCore) -> None:
+    write_users(make(spec.state_dir), {"ann": dc.replace(account("ann", "operator"), role="chief")})
+    done = subprocess.run(command(spec), cwd=ROOT, text=True, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "user 'ann', role: 'chief' is not a role; one of observer, operator" in done.stderr
+
+
+async def test_a_changed_users_file_is_in_force_within_seconds(spec: RunSpec, core: SharedCore) -> None:
+    ann = account("ann", "observer")
+    write_users(make(spec.state_dir), {"ann": ann})
+    with gateway(spec) as process:
+        assert process.password is None
+        async with process.client(user="ann", password=password_of("ann")) as client:
+            node = client.get_node("ns=2;s=SUB.SRC.V_SP")
+            with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+                await node.write_value(1.01)
+            write_users(spec.state_dir, {"ann": dc.replace(ann, role="operator")})
+            end = time.monotonic() + 5.0  # "within a few seconds"
+            while await is_refused(node) and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            assert not await is_refused(node)
+    records = [json.loads(line) for line in spec.audit_path("opcua").read_text().splitlines()]
+    (change,) = [r for r in records if r["event"] == "users"]
+    assert change["users"] == {"ann": {"role": "operator", "modbus": []}}
+    assert all("scrypt" not in json.dumps(r) for r in records)
+
+
+async def is_refused(node: Any) -> bool:
+    try:
+        await node.write_value(1.02)
+    except ua.uaerrors.BadUserAccessDenied:
+        return True
+    return False
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_the_gateway_starts_without_the_heavy_libraries() -> None:

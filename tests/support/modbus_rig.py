@@ -9,12 +9,13 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
 from protocols import modbus_map
+from protocols.accounts import Account, Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.modbus_server import ModbusServer, Settings
@@ -36,6 +37,7 @@ def point(
     minimum: float = -1e9,
     maximum: float = 1e9,
     states: tuple[str, str] | None = None,
+    role: str = "operator",
 ) -> Point:
     """Return a point of a test station."""
     return Point(
@@ -53,6 +55,7 @@ def point(
         description="",
         wire={"modbus": reference},
         states=states,
+        role=role,
     )
 
 
@@ -110,6 +113,7 @@ class Rig:
         points: Sequence[Point] | None = None,
         stamps: Sequence[dict[str, Any]] | None = None,
         core: PythonCore | None = None,
+        users: Mapping[str, Account] | None = None,
         **settings: Any,
     ) -> None:
         points = list(points) if points is not None else rig_points()
@@ -125,6 +129,7 @@ class Rig:
         self.gateway = Gateway(points, self.core.board, self.core.producer())
         self.audit = MemoryAudit()
         self.desk = CommandDesk(self.gateway, self.audit)
+        self.accounts = Accounts(users)
         self.map = modbus_map.build(points, stamps, settings)
         self.loop = asyncio.new_event_loop()
         self.server: ModbusServer
@@ -148,7 +153,7 @@ class Rig:
         self.core.die()
 
     async def _start(self) -> int:
-        self.server = ModbusServer(self.gateway, self.desk, self.map, self._settings)
+        self.server = ModbusServer(self.gateway, self.desk, self.map, self._settings, self.accounts)
         return (await self.server.start())[1]
 
     async def _stop(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import struct
 import tempfile
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import Any
 from asyncua import Client
 
 from hil import credentials
+from protocols.accounts import Account, Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
 from protocols.opcua_server import OpcuaServer
 from protocols.opcua_settings import OpcuaSettings
 from rtcore.points import Kind, Point
 from tests.support.python_core import PythonCore
+from tests.support.users import account, password_of
 
 STATION = "testville"
 SESSION_MS = 60_000
@@ -76,10 +78,14 @@ class MemoryAudit:
 
 
 class Rig:
-    """Core, desk and server; ``with`` runs them."""
+    """Core, desk and server; ``with`` runs them. Without ``users`` there is an operator."""
 
     def __init__(
-        self, points: Sequence[Point] | None = None, core: PythonCore | None = None, **settings: Any
+        self,
+        points: Sequence[Point] | None = None,
+        core: PythonCore | None = None,
+        users: Mapping[str, Account] | None = None,
+        **settings: Any,
     ) -> None:
         points = list(points) if points is not None else station_points()
         self.points = points
@@ -91,14 +97,14 @@ class Rig:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._folder = tempfile.TemporaryDirectory(prefix="gridhil-test-")
         state = Path(self._folder.name)
-        self.password = credentials.ensure_operator(state)
-        assert self.password is not None
+        self.password = password_of("operator")
+        self.accounts = Accounts({"operator": account("operator", "operator")} if users is None else users)
         self.server = OpcuaServer(
             STATION,
             self.gateway,
             self.desk,
             OpcuaSettings.of({"port": 0} | settings),
-            credentials.accounts(state),
+            self.accounts,
             credentials.ensure_identity(state, STATION, "127.0.0.1"),
             credentials.application_uri(STATION),
         )
@@ -136,12 +142,12 @@ class Rig:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def client(self, user: str | None = None, password: str | None = None) -> Client:
-        """Return an asyncua client, not yet connected; user "operator" has the right password."""
+        """Return an asyncua client, not yet connected; a test user's password is known."""
         client = Client(self.url, timeout=5)
         client.session_timeout = SESSION_MS
         if user is not None:
             client.set_user(user)
-            client.set_password(self.password if password is None else password)
+            client.set_password(password_of(user) if password is None else password)
         return client
 
 

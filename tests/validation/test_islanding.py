@@ -19,8 +19,7 @@ from rtcore.control import microgrid as mg
 from rtcore.engine import Engine
 from rtcore.plant import battery
 from rtcore.plant import generator as gen
-from rtcore.ring import E_KIND, E_NEW, E_TARGET
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import E_KIND, E_NEW, E_TARGET, EVENT_STATUS
 from tests.support import island_watch as iw
 from tests.support.island_watch import Watch
 
@@ -38,7 +37,7 @@ def station() -> Setup:
 def watch(dt_ms: float = 5.0, seed: int = 1) -> Watch:
     """Return the station on a July noon at rest."""
     clock = SimClock(station().clock.epoch_ns, round(dt_ms * 1e6))
-    found = Watch(Engine(dc.replace(station(), clock=clock, seed=seed)), "cb_pcc", "bus_xfmr")
+    found = Watch(Engine(dc.replace(station(), clock=clock, seed=seed)), "cb_hv", "bus_xfmr")
     found.seconds(0.5)
     return found
 

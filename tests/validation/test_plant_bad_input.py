@@ -111,11 +111,11 @@ eta_charge = 1.2
 soc_min_pct = 80.0
 [plant.pv."*"]
 gamma_per_k = 0.5
-[plant.microgrid.cb_pcc]
+[plant.microgrid.cb_hv]
 stable_s = -1.0
 [plant.load_shedding.cb_302]
 f_hz = 61.0
-[plant.sync_check.cb_pcc]
+[plant.sync_check.cb_hv]
 angle_max_deg = 0.0
 [plant.dispatch.bess_1]
 tau_s = 0.0
@@ -132,9 +132,9 @@ EXPECTED = [
     "plant.battery.bess_1: eta_charge = 1.2: must be <= 1",
     "plant.battery.bess_1: soc_min_pct = 80.0 %: must be <= 45 %",
     'plant.pv."*": gamma_per_k = 0.5 1/K: must be <= 0 1/K',
-    "plant.microgrid.cb_pcc: stable_s = -1.0 s: must be >= 0 s",
+    "plant.microgrid.cb_hv: stable_s = -1.0 s: must be >= 0 s",
     "plant.load_shedding.cb_302: f_hz = 61.0 Hz: must be < 60 Hz",
-    "plant.sync_check.cb_pcc: angle_max_deg = 0.0 deg: must be > 0 deg",
+    "plant.sync_check.cb_hv: angle_max_deg = 0.0 deg: must be > 0 deg",
     "plant.dispatch.bess_1: tau_s = 0.0 s: must be >= 1 s",
     "plant.frequency.bus1: jump_max_deg = 90.0 deg: must be <= 60 deg",
     "plant.pv_fleet.all: penetration_pct = 120.0 %: must be <= 100 %",

@@ -15,7 +15,7 @@ from hil.scenario_verdicts import judge
 
 LONG = ("summer_day",)
 """Take more than about 30 s each."""
-OF_AN_ISLAND = ("loss_of_mains_", "black_start", "machine")
+OF_AN_ISLAND = ("loss_of_mains_", "black_start", "machine", "ufls_island")
 
 pytestmark = pytest.mark.timeout(900)
 """The first one compiles every kernel with an empty cache; two stations have two sets of them."""

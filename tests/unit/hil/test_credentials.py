@@ -1,4 +1,4 @@
-"""First-start secrets: made once, private, never silently replaced."""
+"""The server's key and certificate: made once, private, never silently replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from cryptography import x509
 
 from hil import credentials
 from hil.own_addresses import own_addresses
-from protocols.passwords import check_password
 from rtcore.errors import HostError
 
 
@@ -20,38 +19,11 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_password_is_made_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
-    password = credentials.ensure_operator(tmp_path)
-    assert password is not None
-    assert credentials.ensure_operator(tmp_path) is None
-    stored = credentials.accounts(tmp_path)
-    assert check_password(password, stored["operator"])
-    assert password not in credentials.users_path(tmp_path).read_text()
-    assert mode(credentials.users_path(tmp_path)) == 0o600
-    assert [p.name for p in tmp_path.iterdir()] == ["opcua-users.json"]
-
-
-def test_passwords_differ_between_stations(tmp_path: Path) -> None:
-    assert credentials.ensure_operator(tmp_path / "a") != credentials.ensure_operator(tmp_path / "b")
-
-
-@pytest.mark.parametrize("name", ["opcua-users.json", "opcua-key.pem"])
-def test_files_that_others_can_read_are_refused(tmp_path: Path, name: str) -> None:
-    credentials.ensure_operator(tmp_path)
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
-    (tmp_path / name).chmod(0o644)
+    (tmp_path / "opcua-key.pem").chmod(0o644)
     with pytest.raises(HostError, match="0644"):
-        credentials.accounts(tmp_path)
         credentials.ensure_identity(tmp_path, "s", "127.0.0.1")
-
-
-@pytest.mark.parametrize("body", ["", "[]", '{"operator": 1}', '{"operator": "plain"}', "\x00\xff"])
-def test_a_broken_password_file_is_refused_by_name(tmp_path: Path, body: str) -> None:
-    path = credentials.users_path(tmp_path)
-    path.write_text(body)
-    path.chmod(0o600)
-    with pytest.raises(HostError, match="opcua-users"):
-        credentials.accounts(tmp_path)
 
 
 def test_the_certificate_names_the_application_and_the_host(tmp_path: Path) -> None:

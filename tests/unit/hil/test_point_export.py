@@ -1,4 +1,5 @@
 import csv
+import dataclasses as dc
 import io
 import json
 import re
@@ -33,7 +34,7 @@ def test_csv_has_the_published_columns_in_their_order(iowa: PointSet) -> None:
     head = to_csv(iowa.points).splitlines()[0]
     assert head == (
         "tag,kind,unit,min,max,deadband,instrument,description,modbus_unit,modbus_table,modbus_address,"
-        "modbus_format,word_order,scale,opcua_node,opcua_type"
+        "modbus_format,word_order,scale,opcua_node,opcua_type,role"
     )
 
 
@@ -50,6 +51,18 @@ def test_csv_says_what_the_server_serves(iowa: PointSet, served: modbus_map.Modb
         assert float(row["scale"]) == ref.scale
 
 
+def test_the_role_of_writable_points_shows_in_every_form(iowa: PointSet) -> None:
+    by_tag = {p.tag: p for p in iowa.points}
+    trip, current = by_tag["FDR_B.CB_201.TRIP"], by_tag["FDR_B.CB_201.IA"]
+    points = [dc.replace(trip, role="instructor"), current]
+    assert [r["role"] for r in rows(points)] == ["instructor", ""]
+    assert [r["role"] for r in csv.DictReader(io.StringIO(to_csv(points)))] == ["instructor", ""]
+    document = json.loads(to_json(points, []))
+    assert [r["role"] for r in document["points"]] == ["instructor", ""]
+    assert document["conventions"]["roles"] == ["observer", "operator", "engineer", "instructor"]
+    assert "| bit | instructor | open the breaker |" in to_md(points, [], "x")
+
+
 def test_word_order_of_a_unit_shows_in_every_form(iowa: PointSet) -> None:
     points = [p for p in iowa.points if p.device == "FDR_B.CB_201"]
     orders = {3: "CDAB"}
@@ -57,7 +70,8 @@ def test_word_order_of_a_unit_shows_in_every_form(iowa: PointSet) -> None:
     assert by_name["FDR_B.CB_201.IA"] == "CDAB"
     assert by_name["FDR_B.CB_201.TRIP"] == ""
     assert "ir | 206 | 300207 | float32 CDAB" in to_md(points, [], "x", orders)
-    assert json.loads(to_json(points, [], orders))["points"][5]["word_order"] == "CDAB"
+    document = json.loads(to_json(points, [], orders))["points"]
+    assert {r["tag"]: r["word_order"] for r in document}["FDR_B.CB_201.IA"] == "CDAB"
 
 
 def test_markdown_gives_every_point_its_address_and_reference(

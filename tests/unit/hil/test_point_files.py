@@ -1,4 +1,6 @@
 import csv
+import dataclasses as dc
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -9,14 +11,14 @@ import pytest
 import rtcore.engine  # noqa: F401  (registers every component kind)
 from hil.network_files import read_network
 from hil.point_addresses import parse
-from hil.point_files import PointSet, instrument_arrays, read_points
+from hil.point_files import PointSet, instrument_arrays, read_points, role_of
 from hil.point_schema import COLUMNS, PointRow, TemplateHead
 from hil.point_units import attr_unit, factor_of, factors
 from protocols import modbus_map
 from rtcore.assemble import bindable
-from rtcore.component import REGISTRY
+from rtcore.component import REGISTRY, Attr
 from rtcore.errors import UserInputError
-from rtcore.points import Kind
+from rtcore.points import Kind, Point
 
 CONFIG = Path(__file__).parents[3] / "config"
 IOWA = CONFIG / "points" / "iowa240"
@@ -252,6 +254,7 @@ def test_mistake_in_a_template_is_named(folder: Path, changes: dict[str, str], s
         (["SUB.X,breaker,b,s@1,1,80,,16,16"], "IC at unit 1 input register 90: already taken by the self-"),
         (["SUB.X,breaker,b,s@1,1,0,,16,16"], "input register 0: already taken by the unit's stamp block"),
         (["SUB.X,breaker,b,s@1,1,9990,,16,16"], "ends beyond 9999, the highest address"),
+        (["SUB.X,breaker,b,s@1,1,65520,,16,16"], "input_base: '65520' is not an integer from 0 to 9999"),
         (["SUB.X,breaker,b,s@1,1,201,,16,16"], "values of 2 and more registers start at even addresses"),
         ([BREAKER_ROW, "SUB.X,breaker,b,s@1,1,300,,18,18"], "SUB.X.TRIP at unit 1 coil 18: already taken by "
          "FDR_X.CB_1.REMOTE"),
@@ -286,7 +289,7 @@ def test_unknown_component_is_reported_once_with_a_suggestion(folder: Path) -> N
 
 def test_unknown_attribute_is_reported_with_a_suggestion(folder: Path) -> None:
     known = {
-        "breaker.cb_1": ["is_52a", "is_52b", "trip", "close", "is_remote_sp", "ops"],
+        "breaker.cb_1": [a.name for a in REGISTRY["breaker"].attrs],
         "terminal.switch.cb_1@1": ["i1_a", "i2_a", "i3a"],
     }
     (said,) = problems(folder, known)
@@ -387,3 +390,25 @@ def test_reference_without_format_is_a_bit_only_in_bit_tables() -> None:
     assert parse("co:3").format == "bit"
     with pytest.raises(ValueError, match="unknown register format ''"):
         parse("ir:3")
+
+
+def test_a_point_has_the_role_that_its_components_attribute_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    attrs = (
+        Attr("apply", "", "applies the fault", writable="pulse", role="instructor"),
+        Attr("reset", "", "takes it away", writable="pulse"),
+    )
+    spec = dc.replace(REGISTRY["breaker"], kind="mishap", attrs=attrs)
+    monkeypatch.setitem(REGISTRY, "mishap", spec)
+    assert role_of("mishap.m_1.a", "apply") == "instructor"
+    assert role_of("mishap.m_1.a", "reset") == "operator"
+    assert role_of("no_such_kind.x", "apply") == "operator"
+
+
+def test_shipped_breakers_are_the_operators(iowa: PointSet) -> None:
+    trips = {p.role for p in iowa.points if p.name in ("TRIP", "CLOSE")}
+    assert trips == {"operator"}
+
+
+def test_the_role_survives_the_way_to_the_gateways(iowa: PointSet) -> None:
+    point = dc.replace(iowa.points[0], role="engineer")
+    assert Point.from_dict(json.loads(json.dumps(point.to_dict()))) == point

@@ -6,13 +6,16 @@ import dataclasses as dc
 import os
 import socket
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from hil import run_command as rc
 from hil.settings import Station, read_station
+from hil.settings_sections import ModbusWriter
 from hil.station import Plan
+from protocols.accounts import Account
 from rtcore.board import CTL_BEAT_NS, Board, board_bytes
 from rtcore.errors import HostError, UserInputError
 
@@ -98,3 +101,23 @@ def test_a_processor_that_may_not_be_used_is_refused() -> None:
         rc.check_cpu(dc.replace(IOWA, loop=IOWA.loop.model_copy(update={"cpu": cpu})))
     with pytest.raises(HostError, match=r"loop\.cpu: this process may not use CPU 4095; it may use "):
         rc.check_cpu(dc.replace(IOWA, loop=IOWA.loop.model_copy(update={"cpu": 4095})))
+
+
+def test_writers_networks_that_no_user_has_a_role_for_are_named() -> None:
+    writers = tuple(
+        ModbusWriter(network=network, units=(1,))
+        for network in ("127.0.0.0/8", "192.168.7.0/24", "10.1.0.0/16", "fd00::/8")
+    )
+    station = dc.replace(IOWA, modbus=IOWA.modbus.model_copy(update={"writers": writers}))
+    users = [
+        Account("operator", "hash", (ip_network("192.168.7.16/28"),)),
+        Account("observer", "hash", (ip_network("10.1.0.0/16"),)),
+    ]
+    first, second = rc.unreached(station, users)
+    assert first == (
+        "Modbus masters in 10.1.0.0/16 may only read: no user has them "
+        "(gridhil user add NAME --role operator --modbus 10.1.0.0/16)"
+    )
+    assert "fd00::/8" in second
+    silent = dc.replace(station, modbus=station.modbus.model_copy(update={"enabled": False}))
+    assert rc.unreached(silent, users) == rc.unreached(IOWA, []) == []

@@ -18,7 +18,7 @@ from hil.scenario_verdicts import Result, judge
 from hil.station import make_setup
 from rtcore.commands import Reason
 from rtcore.engine import Engine
-from rtcore.shared_kernels import EVENT_STATUS
+from rtcore.ring import EVENT_STATUS
 
 pytestmark = pytest.mark.timeout(600)
 """With an empty cache the first of these tests compiles every kernel."""
@@ -167,13 +167,13 @@ def test_a_look_at_one_time_sees_the_commands_of_that_time(tmp_path: Path) -> No
     tag = 'tag = "FDR_B.CB_201.ST_52A"\n'
     before, at, wrong = asserted(
         tmp_path,
-        tag + 'at = "trip - 10 ms"\nequals = "CLOSED"\n',
-        tag + 'at = "trip"\nequals = "OPEN"\n',
-        tag + 'at = "trip"\nequals = "CLOSED"\n',
+        tag + 'at = "trip + 30 ms"\nequals = "CLOSED"\n',
+        tag + 'at = "trip + 40 ms"\nequals = "OPEN"\n',  # 45 ms after the step before the command
+        tag + 'at = "trip + 40 ms"\nequals = "CLOSED"\n',
     )
     assert before.is_passed and at.is_passed
     assert not wrong.is_passed
-    assert wrong.message == "FDR_B.CB_201.ST_52A: OPEN at 0.5 s; needed CLOSED"
+    assert wrong.message == "FDR_B.CB_201.ST_52A: OPEN at 0.54 s; needed CLOSED"
 
 
 def test_eventually_reports_the_time_it_took(tmp_path: Path) -> None:
@@ -312,7 +312,11 @@ def test_status_changes_come_in_order_and_in_time(tmp_path: Path) -> None:
         tmp_path,
         sequence(*map(item, OPEN_CLOSE)),
         sequence(item(b), item(d)),  # others may lie between
-        sequence(item(a, at='"trip"'), item(b, at='"+ 50 ms"'), item(d, at='"close + 60 ms"', tolerance="0")),
+        sequence(
+            item(a, at='"trip + 40 ms"'),
+            item(b, at='"+ 10 ms"'),
+            item(d, at='"close + 60 ms"', tolerance="0"),
+        ),
     )
     assert all(r.is_passed for r in results), [r.message for r in results]
     assert results[2].at_s == pytest.approx(1.06)
@@ -324,15 +328,15 @@ def test_a_sequence_fails_for_order_time_and_what_did_not_happen(tmp_path: Path)
     order, late, never, outside = asserted(
         tmp_path,
         sequence(item(d), item(b)),
-        sequence(item(a), item(b, at='"+ 20 ms"', tolerance="0.02")),
+        sequence(item(a), item(b, at='"+ 40 ms"', tolerance="0.02")),
         sequence(item(a), item(a)),
-        'to = "trip"\n' + sequence(item(a), item(b)),
+        'to = "trip + 40 ms"\n' + sequence(item(a), item(b)),
     )
     assert not any(r.is_passed for r in (order, late, never, outside))
     assert "ST_52B: CLOSED did not happen at or after 1.06 s; before that" in order.message
-    assert "ST_52B: CLOSED at 0.55 s, due at 0.52 s +- 0.02 s (+30 ms)" in late.message
-    assert "ST_52A: OPEN did not happen at or after 0.5 s" in never.message
-    assert "ST_52B: CLOSED did not happen at or after 0.5 s" in outside.message
+    assert "ST_52B: CLOSED at 0.55 s, due at 0.58 s +- 0.02 s (-30 ms)" in late.message
+    assert "ST_52A: OPEN did not happen at or after 0.54 s" in never.message
+    assert "ST_52B: CLOSED did not happen at or after 0.54 s" in outside.message
 
 
 def test_lost_events_leave_no_order_to_be_sure_of(tmp_path: Path) -> None:
@@ -347,8 +351,9 @@ def test_lost_events_leave_no_order_to_be_sure_of(tmp_path: Path) -> None:
 
 def test_happenings_are_the_stations_status_changes_and_commands(tmp_path: Path) -> None:
     done = run_text(tmp_path, TRIP)
-    changes = [(h.step, h.tag.rpartition(".")[2], h.new) for h in done.happenings if h.kind == EVENT_STATUS]
-    assert changes == [(50, "ST_52A", 0), (55, "ST_52B", 1), (100, "ST_52B", 0), (106, "ST_52A", 1)]
+    own = [h for h in done.happenings if h.tag.startswith("FDR_B.CB_201.ST")]
+    changes = [(h.step, h.tag.rpartition(".")[2], h.new) for h in own if h.kind == EVENT_STATUS]
+    assert changes == [(54, "ST_52A", 0), (55, "ST_52B", 1), (105, "ST_52B", 0), (106, "ST_52A", 1)]
 
 
 def test_progress_ends_at_the_last_step_and_speed_is_told(tmp_path: Path) -> None:

@@ -509,8 +509,8 @@ def test_plant_tables_are_checked_like_a_stations(tmp_path: Path, body: str, wha
 
 def test_the_stations_values_and_the_scenarios_are_checked_together(tmp_path: Path) -> None:
     head = HEAD.replace('"iowa240"', '"iowa240-der"')
-    found = problems(tmp_path, "[plant.microgrid.cb_pcc]\nf_good_min_hz = 58.0", head)  # f_min_hz is 58.5
-    assert [p.partition(": ")[0] for p in found] == ["plant.microgrid.cb_pcc"], found
+    found = problems(tmp_path, "[plant.microgrid.cb_hv]\nf_good_min_hz = 58.0", head)  # f_min_hz is 58.5
+    assert [p.partition(": ")[0] for p in found] == ["plant.microgrid.cb_hv"], found
     required = read(tmp_path, "[plant.active_filter.bus3079]\nis_on = 1.0", head)  # rated_a is the station's
     assert required.plan.plant["active_filter"]["bus3079"] == {"rated_a": 5.0, "is_on": 1.0}
 

@@ -100,7 +100,7 @@ def test_the_document_has_the_agreed_shape_and_says_what_was_measured(report: Re
     assert re.fullmatch("[0-9a-f]{16}", d["run"]["digest"]) and re.fullmatch("[0-9a-f]{64}", d["config_hash"])
     assert {"gridhil", "numpy", "numba", "python"} <= d["versions"].keys()
     events = [(e["time_s"], e["tag"], e["what"]) for e in d["events"]]
-    assert (0.5, "FDR_B.CB_201.ST_52A", "CLOSED -> OPEN") in events
+    assert (0.54, "FDR_B.CB_201.ST_52A", "CLOSED -> OPEN") in events
     assert (0.7, "SUB.LOAD.SCALE_SP", "command 9 pu: refused (out_of_range)") in events
     assert d["events"][0]["time"].startswith("2017-07-12T12:00:00")
 

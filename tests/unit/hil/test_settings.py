@@ -83,7 +83,7 @@ def test_gateways_take_exactly_what_the_station_gives_them(folder: Path) -> None
     row = json.loads(json.dumps(station.modbus_dict()))  # it travels as JSON
     assert set(row) == {
         "host", "port", "max_connections", "per_address", "idle_s", "partial_s", "queue", "unknown_unit",
-        "units", "default_unit", "writers", "identity",
+        "units", "default_unit", "writers", "loopback_role", "identity",
     }  # fmt: skip
     settings = Settings.parse(row)
     assert (settings.host, settings.port) == ("127.0.0.1", 5020)
@@ -91,7 +91,7 @@ def test_gateways_take_exactly_what_the_station_gives_them(folder: Path) -> None
     assert build([], [], row).units[1].order == "ABCD"
     opcua = json.loads(json.dumps(station.opcua_dict()))
     assert set(opcua) == {
-        "host", "port", "path", "publish_ms", "max_connections", "none_policy_on_loopback", "writers",
+        "host", "port", "path", "publish_ms", "max_connections", "none_policy_on_loopback",
     }  # fmt: skip
     assert OpcuaSettings.of(opcua) == OpcuaSettings()
 
@@ -290,7 +290,8 @@ def test_shipped_stations_have_no_problem(name: str) -> None:
     assert station.name == name
     assert station.modbus.port == 5020 and station.opcua.port == 4840
     own = [u.unit for u in station.modbus.units if u.mirror_of is None]
-    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der")
+    relays = [9, *range(11, 23)] if station.protection else []
+    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der") + relays
 
 
 @pytest.mark.parametrize("name", paths.names("profiles"))
@@ -316,6 +317,30 @@ def test_check_recognises_a_points_folder_and_the_templates_beside_it() -> None:
     root = paths.config_dir() / "points"
     for path in (root / "iowa240", root / "instruments.toml", root / "templates" / "breaker.toml"):
         assert [str(p) for p in check_file(path)] == []
+
+
+@pytest.mark.parametrize("folder", ["protection", "faults"])
+def test_check_recognises_schemes_and_fault_libraries(folder: str) -> None:
+    for name in paths.names(folder):
+        assert [str(p) for p in check_file(paths.find(folder, name))] == []
+
+
+def test_check_reports_a_scheme_as_far_as_it_can_be_known_without_a_network(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[relay.x]\nbreaker = "nowhere"\n[relay.x.51]\nfunction = "overcurrent_51"\ntrip = []\n')
+    found = "\n".join(map(str, check_file(path)))
+    assert "mine.toml: relay.x.51: overcurrent_51 needs a ct; the relay has none" in found
+    assert "unknown parameter 'trip'" in found
+    assert "nowhere" not in found
+
+
+def test_check_reports_a_fault_library_beside_a_network(tmp_path: Path) -> None:
+    """The tables tell what a file is before the folder does."""
+    (tmp_path / "network.toml").write_text("")
+    path = tmp_path / "mine.toml"
+    path.write_text('[[fault]]\nname = "x"\nbus = "b"\ntype = "slk"\n')
+    found = [(p.file, p.place) for p in check_file(path)]
+    assert sorted(found) == [(str(path), "fault[0].type"), (str(path), "format")]
 
 
 def test_check_of_something_else_says_what_can_be_checked(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_plant_tables_reach_the_plan_by_instance_and_hold_what_the_file_says(tmp
 
 
 def test_a_station_without_plant_tables_has_an_empty_plant() -> None:
-    assert read_plan("iowa240").plant == {}
+    assert read_plan("iowa240-ref").plant == {}
 
 
 def test_parameters_that_the_network_states_are_declared_ones() -> None:
@@ -138,7 +138,7 @@ def said_by_run_and_check(folder: Path) -> list[str]:
 
 def test_a_copied_point_list_of_its_own_runs_with_the_shipped_templates(lab: Path) -> None:
     assert check_file(lab / "lab.toml") == check_file(lab / "points") == []
-    assert read_plan(str(lab / "lab.toml")).points.points == read_plan("iowa240").points.points
+    assert read_plan(str(lab / "lab.toml")).points.points == read_plan("iowa240-ref").points.points
 
 
 def test_points_that_bind_to_nothing_are_refused_by_run_and_check(lab: Path) -> None:

@@ -34,7 +34,7 @@ def problems_of(points, stamps=(), settings=SETTINGS):
 )
 def test_reference_is_parsed(text, fields):
     r, problems = parse(text)
-    assert problems == []
+    assert problems == ()
     assert (r.unit, r.table, r.address, r.format.name, r.order, r.scale) == fields
 
 
@@ -49,6 +49,7 @@ def test_reference_is_parsed(text, fields):
         ("248:hr:4:int16", "unit '248'"),
         ("1:hr:-4:int16", "address '-4'"),
         ("1:hr:10000:int16", "address '10000' is not a whole number in 0..9999"),
+        ("1:ir:65520:int16", "address '65520' is not a whole number in 0..9999"),
         ("1:hr:9998:float64", "ends behind address 9999"),
         ("1:hr:5:float32", "float32 at odd address 5"),
         ("1:hr:5:bit", "format bit in table hr"),
@@ -157,7 +158,7 @@ def test_printed_columns_say_what_the_wire_does():
 
 
 def test_refusal_table_names_every_reason_with_its_code():
-    rows = {name: code for name, code, _ in refusal_table()}
+    rows = {name: code for _, name, code, _ in refusal_table()}
     assert rows == {r.name: f"{c:02X}" for r, c in MODBUS_EXCEPTION.items()}
     assert rows["BUSY"] == "06"
 

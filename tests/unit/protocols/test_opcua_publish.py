@@ -8,6 +8,7 @@ import itertools
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 from asyncua import ua
 from asyncua.server.address_space import AttributeValue, NodeData
@@ -15,6 +16,8 @@ from asyncua.server.address_space import AttributeValue, NodeData
 from protocols.gateway import Gateway
 from protocols.opcua_publish import Publisher, status_table, utc
 from protocols.opcua_settings import OpcuaSettings, is_loopback
+from protocols.status_events import StatusEvents
+from rtcore import ring as rg
 from rtcore.points import Kind
 from rtcore.quality import Quality
 from tests.support.opcua_rig import point
@@ -40,14 +43,15 @@ def core() -> PythonCore:
     return core
 
 
-def publisher(core: PythonCore, publish_ms: float = 100.0) -> Publisher:
+def publisher(core: PythonCore, publish_ms: float = 100.0, events: StatusEvents | None = None) -> Publisher:
     records = {}
     for i, p in enumerate(POINTS):
         record = NodeData(ua.NodeId(p.tag, 2))
         record.attributes[ua.AttributeIds.Value] = AttributeValue(ua.DataValue())
         records[i] = record
     subscriptions: Any = NoSubscriptions()
-    return Publisher(Gateway(POINTS, core.board, core.producer()), records, subscriptions, publish_ms)
+    gateway = Gateway(POINTS, core.board, core.producer(), events)
+    return Publisher(gateway, records, subscriptions, publish_ms)
 
 
 def test_the_first_sweep_reports_everything_and_the_next_nothing(core: PythonCore) -> None:
@@ -66,6 +70,34 @@ def test_analog_points_obey_their_deadband_and_bits_and_setpoints_have_none(core
     core.value_of = lambda i, step: 1.0 if i else 2.1  # drifts past 2 V from what was reported
     core.tick()
     assert p.sweep() == 1
+
+
+def test_statuses_are_told_change_by_change_with_the_instants_of_the_plant() -> None:
+    core = PythonCore(POINTS, period_s=10.0)
+    core.value_of = lambda i, step: 0.0
+    core.tick()
+    memory = bytearray(rg.EVENT_BYTES)
+    p = publisher(core, events=StatusEvents(rg.EventReader(memory)))
+    p.sweep()
+    told: list[tuple[bool, Any]] = []
+
+    class Item:
+        def notify(self, handle: int, data: Any) -> None:
+            told.append((data.Value.Value, data.SourceTimestamp))
+
+        def callback(self) -> None: ...
+
+    p._values_of[1].datachange_callbacks[1] = Item().callback  # as asyncua keeps them
+    words = np.frombuffer(memory, np.int64)[rg.HEADER_WORDS :]
+    for k, (new, utc_ns) in enumerate([(1, 1_000_250_000), (0, 1_000_750_000), (1, 1_003_125_000)]):
+        at = rg.RECORDS_AT + k * rg.RECORD_WORDS
+        words[at : at + 6] = (core.step, utc_ns, rg.EVENT_STATUS, 1, 1 - new, new)
+    words[rg.HEAD] = 3
+    core.value_of = lambda i, step: 1.0 if i == 1 else 0.0
+    core.tick()
+    assert p.sweep() == 3  # the snapshot, which shows the last of them, is no news
+    assert told == [(True, utc(1_000_250_000)), (False, utc(1_000_750_000)), (True, utc(1_003_125_000))]
+    assert p.sweep() == 0
 
 
 def test_a_change_of_quality_alone_is_reported(core: PythonCore) -> None:
@@ -123,6 +155,6 @@ def test_the_none_policy_and_plain_passwords_are_for_loopback_only(host: str, of
 
 
 def test_settings_take_the_stations_table_and_leave_the_rest_at_the_defaults() -> None:
-    settings = OpcuaSettings.of({"port": 0, "writers": ["operator", "shift"], "enabled": True})
-    assert (settings.port, settings.writers) == (0, ("operator", "shift"))
-    assert (settings.max_connections, settings.publish_ms) == (64, 100.0)
+    settings = OpcuaSettings.of({"port": 0, "publish_ms": 50.0, "enabled": True})
+    assert (settings.port, settings.publish_ms) == (0, 50.0)
+    assert (settings.max_connections, settings.session_timeout_ms) == (64, 60_000.0)

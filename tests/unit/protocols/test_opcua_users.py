@@ -13,6 +13,7 @@ from asyncua.crypto.permission_rules import UserRole
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from protocols.accounts import Account, Accounts
 from protocols.opcua_users import Users, decrypt_password
 from protocols.passwords import check_password, hash_password
 
@@ -28,7 +29,7 @@ class Clock:
 
 
 def users(clock: Clock | None = None) -> Users:
-    return Users({"operator": STORED}, 5, 60.0, clock or Clock())
+    return Users(Accounts({"operator": Account("operator", STORED)}), 5, 60.0, clock or Clock())
 
 
 def test_a_password_is_stored_as_a_salted_hash() -> None:

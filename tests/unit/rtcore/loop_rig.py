@@ -21,6 +21,7 @@ from rtcore import board as bd  # noqa: E402
 from rtcore import loop  # noqa: E402
 from rtcore import ring as rg  # noqa: E402
 from rtcore.assemble import build_world  # noqa: E402
+from rtcore.drive import drive_of  # noqa: E402
 from rtcore.points import index_of  # noqa: E402
 from tests.unit.rtcore import small_station as small  # noqa: E402
 
@@ -38,8 +39,10 @@ class Rig:
         words = np.frombuffer(events or bytearray(rg.EVENT_BYTES), np.int64)
         self.events = rg.EventReader(words)
         self.pairs = [rg.RingPair(bytearray(rg.PAIR_BYTES)) for _ in range(2)]
-        world, self.harmonics, _ = build_world(setup)
+        world, harmonics, _ = build_world(setup)
         self.world = world._replace(events=words[rg.HEADER_WORDS :])
+        self.harmonics = harmonics  # must outlive the drive
+        self.drive = drive_of(self.world, harmonics)
         self.period_ns = period_ns
         self.n_done = -1
         self._call(0)  # loads the kernels
@@ -50,8 +53,7 @@ class Rig:
         b = self.board
         self.n_done = int(
             loop.run(
-                self.world,
-                self.harmonics,
+                self.drive,
                 b.ctl,
                 b.seq,
                 b.slots,

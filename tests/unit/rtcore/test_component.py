@@ -36,7 +36,9 @@ def test_every_attribute_has_a_name_of_its_own_and_a_meaning(kind: str) -> None:
     assert all(a.doc for a in spec.attrs)
     assert spec.doc
     assert {a.writable for a in spec.attrs} <= {"", "setpoint", "pulse"}
-    assert {a.guard for a in spec.attrs} | {a.interlock for a in spec.attrs} <= {"", *names}
+    assert {a.guard for a in spec.attrs} <= {"", *names}
+    for attr in spec.attrs:
+        assert {name for name, _ in attr.interlocks} | {attr.stamp} - {""} <= set(names)
     suffixes = {
         "V": "_v",
         "A": "_a",

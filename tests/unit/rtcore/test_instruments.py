@@ -36,11 +36,15 @@ class Rig:
             is_analog=np.full(n, figures.get("is_analog", 1), np.uint8),
             is_health=np.zeros(n, np.uint8),
             is_network=np.full(n, figures.get("is_network", 1), np.uint8),
-            is_status=np.zeros(n, np.uint8),
             node=np.full(n, figures.get("node", -1), np.int32),
             writable=np.zeros(n, np.uint8),
             guard=np.full(n, -1),
-            interlock=np.full(n, -1),
+            interlock=np.full((n, 1), -1),
+            interlock_reason=np.full((n, 1), -1),
+            hot=np.arange(n, dtype=np.int32),
+            cold=np.zeros(0, np.int32),
+            statuses=np.zeros(0, np.int32),
+            stamp=np.full(n, -1),
         )
         self.live = np.ones(3, np.uint8)
         self.values, self.quality = np.zeros(n), np.full(n, 255, np.uint8)
@@ -48,7 +52,9 @@ class Rig:
     def measure(self, true: float | np.ndarray, step: int = 0, *, is_solved: bool = True) -> np.ndarray:
         self.x[:] = true
         key = np.uint64(step_key(KEY, step))
-        measure(self.points, self.x, self.live, is_solved, TABLE, key, self.values, self.quality)
+        measure(
+            self.points, self.points.hot, self.x, self.live, is_solved, TABLE, key, self.values, self.quality
+        )
         return self.values.copy()
 
 

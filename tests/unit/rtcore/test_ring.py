@@ -58,11 +58,15 @@ def points() -> PointArrays:
         is_analog=flag,
         is_health=flag,
         is_network=flag,
-        is_status=flag,
         node=np.full(n, -1, np.int32),
         writable=np.array([NOT_WRITABLE, SETPOINT, PULSE, SWITCH, SETPOINT], np.uint8),
         guard=np.array([-1, -1, -1, -1, GUARD_AT]),
-        interlock=np.full(n, -1),
+        interlock=np.full((n, 1), -1),
+        interlock_reason=np.full((n, 1), -1),
+        hot=np.arange(n, dtype=np.int32),
+        cold=np.zeros(0, np.int32),
+        statuses=np.zeros(0, np.int32),
+        stamp=np.full(n, -1),
     )
 
 

@@ -81,9 +81,11 @@ def test_quality_counts_like_the_value_and_bad_values_are_gaps_in_the_trace() ->
     e.command([("CB.TRIP", 1.0)])
     sampler.step(e, 110, everything(2))
     s = sampler.sample(0)
-    assert (s.outside_step, s.outside_quality) == (50, Quality.BAD_DEENERGISED)
-    assert (s.n_inside, sampler.sample(1).inside_step) == (50, 50)
-    assert np.isnan(sampler.trace[:, 0]).tolist() == [False] * 5 + [True] * 6
+    opened = s.outside_step
+    assert 46 <= opened <= 62  # contacts part at 50 ms +- 3.5 ms of scatter, then half a cycle of arc
+    assert s.outside_quality == Quality.BAD_DEENERGISED
+    assert (s.n_inside, sampler.sample(1).inside_step) == (opened, opened)
+    assert np.isnan(sampler.trace[:, 0]).tolist() == [10 * k >= opened for k in range(11)]
 
 
 def test_a_value_that_is_not_a_number_is_never_inside_and_no_extreme() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from hil.importers import iowa_der
+from hil.importers.protection_points import write_devices
 from hil.network_files import read_network
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"
 
 
 def test_shipped_network_is_the_base_with_the_resources() -> None:
-    base = read_network(CONFIG / "networks" / "iowa240")
+    base = read_network(CONFIG / "networks" / "iowa240-prot")
     assert read_network(CONFIG / "networks" / "iowa240-der") == iowa_der.network(base)
 
 
@@ -19,7 +20,7 @@ def test_shipped_point_list_is_the_base_with_the_resources(tmp_path: Path) -> No
     points = CONFIG / "points"
     made = tmp_path / "list" / "devices.csv"
     network = read_network(CONFIG / "networks" / "iowa240-der")
-    iowa_der.write_devices(network, points / "iowa240" / "devices.csv", made)
+    write_devices(points / "iowa240-prot" / "devices.csv", made, iowa_der.devices(network))
     assert made.read_bytes() == (points / "iowa240-der" / "devices.csv").read_bytes()
 
 

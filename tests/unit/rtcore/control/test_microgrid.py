@@ -15,7 +15,7 @@ from rtcore.control import microgrid as mg
 from rtcore.control.microgrid import DEAD, GRID, ISLAND, RESYNC, TRANSFER, Microgrid, init, step
 from rtcore.plant import breaker as cb
 from rtcore.plant.battery import FOLLOWING, FORMING, OFF, Battery
-from rtcore.plant.breaker import Breaker
+from tests.support.mechanisms import Mechanisms
 
 F0 = 60.0
 SPECS = {kind: REGISTRY[kind] for kind in ("microgrid", "breaker", "battery")}
@@ -443,16 +443,15 @@ class World(RuleBasedStateMachine):
     def start(self, dt_s: float, soc: float) -> None:
         self.rig = Rig(dt_s, stable_s=0.5, blackstart_wait_s=0.2)
         self.rig.bat["soc_pct"] = soc
-        self.cb_p = rows_of([Breaker()], SPECS["breaker"])
-        self.rig.breaker["state"], self.rig.breaker["is_remote_sp"] = cb.CLOSED, 1.0
-        self.unit, self.units = np.ones((1, 3)), np.zeros((1, 3), np.int32)
+        self.mechanism = Mechanisms(1, spring_charge_s=0.0)
+        self.rig.breaker = self.mechanism.s
         self.v1, self.f1, self.angle_deg = 1.0, F0, 0.0
         self.is_permitted, self.t_s, self.dead_s = True, 0.0, 0.0
         self.v2, self.f2, self.was_closed = 1.0, F0, True
 
     @property
     def is_closed(self) -> bool:
-        return bool(self.unit[0, 0] != 0.0)
+        return bool(self.mechanism.unit[0, 0] != 0.0)
 
     def _look(self) -> None:
         """What the network would say after this step, and the check's verdict."""
@@ -485,7 +484,8 @@ class World(RuleBasedStateMachine):
             rig.bat["mode"] = OFF
         elif rig.mode == OFF and self.v2 > 0.0:
             rig.bat["mode"] = FOLLOWING
-        cb.step(self.cb_p, rig.breaker, self.units, self.unit, permitted, rig.dt_s)
+        self.mechanism.permitted[:] = permitted
+        self.mechanism.step(rig.dt_s)
         if asked and rig.breaker["state"][0] == cb.CLOSING:
             assert permitted[0] != 0.0, "closing without permission"
         before = rig.breaker["close"][0]

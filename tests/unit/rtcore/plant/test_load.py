@@ -120,7 +120,19 @@ def ripples(dt_s: float, tau_s: float, sigma: float, n_loads: int, n_steps: int)
     flat, empty = np.full((1, n_loads), 1000.0), np.zeros(0)
     none = np.zeros(0, np.int32)
     branches = Loads(
-        none, none, none, empty, empty, none, empty, empty, empty, np.zeros((0, 7)), empty + 0j, empty + 0j
+        none,
+        none,
+        none,
+        empty,
+        empty,
+        none,
+        empty,
+        empty,
+        empty,
+        np.zeros((0, 7)),
+        np.zeros((0, 4), np.int32),
+        empty + 0j,
+        empty + 0j,
     )
     neutral = np.repeat(np.array([[1.0], [1.0], [0.0], [0.0]]), n_loads, axis=1)
     table, out = quantile_table(), np.empty((n_steps, n_loads))

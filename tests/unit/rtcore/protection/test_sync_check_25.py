@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,9 @@ pytestmark = pytest.mark.timeout(900)
 SPEC = REGISTRY["sync_check"]
 BASE_V = 7200.0
 ABC = np.exp(-2j * np.pi / 3 * np.arange(3))
+VECTORS: dict[str, list[dict[str, float]]] = json.loads(
+    (Path(__file__).parents[3] / "data/reference/protection_vectors.json").read_text()
+)["sync_25"]
 
 
 class Rig:
@@ -84,6 +89,22 @@ def test_slip_times_closing_time_is_added_to_the_angle() -> None:
         assert looking.s["df_hz"][0] == pytest.approx(slip_hz, abs=1e-9)
 
 
+@pytest.mark.parametrize("row", VECTORS["advance_deg"], ids=str)
+def test_the_advance_is_that_of_the_reference(row: dict[str, float]) -> None:
+    assert advance_deg(row["slip_hz"], row["t_close_s"]) == pytest.approx(row["deg"], rel=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("row", VECTORS["slip_limit_hz"], ids=str)
+def test_in_phase_the_slip_limit_of_the_reference_uses_up_the_whole_angle(
+    row: dict[str, float], sign: float
+) -> None:
+    looking = Rig(df_max_hz=2.0, close_time_s=row["t_close_s"], angle_max_deg=row["angle_deg"])
+    for factor, is_inside in ((1.0 - 1e-6, True), (1.0 + 1e-6, False)):
+        looking.put(slip_hz=sign * row["slip_hz"] * factor)
+        assert looking.look() is is_inside
+
+
 def test_the_angle_ahead_wraps() -> None:
     looking = Rig(close_time_s=1.0, angle_max_deg=10.0, df_max_hz=2.0)
     looking.put(angle_deg=175.0, slip_hz=0.5)  # 180 degrees in a second: makes at -5
@@ -110,6 +131,16 @@ def test_a_dead_line_and_a_dead_bus_may_be_closed(dead: list[int]) -> None:
     looking.v[dead] = 0.0
     assert looking.look()
     assert looking.s["dangle_deg"][0] == looking.s["df_hz"][0] == looking.s["dv_pu"][0] == 0.0
+
+
+@pytest.mark.parametrize("side", [0, 3])
+@pytest.mark.parametrize("dead", [[0], [1], [2], [0, 2], [1, 2], [0, 1]])
+def test_a_side_with_a_live_phase_is_not_dead(side: int, dead: list[int]) -> None:
+    looking = Rig()
+    looking.put(angle_deg=120.0)
+    nodes = [side + k for k in dead]
+    looking.v[nodes], looking.owner[nodes] = 0.0, -1
+    assert not looking.look()
 
 
 @pytest.mark.parametrize("place", [{"v1": 0.3, "v2": 0.3}, {"v1": 0.02, "v2": 1.0}, {"v1": 1.0, "v2": 0.0}])

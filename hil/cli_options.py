@@ -1,0 +1,50 @@
+"""What commands have in common: exit codes, options, forms of a result."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import typer
+
+EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
+DEFAULT_STATION = "iowa240"
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StationName = Annotated[str, typer.Argument(help="Station name or file.")]
+
+
+class MapFormat(StrEnum):
+    """Forms of the point map."""
+
+    CSV = "csv"
+    MD = "md"
+    JSON = "json"
+    NODESET = "nodeset"
+
+
+class NodeFormat(StrEnum):
+    """Forms of a result in rows."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+Form = TypeVar("Form", MapFormat, NodeFormat)
+
+
+def one_form(form: Form | None, json_: bool, as_json_form: Form) -> Form | None:
+    """Return the form asked for by --format or --json; both are refused unless they agree."""
+    if json_ and form not in (None, as_json_form):
+        raise typer.BadParameter(f"--json contradicts --format {form}; keep one of them")
+    return as_json_form if json_ else form
+
+
+def compiled() -> None:
+    """Point numba at its cache before anything imports it."""
+    from hil import kernel_cache
+
+    if "numba" not in sys.modules:
+        kernel_cache.prepare()
