@@ -200,7 +200,7 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
     world.counters[K_IS_SOLVED] = 1
     world.regulator["wait_s"] = world.regulator_p["tap_time_s"]
     for i in world.points.statuses:
-        world.status_before[i] = store.x[world.points.source[i]]
+        world.status_before[i] = store.x[world.points.instrument["source"][i]]
     return world, harmonics.harmonics(grid, store, setup.plant), grid
 
 

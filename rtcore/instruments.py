@@ -8,7 +8,7 @@ instruments: IEC 61869-2/-3 classes bound g; noise and quantum are the transduce
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,28 +18,43 @@ from rtcore.noise import normal
 from rtcore.quality import Quality
 
 Floats = npt.NDArray[np.float64]
+Rows = np.ndarray[Any, Any]
 BAD_DEENERGISED = int(Quality.BAD_DEENERGISED)
 BAD_NOT_CONVERGED = int(Quality.BAD_NOT_CONVERGED)
 UNCERTAIN_RANGE = int(Quality.UNCERTAIN_RANGE)
 GOOD = int(Quality.GOOD)
 
 
-class PointArrays(NamedTuple):
-    """Per point: where its value comes from and what its instrument does to it."""
+INSTRUMENT = np.dtype(
+    [
+        ("source", np.int64),
+        ("factor", np.float64),
+        ("gain", np.float64),
+        ("noise_frac", np.float64),
+        ("noise_abs", np.float64),
+        ("quantum", np.float64),
+        ("cutoff", np.float64),
+        ("low", np.float64),
+        ("high", np.float64),
+        ("node", np.int32),
+        ("is_analog", np.uint8),
+        ("is_network", np.uint8),
+    ],
+    align=True,
+)
+"""Where a point's value comes from and what its instrument does to it, in one record.
 
-    source: npt.NDArray[np.int64]
-    factor: Floats
-    gain: Floats
-    noise_frac: Floats
-    noise_abs: Floats
-    quantum: Floats
-    cutoff: Floats
-    low: Floats
-    high: Floats
-    is_analog: npt.NDArray[np.uint8]
+All of it is needed at once, for thousands of points in every step: records take two thirds of the
+time that an array for each figure takes.
+"""
+
+
+class PointArrays(NamedTuple):
+    """What the step needs of every point."""
+
+    instrument: Rows
+    """Records of ``INSTRUMENT``."""
     is_health: npt.NDArray[np.uint8]
-    is_network: npt.NDArray[np.uint8]
-    node: npt.NDArray[np.int32]
     writable: npt.NDArray[np.uint8]
     guard: npt.NDArray[np.int64]
     interlock: npt.NDArray[np.int64]
@@ -52,6 +67,15 @@ class PointArrays(NamedTuple):
     statuses: npt.NDArray[np.int32]
     stamp: npt.NDArray[np.int64]
     """Where it stands how long before the end of the step a status changed, -1: at its end."""
+
+
+def instrument_rows(n: int, **columns: npt.ArrayLike) -> Rows:
+    """Return ``n`` records of ``INSTRUMENT``; every column is given, an array or one figure for all."""
+    assert columns.keys() == set(INSTRUMENT.names or ())
+    rows = np.zeros(n, INSTRUMENT)
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
 
 
 def draw_gain(class_frac: Floats, rng: np.random.Generator) -> Floats:
@@ -77,35 +101,30 @@ def measure(points, chosen, x, live, is_solved, noise, key, values, quality):  #
     noise, key : float64[], uint64
         Quantile table and the key of this step's instrument noise.
     """
-    source, factor, is_analog, node = points.source, points.factor, points.is_analog, points.node
-    is_network, gain, noise_frac, noise_abs = (
-        points.is_network,
-        points.gain,
-        points.noise_frac,
-        points.noise_abs,
-    )
-    cutoff, low, high, quantum = points.cutoff, points.low, points.high, points.quantum
+    rows = points.instrument
     for i in chosen:
-        true = x[source[i]] * factor[i]
-        if not is_analog[i]:
+        p = rows[i]
+        true = x[p.source] * p.factor
+        if not p.is_analog:
             values[i] = true
             quality[i] = GOOD
             continue
-        if is_network[i] and not is_solved:
+        if p.is_network and not is_solved:
             quality[i] = BAD_NOT_CONVERGED
             continue
-        if node[i] >= 0 and live[node[i]] == 0:
+        if p.node >= 0 and live[p.node] == 0:
             values[i] = 0.0
             quality[i] = BAD_DEENERGISED
             continue
-        y = true * gain[i]
-        sigma = noise_frac[i] * abs(true) + noise_abs[i]
+        y = true * p.gain
+        sigma = p.noise_frac * abs(true) + p.noise_abs
         if sigma > 0.0:
             y += sigma * normal(noise, key, i)
-        if abs(y) < cutoff[i]:
+        if abs(y) < p.cutoff:
             y = 0.0
-        inside = min(max(y, low[i]), high[i])
+        low, high, quantum = p.low, p.high, p.quantum
+        inside = min(max(y, low), high)
         quality[i] = GOOD if inside == y else UNCERTAIN_RANGE
-        if quantum[i] > 0.0:
-            inside = min(max(np.rint(inside / quantum[i]) * quantum[i], low[i]), high[i])
+        if quantum > 0.0:
+            inside = min(max(np.rint(inside / quantum) * quantum, low), high)
         values[i] = inside

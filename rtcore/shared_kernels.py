@@ -87,7 +87,7 @@ def push_event(ring, step, utc_ns, kind, target, old, new, cause):  # type: igno
 @kernel
 def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped-def]
     """Return the reason a command is refused, DONE when it may be applied."""
-    if target < 0 or target >= points.source.shape[0]:
+    if target < 0 or target >= points.instrument.shape[0]:
         return UNKNOWN_POINT
     way = points.writable[target]
     if way == NOT_WRITABLE:
@@ -96,7 +96,7 @@ def _judge(points, x, target, value, age_ns, ttl_ns):  # type: ignore[no-untyped
         return NOT_A_NUMBER
     if way != SETPOINT and value not in (0.0, 1.0):
         return WRONG_TYPE
-    if value < points.low[target] or value > points.high[target]:
+    if value < points.instrument[target].low or value > points.instrument[target].high:
         return OUT_OF_RANGE
     if points.guard[target] >= 0 and x[points.guard[target]] == 0.0:
         return IN_LOCAL
@@ -173,7 +173,8 @@ def drain(commands, verdicts, points, x, now_ns, step, utc_ns, events, cause, gr
             target, bits, reason = group[at + C_TARGET], group[at + C_VALUE], group[at + C_SPARE]
             if is_allowed:
                 if points.writable[target] != PULSE or value[at + C_VALUE] != 0.0:
-                    x[points.source[target]] = value[at + C_VALUE] / points.factor[target]
+                    instrument = points.instrument[target]
+                    x[instrument.source] = value[at + C_VALUE] / instrument.factor
                 done += 1
             out = RECORDS_AT + (v_head + k) % CAPACITY * RECORD_WORDS
             verdicts[out + V_ID] = group[at + C_ID]

@@ -252,11 +252,34 @@ def _stamp_image(image, counters, events, step, utc_ns, sim_ns, dt_ns, is_solved
 
 @kernel
 def _digest(before, chosen, is_health, image, quality):  # type: ignore[no-untyped-def]
-    """Chain a 64-bit digest over the plant part of the image: equal digests, equal histories."""
-    h = np.uint64(before) ^ np.uint64(0xCBF29CE484222325)
-    for i in chosen:
-        if not is_health[i]:
-            bits = np.uint64(image[META_WORDS + i]) ^ (np.uint64(quality[i]) << np.uint64(56))
-            h = (h ^ bits) * np.uint64(FNV_PRIME)
-            h ^= h >> np.uint64(29)
-    return np.int64(h)
+    """Chain a 64-bit digest over the plant part of the image: equal digests, equal histories.
+
+    Four chains side by side, joined at the end: one multiplication need not wait for the one before.
+    """
+    a = np.uint64(before) ^ np.uint64(0xCBF29CE484222325)
+    b, c, d = ~a, a ^ np.uint64(1), ~a ^ np.uint64(1)
+    n = chosen.shape[0]
+    whole = n - n % 4
+    for k in range(0, whole, 4):
+        a = _fold(a, chosen[k], is_health, image, quality)
+        b = _fold(b, chosen[k + 1], is_health, image, quality)
+        c = _fold(c, chosen[k + 2], is_health, image, quality)
+        d = _fold(d, chosen[k + 3], is_health, image, quality)
+    for k in range(whole, n):
+        a = _fold(a, chosen[k], is_health, image, quality)
+    for chain in (b, c, d):
+        a = _mixed(a, chain)
+    return np.int64(a)
+
+
+@kernel
+def _fold(h, i, is_health, image, quality):  # type: ignore[no-untyped-def]
+    if is_health[i]:
+        return h
+    return _mixed(h, np.uint64(image[META_WORDS + i]) ^ (np.uint64(quality[i]) << np.uint64(56)))
+
+
+@kernel
+def _mixed(h, bits):  # type: ignore[no-untyped-def]
+    h = (h ^ bits) * np.uint64(FNV_PRIME)
+    return h ^ (h >> np.uint64(29))

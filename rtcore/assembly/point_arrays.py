@@ -8,7 +8,7 @@ import numpy as np
 
 from rtcore.assembly.store import Floats, Store
 from rtcore.component import settings_kind
-from rtcore.instruments import PointArrays, draw_gain
+from rtcore.instruments import PointArrays, draw_gain, instrument_rows
 from rtcore.network.grid import Grid
 from rtcore.points import Kind, Point
 from rtcore.shared_kernels import NOT_WRITABLE, PULSE, SETPOINT, SWITCH
@@ -39,21 +39,23 @@ def point_arrays(
     conditions = [_interlocks(p, store) for p in points]
     is_cold = np.array([_kind(p).endswith(SETTINGS) for p in points], bool)
     is_status = np.array([p.kind is Kind.STATUS and not p.is_health for p in points], bool)
-    is_analog = np.array([p.kind is Kind.ANALOG and not p.is_health for p in points], np.uint8)
     return PointArrays(
-        source=np.array([store.address(p.source, _attr(p)) for p in points], np.int64),
-        factor=np.asarray(unit_factor, np.float64),
-        gain=draw_gain(inst["class_frac"], rng),
-        noise_frac=inst["noise_frac"],
-        noise_abs=inst["noise_abs"],
-        quantum=inst["quantum_abs"],
-        cutoff=inst["cutoff_abs"],
-        low=np.array([p.minimum for p in points]),
-        high=np.array([p.maximum for p in points]),
-        is_analog=is_analog,
+        instrument=instrument_rows(
+            n,
+            source=[store.address(p.source, _attr(p)) for p in points],
+            factor=unit_factor,
+            gain=draw_gain(inst["class_frac"], rng),
+            noise_frac=inst["noise_frac"],
+            noise_abs=inst["noise_abs"],
+            quantum=inst["quantum_abs"],
+            cutoff=inst["cutoff_abs"],
+            low=[p.minimum for p in points],
+            high=[p.maximum for p in points],
+            node=[_quality_node(p, grid) for p in points],
+            is_analog=[p.kind is Kind.ANALOG and not p.is_health for p in points],
+            is_network=[_is_network(p) for p in points],
+        ),
         is_health=np.array([p.is_health for p in points], np.uint8),
-        is_network=np.array([_is_network(p) for p in points], np.uint8),
-        node=np.array([_quality_node(p, grid) for p in points], np.int32).reshape(n),
         writable=np.array([_way(p, store) for p in points], np.uint8),
         guard=np.array([_named(p, store, "guard") for p in points], np.int64),
         interlock=np.array([where for where, _ in conditions], np.int64).reshape(n, INTERLOCKS_MAX),

@@ -63,7 +63,7 @@ def test_a_setpoint_outside_its_limits_is_refused_and_changes_nothing(plant: Eng
     for p in writable(e):
         if p.kind is not Kind.SETPOINT or p.is_two_state:
             continue
-        at = e.world.points.source[e.index[p.tag]]
+        at = e.world.points.instrument["source"][e.index[p.tag]]
         for bad, reason in [
             (p.maximum + 1.0, Reason.OUT_OF_RANGE),
             (p.minimum - 1.0, Reason.OUT_OF_RANGE),

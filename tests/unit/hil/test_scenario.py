@@ -275,8 +275,8 @@ def test_a_point_that_is_no_number_fails_what_is_asserted_of_it(
     class Spoiled(Engine):
         def __init__(self, *given: object) -> None:
             super().__init__(*given)  # type: ignore[arg-type]
-            self.world.points.factor[self.index["SUB.LOAD.P"]] = math.nan
-            self.world.points.low[self.index["SUB.LOAD.P"]] = math.nan
+            self.world.points.instrument["factor"][self.index["SUB.LOAD.P"]] = math.nan
+            self.world.points.instrument["low"][self.index["SUB.LOAD.P"]] = math.nan
 
     monkeypatch.setattr(scenario, "Engine", Spoiled)
     tag = 'tag = "SUB.LOAD.SCALE_SP"\nplus = "SUB.LOAD.P"\n'

@@ -241,11 +241,11 @@ def test_every_point_of_the_station_binds_to_something_bindable() -> None:
 
 def test_building_a_world_twice_gives_the_same_world() -> None:
     (a, _, _), (b, _, _) = (build_world(small.setup(class_frac=0.01)) for _ in range(2))
-    assert np.array_equal(a.points.gain, b.points.gain)
+    assert np.array_equal(a.points.instrument["gain"], b.points.instrument["gain"])
     assert np.array_equal(a.keys, b.keys)
     assert np.array_equal(a.x, b.x)
     c, _, _ = build_world(small.setup(class_frac=0.01, seed=2))
-    assert not np.array_equal(a.points.gain, c.points.gain)
+    assert not np.array_equal(a.points.instrument["gain"], c.points.instrument["gain"])
 
 
 @pytest.mark.parametrize("chunks", [[1] * 40, [40], [7, 3, 30]])
@@ -360,7 +360,8 @@ def test_an_impossible_load_on_the_shipped_station_is_survived(iowa: Engine, bad
     iowa.world.profile_p[:, 17] = bad
     held = iowa.world.values.copy()
     iowa.step(10)
-    network = iowa.world.points.is_network * iowa.world.points.is_analog != 0
+    rows = iowa.world.points.instrument
+    network = rows["is_network"] * rows["is_analog"] != 0
     assert np.all(iowa.world.quality[network] == Quality.BAD_NOT_CONVERGED)
     assert np.array_equal(iowa.world.values[network], held[network])
     assert is_sane(iowa)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtcore.instruments import PointArrays, draw_gain, measure
+from rtcore.instruments import PointArrays, draw_gain, instrument_rows, measure
 from rtcore.noise import quantile_table, step_key
 from rtcore.quality import Quality
 
@@ -19,24 +19,24 @@ class Rig:
     """n equal instruments on one true value each."""
 
     def __init__(self, n: int = 1, *, low: float = -1e9, high: float = 1e9, **figures: float) -> None:
-        def full(name: str, default: float = 0.0) -> np.ndarray:
-            return np.full(n, figures.get(name, default))
-
         self.x = np.zeros(n)
         self.points = PointArrays(
-            source=np.arange(n),
-            factor=full("factor", 1.0),
-            gain=full("gain", 1.0),
-            noise_frac=full("noise_frac"),
-            noise_abs=full("noise_abs"),
-            quantum=full("quantum"),
-            cutoff=full("cutoff"),
-            low=np.full(n, low),
-            high=np.full(n, high),
-            is_analog=np.full(n, figures.get("is_analog", 1), np.uint8),
+            instrument=instrument_rows(
+                n,
+                source=np.arange(n),
+                factor=figures.get("factor", 1.0),
+                gain=figures.get("gain", 1.0),
+                noise_frac=figures.get("noise_frac", 0.0),
+                noise_abs=figures.get("noise_abs", 0.0),
+                quantum=figures.get("quantum", 0.0),
+                cutoff=figures.get("cutoff", 0.0),
+                low=low,
+                high=high,
+                is_analog=figures.get("is_analog", 1),
+                is_network=figures.get("is_network", 1),
+                node=figures.get("node", -1),
+            ),
             is_health=np.zeros(n, np.uint8),
-            is_network=np.full(n, figures.get("is_network", 1), np.uint8),
-            node=np.full(n, figures.get("node", -1), np.int32),
             writable=np.zeros(n, np.uint8),
             guard=np.full(n, -1),
             interlock=np.full((n, 1), -1),

@@ -24,7 +24,7 @@ from rtcore.commands import (
     V_ID,
     Reason,
 )
-from rtcore.instruments import PointArrays
+from rtcore.instruments import PointArrays, instrument_rows
 from rtcore.ring import HEAD, RECORDS_AT, TAIL
 from rtcore.shared_kernels import (
     COMMANDS_MAX,
@@ -44,21 +44,23 @@ GUARD_WORDS = 64
 
 def points() -> PointArrays:
     n = 5
-    zero, flag = np.zeros(n), np.zeros(n, np.uint8)
     return PointArrays(
-        source=np.array([1, 2, 3, 4, 5]),
-        factor=np.array([1.0, 1000.0, 1.0, 1.0, 1.0]),
-        gain=np.ones(n),
-        noise_frac=zero,
-        noise_abs=zero,
-        quantum=zero,
-        cutoff=zero,
-        low=np.array([0.0, -5.0, 0.0, 0.0, -1e308]),
-        high=np.array([1.0, 50.0, 1.0, 1.0, 1e308]),
-        is_analog=flag,
-        is_health=flag,
-        is_network=flag,
-        node=np.full(n, -1, np.int32),
+        instrument=instrument_rows(
+            n,
+            source=[1, 2, 3, 4, 5],
+            factor=[1.0, 1000.0, 1.0, 1.0, 1.0],
+            gain=1.0,
+            noise_frac=0.0,
+            noise_abs=0.0,
+            quantum=0.0,
+            cutoff=0.0,
+            low=[0.0, -5.0, 0.0, 0.0, -1e308],
+            high=[1.0, 50.0, 1.0, 1.0, 1e308],
+            is_analog=False,
+            is_network=False,
+            node=-1,
+        ),
+        is_health=np.zeros(n, np.uint8),
         writable=np.array([NOT_WRITABLE, SETPOINT, PULSE, SWITCH, SETPOINT], np.uint8),
         guard=np.array([-1, -1, -1, -1, GUARD_AT]),
         interlock=np.full((n, 1), -1),
@@ -478,9 +480,10 @@ def test_random_memory_in_the_ring_never_harms_the_core(seed: int, ahead: int, i
     core.pair.commands[HEAD] = np.int64(int(core.pair.commands[TAIL]) + ahead)
     for _ in range(3):
         assert core.drain() <= COMMANDS_MAX
-    low, high = core.points.low, core.points.high
-    for i, at in enumerate(core.points.source):
-        value = core.x[at] * core.points.factor[i]
+    rows = core.points.instrument
+    low, high = rows["low"], rows["high"]
+    for i, at in enumerate(rows["source"]):
+        value = core.x[at] * rows["factor"][i]
         assert low[i] <= value <= high[i], "the plant holds what its point may not carry"
 
 

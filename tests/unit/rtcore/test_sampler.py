@@ -91,7 +91,7 @@ def test_quality_counts_like_the_value_and_bad_values_are_gaps_in_the_trace() ->
 def test_a_value_that_is_not_a_number_is_never_inside_and_no_extreme() -> None:
     e = engine()
     point = e.index["HOUSE.DEMAND"]
-    e.world.points.factor[point] = np.nan
+    e.world.points.instrument["factor"][point] = np.nan
     sampler = Sampler([Channel(terms=((point, 1.0),))])
     sampler.step(e, 5, everything(1))
     s = sampler.sample(0)
