@@ -18,10 +18,6 @@ from numba.core import cgutils
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_getattr_generic
 
-WORD_BYTES = 8
-ARRAY_HEAD_WORDS = 5
-"""An array is to numba: its two owners, size, bytes an item, address; then shape and strides."""
-
 
 def words_of(value: Any) -> npt.NDArray[np.int64]:
     """Return nested tuples of arrays, int and float as they lie in memory to numba.
@@ -32,7 +28,7 @@ def words_of(value: Any) -> npt.NDArray[np.int64]:
 
 
 def _words(value: Any) -> list[int]:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray):  # its two owners, size, bytes an item, address, shape, strides
         return [0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides]
     if isinstance(value, tuple):
         return [word for part in value for word in _words(part)]

@@ -14,8 +14,9 @@ from rtcore.instruments import PointArrays
 from rtcore.jit import kernel
 from rtcore.network.grid_arrays import Floats
 from rtcore.plant.harmonics import Harmonics
+from rtcore.shared_kernels import drain
 from rtcore.step import step_at
-from rtcore.world import Rows, Words, World
+from rtcore.world import K_COMMANDS, Rows, Words, World
 
 
 class Drive(NamedTuple):
@@ -61,6 +62,15 @@ def drive_of(world: World, harmonics: Harmonics) -> Drive:
 def _compiled(world: Any, harmonics: Any) -> Any:
     signature = types.void(types.CPointer(world), types.CPointer(harmonics), types.int64, types.int64)
     return cfunc(signature, cache=True, nopython=True, error_model="numpy")(step_at)
+
+
+@kernel
+def take_commands(drive, commands, verdicts, now_ns, step, utc_ns, cause):  # type: ignore[no-untyped-def]
+    """Apply what one producer's ring holds for this step; returns how many commands were applied."""
+    d = drive
+    done = drain(commands, verdicts, d.points, d.x, now_ns, step, utc_ns, d.events, cause, d.group)
+    d.counters[K_COMMANDS] += done
+    return done
 
 
 @kernel

@@ -14,12 +14,11 @@ from rtcore import board as bd
 from rtcore import ring as rg
 from rtcore.assemble import Setup, build_world
 from rtcore.commands import Verdict
-from rtcore.drive import drive_of, take_step
+from rtcore.drive import drive_of, take_commands, take_step
 from rtcore.jit import kernel
 from rtcore.points import index_of
 from rtcore.quality import Quality
-from rtcore.shared_kernels import drain
-from rtcore.world import K_COMMANDS, K_DIGEST, T_DT, T_EPOCH, Words
+from rtcore.world import K_DIGEST, T_DT, T_EPOCH, Words
 
 VIRTUAL = 0
 """Producer number (cause) of commands given through ``Engine.command``."""
@@ -31,18 +30,7 @@ def run_steps(drive, commands, verdicts, first, n):  # type: ignore[no-untyped-d
     for step in range(first, first + n):
         now_ns = step * drive.times[T_DT]
         utc_ns = drive.times[T_EPOCH] + now_ns
-        drive.counters[K_COMMANDS] += drain(
-            commands,
-            verdicts,
-            drive.points,
-            drive.x,
-            now_ns,
-            step,
-            utc_ns,
-            drive.events,
-            VIRTUAL,
-            drive.group,
-        )
+        take_commands(drive, commands, verdicts, now_ns, step, utc_ns, VIRTUAL)
         take_step(drive, step, utc_ns)
 
 

@@ -20,7 +20,7 @@ from rtcore.board import (
     M_FLAGS,
     M_MONO_NS,
 )
-from rtcore.drive import take_step
+from rtcore.drive import take_commands, take_step
 from rtcore.histogram import bin_of, percentile_ns
 from rtcore.jit import kernel
 from rtcore.overruns import (
@@ -48,8 +48,8 @@ from rtcore.overruns import (
     S_STEPS,
 )
 from rtcore.ring import EVENT_OVERRUN, EVENT_SLIP
-from rtcore.shared_kernels import drain, publish, push_event
-from rtcore.world import K_COMMANDS, K_TOPOLOGY
+from rtcore.shared_kernels import publish, push_event
+from rtcore.world import K_TOPOLOGY
 
 CATCH_UP_NS = 64_000_000
 """Arrears that are caught up before time slips [ns]."""
@@ -103,19 +103,7 @@ def run(drive, ctl, seq, slots, stats, commands, verdicts, period_ns, kmax, n_st
         utc_ns = now_ns(CLOCK_REALTIME, timespec) - (now - deadline)
         done, topology = 0, drive.counters[K_TOPOLOGY]
         for k in range(len(commands)):
-            done += drain(
-                commands[k],
-                verdicts[k],
-                drive.points,
-                drive.x,
-                now,
-                step,
-                utc_ns,
-                drive.events,
-                k + 1,
-                drive.group,
-            )
-        drive.counters[K_COMMANDS] += done
+            done += take_commands(drive, commands[k], verdicts[k], now, step, utc_ns, k + 1)
         _pacing_points(drive.loop, stats, mode)
         if (now >= figures_ns and stats[S_STEPS] > UNTIMED_STEPS) or stats[S_STEPS] == FIRST_FIGURES_STEPS:
             _percentile_points(drive.loop, stats)

@@ -20,13 +20,12 @@ from hil.station import load_setup
 from rtcore.assemble import Setup
 from rtcore.atomics import now_ns
 from rtcore.clock import NS_PER_S, SimClock
-from rtcore.drive import take_step
-from rtcore.engine import Engine
+from rtcore.drive import take_commands, take_step
+from rtcore.engine import VIRTUAL, Engine
 from rtcore.jit import kernel
 from rtcore.network.model import Network, Source
 from rtcore.points import Kind, Point
-from rtcore.shared_kernels import drain
-from rtcore.world import K_COMMANDS, T_DT
+from rtcore.world import T_DT
 
 CLOCK_THREAD_CPU = 3
 STEP_NS = 1_000_000
@@ -39,18 +38,7 @@ def _time_steps(drive, commands, verdicts, first, timespec, out):  # type: ignor
     for k in range(out.shape[0]):
         step = first + k
         start = now_ns(CLOCK_THREAD_CPU, timespec)
-        drive.counters[K_COMMANDS] += drain(
-            commands,
-            verdicts,
-            drive.points,
-            drive.x,
-            step * drive.times[T_DT],
-            step,
-            0,
-            drive.events,
-            0,
-            drive.group,
-        )
+        take_commands(drive, commands, verdicts, step * drive.times[T_DT], step, 0, VIRTUAL)
         take_step(drive, step, 0)
         out[k] = now_ns(CLOCK_THREAD_CPU, timespec) - start
 
