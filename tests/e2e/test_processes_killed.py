@@ -31,6 +31,7 @@ from rtcore.ring import (
 from tests.support.hammer import Hammer
 from tests.support.replay import Replay
 from tests.support.station import Station, running, say
+from tests.support.witness import Witness
 
 MODBUS_BACK_S, OPCUA_BACK_S = 1.0, 8.0
 """Promised time from a gateway's death until it serves again."""
@@ -46,6 +47,9 @@ ROUND_S = 2.6
 
 BLOCK = struct.pack(">BHH", 4, 100, 120)
 
+Outage = tuple[float, float]
+"""From a gateway's death until it served again (time.monotonic)."""
+
 
 class Pace(threading.Thread):
     """Looks at the core's board without pause: is every step where the clock says it is?"""
@@ -55,7 +59,8 @@ class Pace(threading.Thread):
         self._station = station
         self._stop_asked = threading.Event()
         self._events = EventReader(segment.attach(station.spec.events_path), from_start=True)
-        self.offsets: Counter[int] = Counter()
+        self._slipped = station.index["SUB.LOOP.SLIPPED_MS"]
+        self.origins: Counter[int] = Counter()
         self.commands: list[tuple[int, ...]] = []
         self.n_lost = 0
 
@@ -63,7 +68,8 @@ class Pace(threading.Thread):
         period_ns = self._station.spec.core["period_ns"]
         while not self._stop_asked.wait(0.005):
             s = self._station.snapshot()
-            self.offsets[s.mono_ns - s.step * period_ns] += 1
+            slip_ns = round(s.values[self._slipped] * 1e6)
+            self.origins[s.mono_ns - s.step * period_ns - slip_ns] += 1
             self.take()
 
     def take(self) -> None:
@@ -169,18 +175,18 @@ class OpcuaWriter(threading.Thread):
             raise self.error
 
 
-def seconds_until_modbus_answers(station: Station, since: float) -> float:
+def until_modbus_answers(station: Station, since: float) -> Outage:
     while True:
         try:
             with station.master(1.0) as m:
                 assert m.ask(1, BLOCK)[0] == 4
-                return time.monotonic() - since
+                return since, time.monotonic()
         except (OSError, EOFError):
             assert time.monotonic() - since < 30.0, "Modbus gateway did not come back"
             time.sleep(0.01)
 
 
-def seconds_until_opcua_answers(station: Station, since: float) -> float:
+def until_opcua_answers(station: Station, since: float) -> Outage:
     async def ask() -> None:
         async with Client(station.url, timeout=2) as client:
             assert (await client.get_node("ns=2;s=SUB.T1.P").read_value()) > 0
@@ -188,7 +194,7 @@ def seconds_until_opcua_answers(station: Station, since: float) -> float:
     while True:
         try:
             asyncio.run(ask())
-            return time.monotonic() - since
+            return since, time.monotonic()
         except (OSError, TimeoutError, ConnectionError, ua.UaError, asyncio.CancelledError):
             assert time.monotonic() - since < 60.0, "OPC UA gateway did not come back"
             time.sleep(0.02)
@@ -202,9 +208,10 @@ def kill_gateway(station: Station, name: str) -> float:
 @pytest.mark.timeout(480)
 @pytest.mark.slow
 def test_gateways_killed_under_load_come_back_and_the_plant_misses_nothing(tmp_path: Path) -> None:
-    modbus_s, opcua_s = [], []
+    modbus_out: list[Outage] = []
+    opcua_out: list[Outage] = []
     quiet = disturbed = 0.0
-    with running(tmp_path) as station:
+    with running(tmp_path) as station, Witness(station) as witness:
         pace, modbus, opcua = Pace(station), ModbusWriter(station), OpcuaWriter(station)
         for thread in (pace, modbus, opcua):
             thread.start()
@@ -212,12 +219,12 @@ def test_gateways_killed_under_load_come_back_and_the_plant_misses_nothing(tmp_p
             for _ in range(TIMES):
                 start, overruns = time.monotonic(), station.value("SUB.LOOP.OVERRUNS")
                 died = kill_gateway(station, "modbus"), kill_gateway(station, "opcua")
-                modbus_s.append(seconds_until_modbus_answers(station, died[0]))
-                opcua_s.append(seconds_until_opcua_answers(station, died[1]))
+                modbus_out.append(until_modbus_answers(station, died[0]))
+                opcua_out.append(until_opcua_answers(station, died[1]))
                 station.remember()
                 time.sleep(max(0.0, start + ROUND_S - time.monotonic()))
                 disturbed += station.value("SUB.LOOP.OVERRUNS") - overruns
-                if len(opcua_s) % 4 == 0:  # an undisturbed block in between
+                if len(opcua_out) % 4 == 0:  # an undisturbed block in between
                     overruns = station.value("SUB.LOOP.OVERRUNS")
                     time.sleep(ROUND_S)
                     quiet += station.value("SUB.LOOP.OVERRUNS") - overruns
@@ -228,10 +235,10 @@ def test_gateways_killed_under_load_come_back_and_the_plant_misses_nothing(tmp_p
         pace.finish()
         pace.take()
         last = station.snapshot()
-        slipped_ms = station.value("SUB.LOOP.SLIPPED_MS")
         journals = {p: station.journal(p) for p in ("modbus", "opcua")}
         says_restarts = sum("was killed by SIGKILL" in line for line in station.lines)
         station.stop()
+    modbus_s, opcua_s = seconds_of(modbus_out, witness), seconds_of(opcua_out, witness)
     say(
         f"killed {TIMES} times each: Modbus back after {max(modbus_s):.2f} s at most (median "
         f"{sorted(modbus_s)[TIMES // 2]:.2f}), OPC UA {max(opcua_s):.2f} s "
@@ -240,12 +247,17 @@ def test_gateways_killed_under_load_come_back_and_the_plant_misses_nothing(tmp_p
         f"acknowledged; overruns {disturbed:g} in disturbed, {quiet:g} in quiet blocks of {last.step} steps"
     )
     assert says_restarts == 2 * TIMES
-    assert slipped_ms == 0.0
-    assert len(pace.offsets) == 1, f"steps left the grid: {pace.offsets}"
+    assert len(pace.origins) == 1, f"steps left the grid: {pace.origins}"
+    witness.check_host_alone_is_to_blame()
     check_commands(station, pace, modbus, opcua, journals)
     check_replay(station, pace, last)
     assert max(modbus_s) < MODBUS_BACK_S
     assert max(opcua_s) < OPCUA_BACK_S
+
+
+def seconds_of(outages: list[Outage], witness: Witness) -> list[float]:
+    """How long each lasted, without the time in which the host let no process run [s]."""
+    return [until - since - witness.stalled_s(since, until) for since, until in outages]
 
 
 def check_commands(
