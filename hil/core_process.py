@@ -21,6 +21,7 @@ from hil.runspec import PRODUCERS, RunSpec
 from hil.supervisor import EXIT_HOST, die_with_parent
 from rtcore import board as bd
 from rtcore import ring as rg
+from rtcore import waves
 from rtcore.errors import HostError
 from rtcore.overruns import S_N_OVERRUN
 
@@ -58,7 +59,7 @@ class Core:
         self._loop = loop
         setup = load_setup(spec.core["station"], spec.core["dt_ns"], spec.core)
         world, self.harmonics, self.grid = build_world(setup)
-        self.world = world._replace(events=self._events)
+        self.world = world._replace(events=self._events, waves=self._waves(len(world.relays.own)))
         self.drive = drive_of(self.world, self.harmonics)
         self.grants: list[Grant] = []
 
@@ -78,6 +79,14 @@ class Core:
         events = np.frombuffer(segment.create(spec.events_path, rg.EVENT_BYTES), np.int64)
         self._events = events[rg.HEADER_WORDS :]
         self.board = bd.Board(segment.create(spec.board_path, bd.board_bytes(n), board), n)
+
+    def _waves(self, n_relays: int) -> waves.Waves:
+        """Return the ring of what relays see, for disturbance records."""
+
+        def ring(memory: mmap.mmap) -> None:
+            waves.format_waves(memory, n_relays)
+
+        return waves.waves_in(segment.create(self.spec.waves_path, waves.waves_bytes(n_relays), ring))
 
     def run(self, started: float) -> int:
         """Compile, announce, run; returns the exit code."""

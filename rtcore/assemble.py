@@ -9,7 +9,16 @@ import numpy as np
 
 from rtcore import board as bd
 from rtcore import ring as rg
-from rtcore.assembly import controls, harmonics, inverters, loads, machines, protection, switching
+from rtcore.assembly import (
+    controls,
+    harmonics,
+    injections,
+    inverters,
+    loads,
+    machines,
+    protection,
+    switching,
+)
 from rtcore.assembly.instances import OPTIONAL, chosen, instances
 from rtcore.assembly.loads import Sky
 from rtcore.assembly.places import (
@@ -38,6 +47,7 @@ from rtcore.plant.measuring_points import Terminal
 from rtcore.plant.regulator import Regulator
 from rtcore.points import Point
 from rtcore.protection.scheme import Scheme
+from rtcore.waves import Complex, no_waves
 from rtcore.world import K_IS_SOLVED, World
 
 _REGISTERED = (Capacitor, Load, LoopHealth, Regulator, Terminal)  # importing a module declares its kind
@@ -82,6 +92,8 @@ class Setup:
     plant: Plant = dc.field(default_factory=dict)
     scheme: Scheme | None = None
     fault_library: Floats | None = None
+    playback: Sequence[Complex] = ()
+    """Records to play at a relay: complex128[n_frames, 6], a frame a step, Ia Ib Ic [A], Va Vb Vc [V]."""
 
 
 def bindable(
@@ -160,6 +172,8 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
         faults=switching.faults(store, setup.fault_library),
         change=np.zeros(1),
         relays=protection.relays(grid, store, setup.scheme, apart, setup.clock.dt_ns * 1e-9),
+        injections=injections.injections(store, network, setup.scheme, setup.playback),
+        waves=no_waves(len(store.names("relay"))),
         regulator_p=store.params(
             "regulator",
             step_pu=[r.step_pu for r in network.regulators],

@@ -43,6 +43,7 @@ from rtcore.ring import (
     RECORDS_AT,
     TAIL,
 )
+from rtcore.waves import HEAD as WAVES_HEAD
 
 COMMANDS_MAX = 2 * GROUP_MAX
 """Most commands taken from one ring in one step."""
@@ -82,6 +83,24 @@ def push_event(ring, step, utc_ns, kind, target, old, new, cause):  # type: igno
     ring[at + E_NEW] = new
     ring[at + E_CAUSE] = cause
     store_release(ring, HEAD, head + 1)
+
+
+@kernel
+def push_waves(waves, step, utc_ns, i, v):  # type: ignore[no-untyped-def]
+    """Append what relays saw in one step, complex128[n_relays, 3] each; see ``rtcore.waves``."""
+    capacity = waves.marks.shape[0]
+    if capacity == 0:
+        return
+    head = waves.head[WAVES_HEAD]
+    at = head % capacity
+    waves.marks[at, 0], waves.marks[at, 1] = step, utc_ns
+    row = waves.phasors[at]
+    for r in range(i.shape[0]):
+        for k in range(3):
+            w = 12 * r + 2 * k
+            row[w], row[w + 1] = i[r, k].real, i[r, k].imag
+            row[w + 6], row[w + 7] = v[r, k].real, v[r, k].imag
+    store_release(waves.head, WAVES_HEAD, head + 1)
 
 
 @kernel

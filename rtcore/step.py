@@ -32,7 +32,7 @@ from rtcore.phasor import TWO_PI
 from rtcore.plant import capacitor, frequency, generator, load, measuring_points, regulator
 from rtcore.plant.harmonics import advance as scan_harmonics
 from rtcore.ring import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
-from rtcore.shared_kernels import push_event
+from rtcore.shared_kernels import push_event, push_waves
 from rtcore.stages.controls import (
     control_banks,
     control_taps,
@@ -41,6 +41,7 @@ from rtcore.stages.controls import (
     warm_transformers,
 )
 from rtcore.stages.demand import interval, move_loads, move_rooms, move_weather
+from rtcore.stages.injection import inject
 from rtcore.stages.inverters import (
     feed_batteries,
     feed_sites,
@@ -159,12 +160,14 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
         _measure_frequencies(q.p, q.s, q.at, g.v, g.owner, emf.theta_rad, emf.f_hz, dt_s)
         check_synchronism(w.sync, breakers, g.v, g.base_v, g.owner, emf.f_hz)
         measure_strikes(w.faults, g, ago_s, dt_s)
+    inject(w.injections, w.relays.own, breakers, w.terminal_columns, w.bus_columns, emf.f0_hz, step, dt_s)
     # relays have instruments of their own, and their time goes on with what was solved last
     key = step_key(w.keys[4], step)
     protect(
-        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, (g.v, unit), w.noise, key, step, emf.f0_hz,
-        is_asked, ago_s, dt_s,
+        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, w.injections.ideal, (g.v, unit), w.noise, key,
+        step, emf.f0_hz, is_asked, ago_s, dt_s,
     )  # fmt: skip
+    push_waves(w.waves, step, utc_ns, w.relays.seen.i, w.relays.seen.v)
     _loop_points(w.loop, step, t_s, g.counters[N_ITERATIONS], counters)
     # 7 instruments
     key = step_key(w.keys[1], step)

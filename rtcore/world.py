@@ -16,6 +16,7 @@ from rtcore.instruments import PointArrays
 from rtcore.network.factor import Complex, Ints
 from rtcore.network.grid_arrays import Floats, GridArrays, TerminalRows
 from rtcore.protection.ct_saturation import SaturationTables
+from rtcore.waves import Waves
 
 Rows = np.ndarray[Any, Any]
 Words = npt.NDArray[np.int64]
@@ -317,6 +318,28 @@ class RelayInputs(NamedTuple):
     frequency_row: Ints
 
 
+class Ideal(NamedTuple):
+    """What the relay at ``at`` (-1: none) sees in place of the network."""
+
+    at: Words
+    i: Complex
+    v: Complex
+    f_hz: Floats
+
+
+class Injections(NamedTuple):
+    """Ideal sources for relay tests, and the instruments of each relay's bay that show them, -1 none."""
+
+    s: Rows
+    ideal: Ideal
+    terminal_of: Ints
+    bus_of: Ints
+    play: Complex
+    """Frames of all records, complex128[n, 6], one a step."""
+    first: Words
+    """Where each record begins, and one past the last."""
+
+
 class Relays(NamedTuple):
     """The protection system."""
 
@@ -387,6 +410,8 @@ class World(NamedTuple):
     change: Floats
     """How long before the end of the step, and of the one before, the network changed [s], 0 never."""
     relays: Relays
+    injections: Injections
+    waves: Waves
     regulator_p: Rows
     regulator: Rows
     regulator_units: Ints

@@ -20,6 +20,7 @@ from hil import paths
 from hil.plant_settings import declare_all
 from rtcore.assembly.instances import FUNCTIONS
 from rtcore.component import REGISTRY, Spec, is_whole, settings_kind
+from rtcore.protection.injection import F_MAX_HZ, F_MIN_HZ, TOKENS
 from rtcore.protection.relay import GROUPS_MAX
 from rtcore.protection.scheme import Relay, Scheme
 
@@ -55,14 +56,21 @@ RANGES = {
     "r_ohm_sp": (0.0, 1e9),
     "life_sp": (0, 3),
     "entry_sp": (0, RANGE_MAX),
+    "location_sp": (0, RANGE_MAX),
+    "play_sp": (0, RANGE_MAX),
+    "token_in_sp": (0, TOKENS - 1),
+    "f_hz_sp": (F_MIN_HZ, F_MAX_HZ),
     **dict.fromkeys(("duration_s_sp", "deionise_s_sp", "on_s_sp", "off_s_sp"), (0.0, RANGE_MAX)),
 }
 """Attribute -> lowest and highest value of its point."""
 
-WHOLE_SETPOINTS = ("group_sp", "place_sp", "type_sp", "phases_sp", "life_sp", "entry_sp", "vt_lost_sp")
+WHOLE_SETPOINTS = (
+    "group_sp", "place_sp", "type_sp", "phases_sp", "life_sp", "entry_sp", "vt_lost_sp", "location_sp",
+    "play_sp", "token_in_sp",
+)  # fmt: skip
 WHOLE = (
     "group", "targets", "first_element", "trips", "state", "shot", "cycles", "lockout_reason", "replaced",
-    "refusal", "strikes",
+    "refusal", "strikes", "token", "round_trips", "records", "frame",
 )  # fmt: skip
 """Outputs that count, number or hold bits."""
 
@@ -159,6 +167,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "fuse": ("replaced",),
     "fault": ("refusal", "ia_a", "ib_a", "ic_a", "i0_a", "left_s", "strikes"),
     "arming": ("time_left_s",),
+    "injection": ("token", "round_trip_s", "round_trips", "on_s", "f_hz", "frame", "records"),
     "recloser_79": ("state", "shot", "open_timer_s", "reset_timer_s", "cycles", "lockout_reason"),
 }
 """Kind -> attributes that have a point beside flags, commands and timer."""

@@ -94,6 +94,7 @@ def instances(network: Network, scheme: Scheme | None = None) -> dict[str, list[
         "scratch": [str(k) for k in range(1, SCRATCH_COUNT + 1)],
         "fault": [str(k) for k in range(1, FAULT_COUNT + 1)],
         "arming": ["station"],
+        "injection": ["set"],
         "loop": ["loop"],
         **_protection(scheme or NO_SCHEME),
     }

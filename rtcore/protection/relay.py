@@ -55,6 +55,13 @@ PICKUP, OPERATED, PICKUP_AGO, OPERATE_AGO = 0, 2, 3, 4
             writable="pulse",
             interlocks=(("is_quiet", Reason.INTERLOCKED),),
         ),
+        Attr(
+            "is_blocked_sp",
+            "",
+            "1 trip contacts blocked (test switch): it operates, and trips and closes nothing",
+            writable="setpoint",
+            role="engineer",
+        ),
         Attr("is_quiet", "", "1 when no trip output is on"),
         Attr("is_alarm", "", "self-supervision: out of service, VT failure or trip circuit"),
         Attr("trips", "", "trips since the start"),
@@ -144,7 +151,7 @@ def step(p, s, x, rows, flags, trips, first, since_s, is_active, breaker, own, i
         if is_active[r] != 0.0 or s["picked_up"][r] + s["asked"][r] + s["sealed"][r] != 0.0:
             _pick_up(s, r, x, rows, first, since_s, dt_s)
             sealed = _seal(p, s, r, x, rows, trips, first, since_s, i, dt_s)
-        if sealed:
+        if sealed and s["is_blocked_sp"][r] == 0.0:
             _trip(s, r, sealed, flags, trips, first, breaker, own[r], x, rows)
         s["is_quiet"][r] = 0.0 if sealed else 1.0
         if s["reset_targets"][r] != 0.0:

@@ -186,7 +186,7 @@ def _currents(p, columns, gain, tables, i, i_seq, r, noise, key, change_ago_s, d
 
 
 @kernel
-def _voltages(p, columns, gain, v, vt_at, u, u_seq, r, noise, key):  # type: ignore[no-untyped-def]
+def _voltages(p, columns, gain, ideal, v, vt_at, u, u_seq, r, noise, key):  # type: ignore[no-untyped-def]
     """Voltages that a relay sees; where not all three phases are there, V1 is the first there is."""
     sigma, lost = p["vt_noise_pct"][r] / 100.0, columns[r, LOST]
     first, n = 0, 0
@@ -197,7 +197,7 @@ def _voltages(p, columns, gain, v, vt_at, u, u_seq, r, noise, key):  # type: ign
         if at < 0 or lost == 4.0 or lost == k + 1.0:
             u[r, k] = 0.0
             continue
-        u[r, k] = _number(v[at]) * gain[r, 3 + k]
+        u[r, k] = _number(ideal.v[k] if r == ideal.at[0] else v[at]) * gain[r, 3 + k]
         if sigma > 0.0:
             u[r, k] = _noisy(u[r, k], sigma, noise, key, NOISE_STREAMS * r + 6 + 2 * k)
     if n == 3:
@@ -260,7 +260,7 @@ def _publish(columns, seen, r):  # type: ignore[no-untyped-def]
 
 @kernel
 def measure(  # type: ignore[no-untyped-def]
-    p, columns, gain, tables, places, seen, v, unit, noise, key, step, every, change_ago_s, dt_s
+    p, columns, gain, tables, places, seen, ideal, v, unit, noise, key, step, every, change_ago_s, dt_s
 ):
     """Measure the network for every relay: ``take_currents``, then ``see``.
 
@@ -273,7 +273,9 @@ def measure(  # type: ignore[no-untyped-def]
         States of the units, as ``row_currents`` needs them.
     """
     take_currents(places.rows, places.of, places.phase, v, unit, seen.i)
-    see(p, columns, gain, tables, places.vt_at, seen, v, noise, key, step, every, change_ago_s, dt_s)
+    if ideal.at[0] >= 0:
+        seen.i[ideal.at[0]] = ideal.i
+    see(p, columns, gain, tables, places.vt_at, seen, ideal, v, noise, key, step, every, change_ago_s, dt_s)
 
 
 @kernel
@@ -288,7 +290,7 @@ def take_currents(rows, of, phase, v, unit, i):  # type: ignore[no-untyped-def]
 
 @kernel
 def see(  # type: ignore[no-untyped-def]
-    p, columns, gain, tables, vt_at, seen, v, noise, key, step, every, change_ago_s, dt_s
+    p, columns, gain, tables, vt_at, seen, ideal, v, noise, key, step, every, change_ago_s, dt_s
 ):
     """Make of true currents and voltages what relays see of them.
 
@@ -305,6 +307,8 @@ def see(  # type: ignore[no-untyped-def]
         The first four, complex128[n, 3], are written in every step: phases a, b, c and sequences
         0, 1, 2 [A, V]; ``i`` comes with the true currents. ``f_hz`` is shown; ``v_base_v`` is the
         line-to-neutral base of the VTs' bus.
+    ideal : tuple with at, v
+        The relay at ``at`` has these voltages before its VTs, complex128[3] [V]; int64[1], -1 none.
     v : complex128[n_nodes]
         Solved voltages [V].
     noise, key : float64[], uint64
@@ -318,7 +322,7 @@ def see(  # type: ignore[no-untyped-def]
     i, i_seq, u, u_seq, base_v = seen.i, seen.i_seq, seen.v, seen.v_seq, seen.v_base_v
     for r in range(columns.shape[0]):
         is_same = _currents(p, columns, gain, tables, i, i_seq, r, noise, key, change_ago_s, dt_s)
-        if _voltages(p, columns, gain, v, vt_at, u, u_seq, r, noise, key):
+        if _voltages(p, columns, gain, ideal, v, vt_at, u, u_seq, r, noise, key):
             _supervise(p, columns, u, u_seq, i_seq, base_v[r], r, is_same)
         if (step + r) % every == 0:
             _publish(columns, seen, r)

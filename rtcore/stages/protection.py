@@ -52,13 +52,17 @@ EVERY_S = 0.02
 
 
 @kernel
-def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, is_asked, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
+def protect(  # type: ignore[no-untyped-def]
+    r, x, breaker, sync, frequency, ideal, network, noise, key, step, f0_hz, is_asked, change_ago_s, dt_s
+):
     """Advance every relay by one step (``r``: Relays).
 
     Parameters
     ----------
     breaker, sync, frequency : structured
         State rows of breakers, synchronism checks and frequency elements.
+    ideal : tuple with at, i, v, f_hz
+        What the relay at ``at`` sees in place of the network, -1 none.
     network : tuple
         Node voltages and states of the units, as last solved.
     is_asked : bool
@@ -71,7 +75,7 @@ def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, is
     # each part gets what it needs: a tuple of many arrays costs more to pass than to use
     v, unit = network
     n = r.seen
-    _look(r.inputs, n, frequency, v, unit, noise, key, step, change_ago_s, dt_s)
+    _look(r.inputs, n, frequency, ideal, v, unit, noise, key, step, f0_hz, change_ago_s, dt_s)
     if is_asked:
         _load_settings(r.s, r.elements, x)
     _permit(r.s, r.elements, r.inputs.s["is_vt_failed"], x)
@@ -90,16 +94,21 @@ def protect(r, x, breaker, sync, frequency, network, noise, key, step, f0_hz, is
 
 
 @kernel
-def _look(n, seen, frequency, v, unit, noise, key, step, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
+def _look(n, seen, frequency, ideal, v, unit, noise, key, step, f0_hz, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
     """What the relays' transformers and frequency elements show."""
     every = max(int(EVERY_S / dt_s + 0.5), 1)
     rows, f_hz, is_valid = n.frequency_row, seen.f_hz, seen.is_f_valid
     for k in range(rows.shape[0]):
         if rows[k] >= 0:
             f_hz[k], is_valid[k] = frequency["f_hz"][rows[k]], frequency["is_valid"][rows[k]]
+        else:  # it may have been injected before
+            f_hz[k], is_valid[k] = f0_hz, 0.0
+    if ideal.at[0] >= 0:
+        f_hz[ideal.at[0]], is_valid[ideal.at[0]] = ideal.f_hz[0], 1.0
     _measure(
-        n.p, n.columns, n.gain, n.saturation, n, seen, v, unit, noise, key, step, every, change_ago_s, dt_s
-    )
+        n.p, n.columns, n.gain, n.saturation, n, seen, ideal, v, unit, noise, key, step, every, change_ago_s,
+        dt_s,
+    )  # fmt: skip
 
 
 @kernel
@@ -174,13 +183,14 @@ def _decide(p, s, own, m, work, i, failed, b, b_of, c, c_of, x, breaker, sync, a
     _find_active(x, rows, first, is_active)
     _demands(x, rows, flags, first, is_active, STARTS_BF, b.of, trip, trip_ago_s)
     _50bf(b.p, b.s, b.of, b_of, breaker, i, trip, trip_ago_s, b.is_permitted, ago_s, dt_s)
-    _retrip(b.s, b_of, breaker)
+    _retrip(b.s, b_of, b.of, s["is_blocked_sp"], breaker)
     _relay(p, s, x, rows, flags, m.trips, first, m.since_s, is_active, breaker, own, i, failed, dt_s)
     _demands(x, rows, flags, first, is_active, STARTS_79, c.of, trip, trip_ago_s)
     _conditions(
         s, x, rows, flags, first, is_active, c.of, c_of, breaker, sync, pickup, driven, told, permitted
     )
     _79(c.p, c.s, c_of, breaker, trip, trip_ago_s, pickup, pickup, driven, told, permitted, ago_s, dt_s)
+    _hold_close(s["is_blocked_sp"], c.of, c_of, breaker)
     _stoppable(c.s, c_of, breaker)
 
 
@@ -194,13 +204,21 @@ def _demands(x, rows, flags, first, is_active, flag, of, trip, trip_ago_s):  # t
 
 
 @kernel
-def _retrip(s, breaker_of, breaker):  # type: ignore[no-untyped-def]
+def _retrip(s, breaker_of, of, is_blocked, breaker):  # type: ignore[no-untyped-def]
     """Breaker failure asks its own breaker once more."""
     for k in range(s.shape[0]):
-        if s["is_retrip"][k] != 0.0:
+        if s["is_retrip"][k] != 0.0 and is_blocked[of[k]] == 0.0:
             b = breaker_of[k]
             breaker["trip_coil"][b] = 1.0
             breaker["trip_ago_s"][b] = max(breaker["trip_ago_s"][b], s["retrip_ago_s"][k])
+
+
+@kernel
+def _hold_close(is_blocked, of, breaker_of, breaker):  # type: ignore[no-untyped-def]
+    """Keep the closes of blocked relays from their breakers."""
+    for k in range(of.shape[0]):
+        if is_blocked[of[k]] != 0.0:
+            breaker["close_coil"][breaker_of[k]] = 0.0
 
 
 @kernel

@@ -159,6 +159,7 @@ def _write_points(folder: Path) -> None:
         for k, name in enumerate(("cb_up", "rcl", "tie"))
     ]
     rows.append(device("LAB.ARM", "arming", "arming.station", 2, ir=2000, co=2000, di=2000))
+    rows.append(device("LAB.INJECT", "injection", "injection.set", 2, ir=2100, hr=2000, co=2010, di=2010))
     for k in range(2):
         places = {"ir": 100 + 40 * k, "hr": 40 * k, "co": 16 * k, "di": 16 * k}
         rows.append(device(f"LAB.FAULT_{k + 1}", "fault", f"fault.{k + 1}", 2, **places))

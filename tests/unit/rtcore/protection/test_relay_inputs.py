@@ -16,6 +16,7 @@ from rtcore.noise import quantile_table, step_key
 from rtcore.protection import relay_inputs as ri
 from rtcore.protection.ct_saturation import factor, tables
 from rtcore.protection.relay_inputs import RelayInputs, init, see, take_currents
+from rtcore.world import Ideal
 
 SPEC = REGISTRY["relay_inputs"]
 BASE_V = 7967.0
@@ -51,6 +52,7 @@ class Rig:
         self.tables = tables(self.p, 60.0)
         self.vt_at = np.arange(3 * n, dtype=np.int32).reshape(n, 3)
         self.seen = Seen(*(np.zeros((n, 3), complex) for _ in range(4)), np.full(n, 60.0), np.full(n, BASE_V))
+        self.ideal = Ideal(np.full(1, -1), np.zeros(3, complex), np.zeros(3, complex), np.full(1, 60.0))
         self.i, self.v = np.tile(100.0 * ABC, (n, 1)), np.tile(BASE_V * ABC, (n, 1))
 
     def step(self, change_ago_s: float = DT_S, dt_s: float = DT_S) -> None:
@@ -58,7 +60,16 @@ class Rig:
         self.seen.i[:] = self.i
         key = np.uint64(step_key(np.uint64(5), self.k))
         see(
-            *(self.p, self.columns, self.gain, self.tables, self.vt_at, self.seen, self.v.ravel()),
+            *(
+                self.p,
+                self.columns,
+                self.gain,
+                self.tables,
+                self.vt_at,
+                self.seen,
+                self.ideal,
+                self.v.ravel(),
+            ),
             *(NOISE, key, self.k, self.every, change_ago_s, dt_s),
         )
 

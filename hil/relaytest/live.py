@@ -1,0 +1,409 @@
+"""The bench of a running station: commands through a ring of its own, events as they come.
+
+Operate times are counted in steps, from the step whose image shows an injection first to the step in
+which the device's command was applied; both belong to the loop, so no clock of this process is in them.
+"""
+
+from __future__ import annotations
+
+import cmath
+import contextlib
+import dataclasses as dc
+import fcntl
+import itertools
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from hil.relaytest.bench import Applied, Facts, Health, Injection, RelayFacts, Seen
+from hil.relaytest.uncertainty import delays_s
+
+from hil import segment
+from hil.runspec import PRODUCERS, RunSpec
+from hil.station import Plan, read_plan
+from rtcore.board import Board, Snapshot
+from rtcore.commands import REASON_TEXT, Reason, Verdict
+from rtcore.errors import HostError
+from rtcore.points import index_of
+from rtcore.protection.injection import F_MAX_HZ, F_MIN_HZ, TOKENS
+from rtcore.protection.scheme import Relay
+from rtcore.ring import (
+    E_CAUSE,
+    E_KIND,
+    E_NEW,
+    E_OLD,
+    E_STEP,
+    E_TARGET,
+    E_UTC_NS,
+    EVENT_COMMAND,
+    EVENT_OVERRUN,
+    EVENT_SLIP,
+    EVENT_STATUS,
+    EventReader,
+    Producer,
+    RingPair,
+    bits_float,
+)
+
+SET = "LAB.INJECT"
+PRODUCER = "bench"
+POLL_S = 0.001
+VERDICT_S = 5.0
+I_MAX_A, V_MAX_V = 1e5, 1e6
+DF_MAX_HZ_S = 50.0
+KEEP_S = 600.0
+"""How long tokens, overruns and slips are kept [s]."""
+MEASURED = ("IA", "IB", "IC", "VA", "VB", "VC")
+
+
+@dc.dataclass(frozen=True, slots=True)
+class Outputs:
+    """Points that the device writes: what a write of something other than 0 means, and of 0.
+
+    By default binary input 1 of the test set is the trip, 2 the close, 3 the pickup; a command of the
+    breaker at the location is a trip or close as well.
+    """
+
+    tags: Mapping[str, str] = dc.field(default_factory=dict)
+    """What ("trip", "close", "pickup", "retrip", "backup") -> tag."""
+
+
+class LiveBench:
+    """A test set in a running station; implements ``bench.Bench``.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Of the run.
+    outputs : Outputs
+        Where the device's outputs arrive.
+
+    Raises
+    ------
+    HostError
+        Another bench is connected to this run, or the station has no test set.
+    """
+
+    def __init__(self, spec: RunSpec, outputs: Outputs | None = None) -> None:
+        self.spec = spec
+        self.plan: Plan = read_plan(spec.core["station"])
+        self._index = index_of(spec.points)
+        if f"{SET}.ACTIVE" not in self._index:
+            raise HostError(f"station {spec.name} has no test set: no device with the points {SET}.*")
+        self._lock = _lock(spec.run_dir / "bench.lock")
+        self._board = Board(segment.attach(spec.board_path), len(spec.points))
+        self._events = EventReader(segment.attach(spec.events_path))
+        pair = RingPair(segment.attach(spec.ring_path(PRODUCER), writable=True))
+        pair.check()
+        self._producer = Producer(pair, os.getpid() & 0x7FFFFFFF)
+        self._verdicts: dict[int, Verdict] = {}
+        self.dt_s = spec.core["dt_ns"] * 1e-9
+        self._outputs = outputs or Outputs()
+        self._relay: Relay | None = None
+        self._meaning: dict[tuple[int, int], Callable[[float], str]] = {}
+        self._seen: deque[Seen] = deque()
+        self._tokens: deque[tuple[int, int]] = deque()
+        self._signs: deque[int] = deque()
+        self._late: deque[tuple[int, float]] = deque()
+        self._slips: deque[tuple[int, float]] = deque()
+        self.facts = self._facts()
+
+    # ---- what there is ------------------------------------------------------------------------
+
+    def _facts(self) -> Facts:
+        scheme = self.plan.scheme
+        assert scheme is not None
+        buses = {b.name: 1e3 * b.base_kv_ln for b in self.plan.network.buses}
+        f0_hz = self.plan.network.base_frequency_hz
+        places = {}
+        for relay in scheme.relays:
+            ct = relay.inputs.ct_primary_a / relay.inputs.ct_secondary_a if relay.terminal else 1.0
+            v_v = buses.get(relay.vt_bus, max(buses.values()))
+            places[relay.name] = RelayFacts(ct_ratio=ct, vt_ratio=1.0, v_nominal_v=v_v, f_nominal_hz=f0_hz)
+        return Facts(
+            dt_s=self.dt_s,
+            locations=places,
+            i_max_a=I_MAX_A,
+            v_max_v=V_MAX_V,
+            f_min_hz=F_MIN_HZ,
+            f_max_hz=F_MAX_HZ,
+            df_max_hz_s=DF_MAX_HZ_S,
+            faults=tuple(self.plan.faults.names),
+        )
+
+    # ---- commands -----------------------------------------------------------------------------
+
+    def command(self, writes: Mapping[str, float]) -> Applied:
+        """Write points by tag, all at one step; returns that step.
+
+        Raises
+        ------
+        HostError
+            The plant refused, with the reason of each point; or gave no answer.
+        """
+        group = [(self._index[tag], float(value)) for tag, value in writes.items()]
+        ids = self._producer.push(group, time.monotonic_ns())
+        if ids is None:
+            raise HostError("the plant takes no commands: the queue is full")
+        deadline = time.monotonic() + VERDICT_S
+        while not all(i in self._verdicts for i in ids):
+            self._verdicts |= self._producer.poll()
+            if time.monotonic() > deadline:
+                raise HostError("the plant gave no verdict in time")
+            time.sleep(POLL_S / 2)
+        verdicts = [self._verdicts.pop(i) for i in ids]
+        refused = [
+            f"{tag}: {REASON_TEXT[v.reason]}"
+            for tag, v in zip(writes, verdicts, strict=True)
+            if not v.is_done and v.reason is not Reason.GROUP_REFUSED
+        ]
+        if refused:
+            raise HostError("; ".join(refused))
+        step = verdicts[0].step
+        return Applied(step, self._instant(step))
+
+    def value(self, tag: str) -> float:
+        """Return a point's value in the newest image."""
+        return float(self._snapshot().values[self._index[tag]])
+
+    def _snapshot(self) -> Snapshot:
+        found = self._board.read()
+        if found is None:
+            raise HostError("the plant publishes nothing")
+        return found
+
+    def _instant(self, step: int) -> int:
+        """Return the deadline of a step [monotonic ns]; time that slips meanwhile is told by ``health``."""
+        s = self._snapshot()
+        return s.mono_ns + (step - s.step) * int(self.spec.core["period_ns"])
+
+    # ---- the bench ----------------------------------------------------------------------------
+
+    def connect(self, location: str) -> None:
+        """Put the test set at a relay: its trips are blocked, it measures as a shadow from now on."""
+        scheme = self.plan.scheme
+        assert scheme is not None
+        number = [r.name for r in scheme.relays].index(location) + 1
+        self.disconnect()
+        self._relay = scheme.relays[number - 1]
+        self.command({f"{SET}.LOCATION": number, f"{self._relay_tag()}.BLOCKED": 1})
+        self._meaning = self._meanings()
+        self.drain()
+
+    def disconnect(self) -> None:
+        """Take the sources away and let the relay trip again."""
+        if self._relay is not None:
+            self.command({f"{SET}.ACTIVE": 0, f"{self._relay_tag()}.BLOCKED": 0, f"{SET}.LOCATION": 0})
+            self._relay = None
+
+    def close(self) -> None:
+        """Disconnect and give the station free for another bench."""
+        with contextlib.suppress(HostError):  # a station that ended needs nothing
+            self.disconnect()
+        os.close(self._lock)
+
+    def inject(self, injection: Injection | None) -> Applied:
+        """Set the sources; with None the location sees the feeder again."""
+        if injection is None:
+            return self.command({f"{SET}.ACTIVE": 0})
+        writes: dict[str, float] = {
+            "ACTIVE": 1,
+            "FOLLOWING": float(injection.follow_52a),
+            "F_HZ_SP": injection.f_hz,
+            "DF_HZ_S": injection.df_hz_s,
+            "PLAY": 0,
+        }
+        for quantity, unit, phasors in (("I", "A", injection.i_a), ("V", "V", injection.v_v)):
+            for k, phasor in zip("ABC", phasors, strict=True):
+                writes[f"{quantity}{k}_{unit}"] = abs(phasor)
+                writes[f"{quantity}{k}_DEG"] = _degrees(phasor)
+        return self.command({f"{SET}.{name}": value for name, value in writes.items()})
+
+    def apply_fault(self, name: str | None) -> Applied:
+        """Put a fault of the library on the feeder; with None clear it."""
+        if name is None:
+            return self.command({"LAB.FAULT_1.CLEAR": 1})
+        number = self.plan.faults.names.index(name) + 1
+        self.command({"LAB.FAULT_1.ENTRY": 0})
+        self.command({"LAB.FAULT_1.ENTRY": number})
+        self.command({"LAB.ARM.ARM": 1})
+        return self.command({"LAB.FAULT_1.APPLY": 1})
+
+    def close_breaker(self) -> None:
+        """Close the breaker at the location and wait until it is closed (no event is drained)."""
+        tag = self._breaker_tag()
+        if tag is None:
+            return
+        deadline = time.monotonic() + 60.0
+        while self.value(f"{tag}.ST_52A") == 0.0:
+            with contextlib.suppress(HostError):  # its spring may have to be wound first
+                self.command({f"{tag}.CLOSE": 1})
+            if time.monotonic() > deadline:
+                raise HostError(f"breaker {tag} does not close")
+            self._pause(0.2)
+
+    def wait(self, what: frozenset[str], timeout_s: float) -> Seen | None:
+        """Return the next event of these kinds, or None after ``timeout_s``; others stay for ``drain``."""
+        end_step = self._snapshot().step + round(timeout_s / self.dt_s)
+        while True:
+            is_over = self._take() > end_step
+            for seen in self._seen:
+                if seen.what in what:
+                    self._seen.remove(seen)
+                    return seen
+            if is_over:
+                return None
+            time.sleep(POLL_S)
+
+    def drain(self) -> list[Seen]:
+        """Return every event not yet returned, in order, without waiting."""
+        self._take()
+        found, self._seen = list(self._seen), deque()
+        return found
+
+    def health(self, first_step: int, last_step: int) -> Health:
+        """Return the worst of these steps, both included."""
+        while self._take() < last_step:
+            time.sleep(POLL_S)
+        late = [s for step, s in self._late if first_step <= step <= last_step]
+        signs = [s for s in self._signs if first_step <= s <= last_step]
+        marks = [first_step, *signs, last_step]
+        silent = max(b - a for a, b in itertools.pairwise(marks)) * self.dt_s
+        return Health(
+            late_max_s=max(late, default=0.0),
+            slipped_s=sum(s for step, s in self._slips if first_step <= step <= last_step),
+            n_overruns=len(late),
+            device_silent_s=silent if self._signs else 0.0,
+        )
+
+    def calibrate(self, seconds: float) -> list[float]:
+        """Return how long the device took to answer [s], of every step of the time; see ``Bench``."""
+        first = self._snapshot().step
+        last = first + round(seconds / self.dt_s)
+        while self._take() < last:
+            time.sleep(POLL_S)
+        echoes = [
+            (step - (step - token) % TOKENS - first, step - first)
+            for step, token in self._tokens
+            if step >= first
+        ]
+        return delays_s([e for e in echoes if e[0] >= 0], self.dt_s, last - first)
+
+    def sleep(self, s: float) -> None:
+        """Let time pass, in steps of the plant."""
+        end = self._snapshot().step + round(s / self.dt_s)
+        while self._take() < end:
+            time.sleep(POLL_S)
+
+    # ---- events -------------------------------------------------------------------------------
+
+    def _pause(self, s: float) -> None:
+        end = time.monotonic() + s
+        while time.monotonic() < end:
+            self._take()
+            time.sleep(POLL_S)
+
+    def _take(self) -> int:
+        """Sort new events; returns the newest step."""
+        s = self._snapshot()
+        for e in self._events.take():
+            self._sort(e, s)
+        if self._events.n_lost:
+            raise HostError("the bench was held up: events of the plant were lost")
+        oldest = s.step - round(KEEP_S / self.dt_s)
+        for kept in (self._tokens, self._late, self._slips):
+            while kept and kept[0][0] < oldest:
+                kept.popleft()
+        return s.step
+
+    def _sort(self, e: tuple[int, ...], s: Snapshot) -> None:
+        step, kind, target = e[E_STEP], e[E_KIND], e[E_TARGET]
+        if kind == EVENT_OVERRUN:
+            self._late.append((step, (e[E_OLD] + e[E_NEW]) * 1e-9))
+        elif kind == EVENT_SLIP:
+            self._slips.append((step, e[E_NEW] * 1e-9))
+        elif kind == EVENT_COMMAND and e[E_CAUSE] != self._cause:
+            self._signs.append(step)
+            if e[E_OLD] == 0 and target == self._index[f"{SET}.TOKEN_IN"]:
+                self._tokens.append((step, int(bits_float(e[E_NEW]))))
+        meaning = self._meaning.get((kind, target))
+        if meaning is None or (kind == EVENT_COMMAND and e[E_CAUSE] == self._cause):
+            return
+        value = bits_float(e[E_NEW]) if kind == EVENT_COMMAND else float(e[E_NEW])
+        what = meaning(value)
+        if not what:
+            return
+        mono_ns = s.mono_ns + (step - s.step) * int(self.spec.core["period_ns"])
+        at_ns = mono_ns
+        if what.startswith("shadow"):
+            # the internal relay has a current from the beginning of its step on, an image shows it at the end
+            at_ns = e[E_UTC_NS] - (s.utc_ns - s.mono_ns) + int(self.spec.core["period_ns"])
+        self._seen.append(Seen(step, mono_ns, what, value, at_ns))
+
+    def _meanings(self) -> dict[tuple[int, int], Callable[[float], str]]:
+        """Return what events of the location's points mean."""
+        outputs = {"trip": f"{SET}.INPUT_1", "close": f"{SET}.INPUT_2", "pickup": f"{SET}.INPUT_3"}
+        outputs |= self._outputs.tags
+        found: dict[tuple[int, int], Callable[[float], str]] = {}
+        for what, tag in outputs.items():
+            on, off = (what, "dropout") if what == "pickup" else (what, "")
+            found[EVENT_COMMAND, self._index[tag]] = _edge(on, off)
+        breaker, relay = self._breaker_tag(), self._relay_tag()
+        if breaker is not None:
+            for what, name in (("trip", "TRIP"), ("close", "CLOSE")):
+                found.setdefault((EVENT_COMMAND, self._index[f"{breaker}.{name}"]), _edge(what, ""))
+            found[EVENT_STATUS, self._index[f"{breaker}.ST_52A"]] = lambda _: "52a"
+        for name, on, off in (("TRIP", "shadow_trip", ""), ("PICKUP", "shadow_pickup", "shadow_dropout")):
+            found[EVENT_STATUS, self._index[f"{relay}.{name}"]] = _edge(on, off)
+        return found
+
+    @property
+    def _cause(self) -> int:
+        return PRODUCERS.index(PRODUCER) + 1
+
+    def _relay_tag(self) -> str:
+        assert self._relay is not None
+        return self._device_of(f"relay.{self._relay.name}")
+
+    def _breaker_tag(self) -> str | None:
+        assert self._relay is not None
+        return self._device_of(f"breaker.{self._relay.breaker}") if self._relay.breaker else None
+
+    def _device_of(self, source: str) -> str:
+        """Return the first two levels of the tags of a component's device."""
+        for p in self.spec.points:
+            if p.source == source:
+                return p.tag.rpartition(".")[0]
+        raise HostError(f"no points of {source} in station {self.spec.name}")
+
+
+def _edge(on: str, off: str) -> Callable[[float], str]:
+    return lambda value: on if value != 0.0 else off
+
+
+def _degrees(phasor: complex) -> float:
+    return math.degrees(cmath.phase(phasor))
+
+
+def _lock(path: Path) -> int:
+    """Take the bench of a run; the kernel gives it back whatever way this process ends."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise HostError("another relay test runs on this station; wait for its end, or stop it") from None
+    return fd
+
+
+@contextlib.contextmanager
+def bench_of(spec: RunSpec, outputs: Outputs | None = None) -> Iterator[LiveBench]:
+    """Give the bench of a running station and clear everything away at the end."""
+    bench = LiveBench(spec, outputs)
+    try:
+        yield bench
+    finally:
+        bench.close()
