@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hil import cli_protection, stop_signals
+from hil import cli_protection, cli_record, cli_relaytest, stop_signals
 from hil.cli_options import (
     DEFAULT_STATION,
     EXIT_FAILED,
@@ -308,6 +308,10 @@ def scenario(
         as_json(scenario_command.document(reports))
     if any(r.verdict != "PASS" for r in reports):
         raise typer.Exit(EXIT_FAILED)
+
+
+cli_record.add_to(app)
+cli_relaytest.add_to(app)
 
 
 @app.command()

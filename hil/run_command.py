@@ -19,12 +19,15 @@ from rich.console import Console
 from hil import doctor, kernel_cache, ports, run_dir, stop_signals
 from hil.output import err
 from hil.panel import Panel
+from hil.profiles import Profile
+from hil.recorder.configuration import part_hashes
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_rules import check_sections
 from hil.station import Plan, period_ns, read_plan, simulated_s, step_ns
 from hil.supervisor import SILENT_S, ProcessSpec, StartError, Supervisor
 from hil.users import ensure_operator, read_users
+from hil.wiring_files import device_dict
 from protocols.accounts import Account
 from protocols.roles import OPERATOR, may
 from rtcore.board import CTL_AT, CTL_BEAT_NS
@@ -33,6 +36,8 @@ from rtcore.errors import HostError, UserInputError
 COMPILE_TIMEOUT_S = 300.0
 GATEWAY_TIMEOUT_S = 30.0
 HANG_S = 3.0
+RECORDER_HANG_S = 10.0
+"""The recorder waits for the disk, which may be busy [s]."""
 CORE_HANG_S, CORE_HANG_PERIODS = 10.0, 3
 """A core without a step for so long, and for so many periods, is given up [s]."""
 
@@ -69,12 +74,13 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     dt_ns = step_ns(station, has_fifo=has_fifo)
     n_steps = None if options.duration_s is None else step_count(options.duration_s, station, dt_ns)
     sim_s = None if n_steps is None else n_steps * dt_ns / 1e9
-    station.read_profile([x.name for x in plan.network.loads], sim_s)
+    profile = station.read_profile([x.name for x in plan.network.loads], sim_s)
+    recorder = recorder_dict(plan, profile)
     plan = with_ports(plan)
     with stop_signals.guarded(), run_dir.sole_user(run_dir.state_dir(station.name)):
         directory = run_dir.make_run_dir(station.name)
         try:
-            spec = make_spec(plan, directory, dt_ns, has_fifo, n_steps)
+            spec = dc.replace(make_spec(plan, directory, dt_ns, has_fifo, n_steps), recorder=recorder)
             path = spec.save()
             _announce(console, plan, spec)
             return _supervise(spec, path, plan, console, _waiting_for(cache))
@@ -136,6 +142,7 @@ def make_spec(plan: Plan, directory: Path, dt_ns: int, has_fifo: bool, n_steps: 
         stamps=plan.points.stamps,
         modbus=station.modbus_dict(),
         opcua=station.opcua_dict(),
+        device=device_dict(station, plan.points.points),
         core={
             "station": str(station.path),
             "dt_ns": dt_ns,
@@ -189,11 +196,21 @@ def with_ports(plan: Plan) -> Plan:
     return plan
 
 
+def recorder_dict(plan: Plan, profile: Profile | None) -> dict[str, Any]:
+    """Return what the recorder takes; empty when no records are kept."""
+    settings = plan.station.recorder
+    if not settings.enabled:
+        return {}
+    return settings.model_dump() | {"configuration": part_hashes(plan, profile)}
+
+
 def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[ProcessSpec]:
     """Return the processes in the order in which they start."""
     rows = [("core", "hil.core_process", COMPILE_TIMEOUT_S, True)]
+    rows.append(("recorder", "hil.recorder_process", GATEWAY_TIMEOUT_S, bool(spec.recorder)))
     rows.append(("modbus", "hil.gw_modbus", GATEWAY_TIMEOUT_S, station.modbus.enabled))
     rows.append(("opcua", "hil.gw_opcua", GATEWAY_TIMEOUT_S, station.opcua.enabled))
+    rows.append(("device", "hil.gw_device", GATEWAY_TIMEOUT_S, bool(spec.device)))
     patience_s = CORE_HANG_PERIODS * spec.core["period_ns"] / 1e9
     core: dict[str, Any] = {
         "status_path": str(spec.board_path),
@@ -209,11 +226,20 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
             ready_timeout_s=timeout_s,
             restart=name != "core",
             log_path=str(spec.state_dir / f"{name}.log"),
-            **(core if name == "core" else {"status_path": str(spec.gateway_path(name)), "hang_s": HANG_S}),
+            **(
+                core
+                if name == "core"
+                else {"status_path": str(spec.gateway_path(name)), "hang_s": _hang_s(name)}
+            ),
         )
         for name, module, timeout_s, wanted in rows
         if wanted
     ]
+
+
+def _hang_s(name: str) -> float:
+    """Return the age of a heartbeat at which a gateway or the recorder counts as hung [s]."""
+    return RECORDER_HANG_S if name == "recorder" else HANG_S
 
 
 def _announce(console: Console, plan: Plan, spec: RunSpec) -> None:

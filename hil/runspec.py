@@ -13,7 +13,7 @@ from typing import Any
 
 from rtcore.points import Point
 
-PRODUCERS = ("modbus", "opcua", "console")
+PRODUCERS = ("modbus", "opcua", "console", "device", "bench")
 """One command ring per producer process."""
 
 
@@ -34,6 +34,11 @@ class RunSpec:
     opcua: dict[str, Any]
     core: dict[str, Any]
     started_utc_ns: int
+    device: dict[str, Any] = dc.field(default_factory=dict)
+    """What gw-device needs (``hil.wiring_files.device_dict``); empty: no such process."""
+    recorder: dict[str, Any] = dc.field(default_factory=dict)
+    """What the recorder needs: the station file's table, and ``configuration``, a hash of each part of
+    the station; empty: no such process."""
 
     @property
     def board_path(self) -> Path:
@@ -44,6 +49,11 @@ class RunSpec:
     def events_path(self) -> Path:
         """The core's event ring."""
         return self.run_dir / "core.events"
+
+    @property
+    def waves_path(self) -> Path:
+        """The core's ring of what relays see."""
+        return self.run_dir / "core.waves"
 
     def ring_path(self, producer: str) -> Path:
         """Command and verdict rings of one producer."""

@@ -28,12 +28,12 @@ def config_hash(scenario: Scenario, setup: Setup) -> str:
     for field in dc.fields(setup):
         if field.name != "seed":
             total.update(f"\n{field.name}\n".encode())
-            for part in _parts(getattr(setup, field.name)):
+            for part in parts_of(getattr(setup, field.name)):
                 total.update(part)
     return total.hexdigest()
 
 
-def _parts(value: Any) -> Iterator[bytes]:
+def parts_of(value: Any) -> Iterator[bytes]:
     """Yield a value as bytes that depend on nothing but the value."""
     if isinstance(value, np.ndarray):
         yield f"array {value.dtype.str} {value.shape}\n".encode()
@@ -42,20 +42,20 @@ def _parts(value: Any) -> Iterator[bytes]:
         yield f"{type(value).__name__}\n".encode()
         for field in dc.fields(value):
             yield f".{field.name} ".encode()
-            yield from _parts(getattr(value, field.name))
+            yield from parts_of(getattr(value, field.name))
     elif isinstance(value, enum.Enum):
         yield f"{value!s}\n".encode()
     elif isinstance(value, Mapping):
         yield f"map {len(value)}\n".encode()
         for key in sorted(value, key=str):
             yield f"{key}=".encode()
-            yield from _parts(value[key])
+            yield from parts_of(value[key])
     elif isinstance(value, list | tuple):
         yield f"list {len(value)}\n".encode()
         for item in value:
-            yield from _parts(item)
+            yield from parts_of(item)
     elif isinstance(value, set | frozenset):
-        yield from _parts(sorted(value, key=repr))
+        yield from parts_of(sorted(value, key=repr))
     elif value is None or isinstance(value, str | bytes | int | float | complex | np.generic):
         yield f"{type(value).__name__} {value!r}\n".encode()
     else:

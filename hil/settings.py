@@ -20,12 +20,14 @@ from hil.profiles import Profile, check_coverage, read_profile
 from hil.settings_errors import check_model, load_toml
 from hil.settings_rules import check_sections, command_units
 from hil.settings_sections import (
+    DeviceSection,
     LoadSection,
     LoopSection,
     ModbusSection,
     OpcuaSection,
     PlantShape,
     PlantTables,
+    RecorderSection,
     SecuritySection,
     SourceSection,
     StationFile,
@@ -75,6 +77,8 @@ class Station:
     plant: PlantTables
     modbus: ModbusSection
     opcua: OpcuaSection
+    device: DeviceSection
+    recorder: RecorderSection
     security: SecuritySection
 
     @property

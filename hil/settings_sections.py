@@ -199,6 +199,40 @@ class OpcuaSection(Section):
     """Offer sessions without encryption to clients on this machine."""
 
 
+class DeviceSection(Section):
+    """Device under test that the station is a client of."""
+
+    wiring: str | None = None
+    """Name of a file in config/wiring, or a path. Default: no device."""
+    host: Address = "127.0.0.1"
+    """Address of a device that speaks Modbus TCP."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    """Its TCP port."""
+    url: Annotated[str, Field(pattern=r"^opc\.tcp://[^\s/]+(/\S*)?$")] | None = None
+    """Endpoint of a device that speaks OPC UA, opc.tcp://[user:password@]host:port[/path]."""
+    role: Literal["observer", "operator", "engineer", "instructor"] = "operator"
+    """What its outputs may command."""
+
+
+class RecorderSection(Section):
+    """Records of runs: events, commands, trends, and what a replay needs."""
+
+    enabled: bool = True
+    """Keep records."""
+    runs: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """Runs that are kept, the newest ones."""
+    trend_ms: Annotated[float, Field(ge=100, le=60_000)] = 100.0
+    """Between two looks at the points for trends [ms]."""
+    trends_mb: Annotated[int, Field(ge=1, le=100_000_000)] = 2000
+    """Most that the trends of all runs may take; the oldest go first [MB]."""
+    rotate_min: Annotated[float, Field(ge=1, le=1440)] = 60.0
+    """Time that one trend file covers [min]."""
+    rotate_mb: Annotated[int, Field(ge=1, le=4000)] = 64
+    """Size at which a trend file is begun sooner [MB]."""
+    min_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 500
+    """With less room than this on the disk trends are removed, the oldest first [MB]."""
+
+
 class SecuritySection(Section):
     """Who can reach the station at all."""
 
@@ -228,4 +262,6 @@ class StationFile(Section):
     """Parameters of the plant, [plant.<kind>.<instance>]; a pattern like "*" stands for several."""
     modbus: ModbusSection = ModbusSection()
     opcua: OpcuaSection = OpcuaSection()
+    device: DeviceSection = DeviceSection()
+    recorder: RecorderSection = RecorderSection()
     security: SecuritySection = SecuritySection()

@@ -31,6 +31,7 @@ from rtcore.noise import step_key
 from rtcore.phasor import TWO_PI
 from rtcore.plant import capacitor, frequency, generator, load, measuring_points, regulator
 from rtcore.plant.harmonics import advance as scan_harmonics
+from rtcore.protection.injection import show as show_seen
 from rtcore.ring import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
 from rtcore.shared_kernels import push_event, push_waves
 from rtcore.stages.controls import (
@@ -167,6 +168,7 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
         w.relays, w.x, breakers, w.sync.s, w.frequencies.s, w.injections.ideal, (g.v, unit), w.noise, key,
         step, emf.f0_hz, is_asked, ago_s, dt_s,
     )  # fmt: skip
+    show_seen(w.injections.s, w.relays.seen.i, w.relays.seen.v)
     push_waves(w.waves, step, utc_ns, w.relays.seen.i, w.relays.seen.v)
     _loop_points(w.loop, step, t_s, g.counters[N_ITERATIONS], counters)
     # 7 instruments

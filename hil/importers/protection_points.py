@@ -167,7 +167,17 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "fuse": ("replaced",),
     "fault": ("refusal", "ia_a", "ib_a", "ic_a", "i0_a", "left_s", "strikes"),
     "arming": ("time_left_s",),
-    "injection": ("token", "round_trip_s", "round_trips", "on_s", "f_hz", "frame", "records"),
+    "injection": (
+        "token",
+        "round_trip_s",
+        "round_trips",
+        "on_s",
+        "f_hz",
+        "frame",
+        "records",
+        *(f"seen_i{k}_a" for k in "abcn"),
+        *(f"seen_v{k}_v" for k in "abc"),
+    ),
     "recloser_79": ("state", "shot", "open_timer_s", "reset_timer_s", "cycles", "lockout_reason"),
 }
 """Kind -> attributes that have a point beside flags, commands and timer."""

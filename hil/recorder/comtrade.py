@@ -152,7 +152,8 @@ def _problems(record: Record, form: str, file: str) -> list[Problem]:
     if form == "FLOAT32" and n_analogs and np.nanmax(np.abs(record.values), initial=0.0) > 3.4e38:
         found.append(Problem(file, "values", "beyond the range of FLOAT32"))
     words = [record.station, record.device]
-    words += [w for c in (*record.analogs, *record.digitals) for w in (c.name, c.phase, c.circuit)]
+    channels: list[AnalogChannel | DigitalChannel] = [*record.analogs, *record.digitals]
+    words += [w for c in channels for w in (c.name, c.phase, c.circuit)]
     words += [c.unit for c in record.analogs]
     bad = [w for w in words if any(sign in w for sign in ",\r\n")]
     found += [Problem(file, "names", f"{w!r} holds a comma or a line break") for w in bad]
@@ -162,7 +163,7 @@ def _problems(record: Record, form: str, file: str) -> list[Problem]:
 def _stored(values: Floats, form: str) -> tuple[npt.NDArray[Any], list[tuple[float, float]]]:
     """Return what is stored of every sample, and (a, b) of every channel: value = a x + b."""
     largest, missing = FORMATS[form]
-    if largest is None:
+    if largest is None or missing is None:
         return values.astype("<f4"), [(1.0, 0.0)] * values.shape[1]
     stored = np.empty(values.shape, np.int64)
     scales = []
@@ -173,7 +174,7 @@ def _stored(values: Floats, form: str) -> tuple[npt.NDArray[Any], list[tuple[flo
         a = max(high - b, b - low) / largest
         a = a if a > 0.0 else 1.0  # a channel that never moves
         with np.errstate(invalid="ignore"):
-            x = np.clip(np.rint((column - b) / a), -largest, largest)
+            x = np.asarray(np.clip(np.rint((column - b) / a), -largest, largest))
         stored[:, k] = np.where(np.isfinite(column), x, missing).astype(np.int64)
         scales.append((float(a), float(b)))
     return stored, scales
@@ -224,7 +225,7 @@ def _moment(utc_ns: int) -> str:
 
 
 def _times_us(record: Record) -> npt.NDArray[np.int64]:
-    return np.rint(np.arange(record.n) * (1e6 / record.rate_hz)).astype(np.int64)
+    return np.asarray(np.rint(np.arange(record.n) * (1e6 / record.rate_hz)), np.int64)
 
 
 def _ascii(record: Record, stored: npt.NDArray[Any]) -> bytes:

@@ -92,7 +92,7 @@ def _between(phasors: Complex, t: Floats, dt_s: float, jumps: Sequence[Jump]) ->
     if len(phasors) == 1:
         return phasors
     part = (t / dt_s - at)[:, None]
-    found = phasors[at] * (1.0 - part) + phasors[at + 1] * part
+    found: Complex = phasors[at] * (1.0 - part) + phasors[at + 1] * part
     for jump in jumps:
         k = _step_before(jump.at_s, dt_s)
         here = (at == k) | ((at == k + 1) & (t < jump.at_s))

@@ -18,17 +18,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from hil.relaytest.bench import Applied, Facts, Health, Injection, RelayFacts, Seen
-from hil.relaytest.uncertainty import delays_s
-
 from hil import segment
+from hil.relaytest.bench import Applied, Facts, Health, Injection, Seen
+from hil.relaytest.station_facts import facts
+from hil.relaytest.uncertainty import delays_s
 from hil.runspec import PRODUCERS, RunSpec
 from hil.station import Plan, read_plan
 from rtcore.board import Board, Snapshot
 from rtcore.commands import REASON_TEXT, Reason, Verdict
 from rtcore.errors import HostError
 from rtcore.points import index_of
-from rtcore.protection.injection import F_MAX_HZ, F_MIN_HZ, TOKENS
+from rtcore.protection.injection import TOKENS
 from rtcore.protection.scheme import Relay
 from rtcore.ring import (
     E_CAUSE,
@@ -52,11 +52,8 @@ SET = "LAB.INJECT"
 PRODUCER = "bench"
 POLL_S = 0.001
 VERDICT_S = 5.0
-I_MAX_A, V_MAX_V = 1e5, 1e6
-DF_MAX_HZ_S = 50.0
 KEEP_S = 600.0
 """How long tokens, overruns and slips are kept [s]."""
-MEASURED = ("IA", "IB", "IC", "VA", "VB", "VC")
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -109,30 +106,7 @@ class LiveBench:
         self._signs: deque[int] = deque()
         self._late: deque[tuple[int, float]] = deque()
         self._slips: deque[tuple[int, float]] = deque()
-        self.facts = self._facts()
-
-    # ---- what there is ------------------------------------------------------------------------
-
-    def _facts(self) -> Facts:
-        scheme = self.plan.scheme
-        assert scheme is not None
-        buses = {b.name: 1e3 * b.base_kv_ln for b in self.plan.network.buses}
-        f0_hz = self.plan.network.base_frequency_hz
-        places = {}
-        for relay in scheme.relays:
-            ct = relay.inputs.ct_primary_a / relay.inputs.ct_secondary_a if relay.terminal else 1.0
-            v_v = buses.get(relay.vt_bus, max(buses.values()))
-            places[relay.name] = RelayFacts(ct_ratio=ct, vt_ratio=1.0, v_nominal_v=v_v, f_nominal_hz=f0_hz)
-        return Facts(
-            dt_s=self.dt_s,
-            locations=places,
-            i_max_a=I_MAX_A,
-            v_max_v=V_MAX_V,
-            f_min_hz=F_MIN_HZ,
-            f_max_hz=F_MAX_HZ,
-            df_max_hz_s=DF_MAX_HZ_S,
-            faults=tuple(self.plan.faults.names),
-        )
+        self.facts: Facts = facts(self.plan, self.dt_s)
 
     # ---- commands -----------------------------------------------------------------------------
 

@@ -11,11 +11,16 @@ of the setpoints a record (COMTRADE, reduced to phasors) can be played, once fro
 measurements and commands are under way: ``round_trip_s`` is from the step whose image carried the token
 to the step at whose beginning the echo was applied, just as operate times are counted. Binary inputs take
 the contacts of a device whose trips are not to move a breaker: they have no effect but to be recorded.
+What the location's transformers show, injected or not, stands beside in every step, over the whole range
+of fault currents: a device under test reads it there.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from rtcore.component import Attr, component
 from rtcore.jit import kernel
@@ -64,13 +69,16 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
         Attr("round_trip_s", "s", "of the last token that came back"),
         Attr("round_trips", "", "tokens that came back"),
         Attr("records", "", "records that there are to play"),
+        *(Attr(f"seen_i{k}_a", "A", f"what the location's CT of phase {k} shows") for k in "abc"),
+        Attr("seen_in_a", "A", "residual current of the location's CTs"),
+        *(Attr(f"seen_v{k}_v", "V", f"what the location's VT of phase {k} shows") for k in "abc"),
     ),
 )
 class Injection:
     """Ideal sources for relay tests, as of a relay test set."""
 
 
-def init(s, f0_hz, n_records):  # type: ignore[no-untyped-def]
+def init(s: np.ndarray[Any, Any], f0_hz: float, n_records: int) -> None:
     """Set the state before the first step."""
     s["f_hz_sp"] = s["f_hz"] = f0_hz
     for k, turn in zip("abc", (0.0, -120.0, 120.0), strict=True):
@@ -119,6 +127,20 @@ def step(s, own, breaker, play, first, ideal, f0_hz, step, dt_s):  # type: ignor
         ideal.i[0] *= breaker["is_closed_a"][b]
         ideal.i[1] *= breaker["is_closed_b"][b]
         ideal.i[2] *= breaker["is_closed_c"][b]
+
+
+@kernel
+def show(s, i, v):  # type: ignore[no-untyped-def]
+    """Write what the location sees, injected or not, complex128[n_relays, 3] each; 0 without a location."""
+    r = int(s["location_sp"][0]) - 1
+    is_there = 0 <= r < i.shape[0]
+    s["seen_ia_a"][0] = abs(i[r, 0]) if is_there else 0.0
+    s["seen_ib_a"][0] = abs(i[r, 1]) if is_there else 0.0
+    s["seen_ic_a"][0] = abs(i[r, 2]) if is_there else 0.0
+    s["seen_in_a"][0] = abs(i[r, 0] + i[r, 1] + i[r, 2]) if is_there else 0.0
+    s["seen_va_v"][0] = abs(v[r, 0]) if is_there else 0.0
+    s["seen_vb_v"][0] = abs(v[r, 1]) if is_there else 0.0
+    s["seen_vc_v"][0] = abs(v[r, 2]) if is_there else 0.0
 
 
 @kernel

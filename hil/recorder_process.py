@@ -1,0 +1,253 @@
+"""Recorder process: ``python -m hil.recorder_process SPEC_JSON``.
+
+One thread does nothing but move events from the core's ring to the journal; the other looks at the board
+ten times a second for trends, keeps an image every second, lets the database follow and watches the disk.
+A part that fails is told in the log and tried again; only the journal is worth ending for. Light
+imports: it starts again within a second, and nothing here may import numba.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hil import segment
+from hil.gateway_process import CORE_MEMORY_S
+from hil.gateway_status import SERVING
+from hil.recorder import images, run_folder
+from hil.recorder.event_tail import EventTail
+from hil.recorder.journal import DamagedError, Journal
+from hil.recorder.room import FULL, OK, Room
+from hil.recorder.soe import Namer
+from hil.recorder.soe_db import SoeDatabase
+from hil.recorder.soe_writer import NO_ROOM, SoeWriter, next_position
+from hil.recorder.status import RecorderStatus
+from hil.recorder.time_quality import time_quality
+from hil.recorder.trend_files import FOLDER as TRENDS
+from hil.recorder.trend_files import TrendFiles
+from hil.recorder.trends import Rows, TrendSampler
+from hil.runspec import PRODUCERS, RunSpec
+from hil.supervisor import EXIT_HOST, die_with_parent
+from rtcore import board as bd
+from rtcore.errors import HostError
+
+LOOK_S = 0.1
+"""Between two looks at the board [s]."""
+EVENTS_S = 0.01
+"""Between two looks at the event ring while it is quiet [s]."""
+SECOND_NS = 1_000_000_000
+FLUSH_ROWS, FLUSH_S = 100_000, 10.0
+"""Trends are written when so many rows wait, or for so long."""
+ENDING_S = 0.3
+"""How long the recorder waits for the core's last step once it is told to stop [s]."""
+MB = 1_000_000
+
+
+class Recorder:
+    """Records of one run.
+
+    Parameters
+    ----------
+    stopping : Event
+        Set when the process is to end.
+    """
+
+    def __init__(self, spec: RunSpec, stopping: threading.Event) -> None:
+        settings = spec.recorder
+        self.stopping = stopping
+        self.folder = run_folder.open_folder(spec)
+        runs = self.folder.parent
+        run_folder.prune(runs, settings["runs"])
+        self.room = Room(runs, settings["min_free_mb"] * MB, settings["trends_mb"] * MB)
+        self.room.look()
+        self._board = bd.Board(segment.attach(spec.board_path, wait_s=CORE_MEMORY_S), len(spec.points))
+        self._board.check()
+        self._journal = Journal(self.folder / run_folder.SOE)
+        self._images = Journal(self.folder / run_folder.IMAGES, sync=lambda _fd: None)
+        self._events = segment.attach(spec.events_path, wait_s=CORE_MEMORY_S)
+        position = next_position(self._journal)
+        self.status = RecorderStatus.create(
+            spec.gateway_path("recorder"), ring_position=position, seq=self._journal.seq, pid=os.getpid()
+        )
+        self._quality = time_quality()
+        self._writer = SoeWriter(
+            EventTail(self._events, position),
+            Namer(spec.points, PRODUCERS),
+            self._journal,
+            lambda: self._quality,
+            lambda at, seq: self.status.write(ring_position=at, seq=seq),
+            self.room.make,
+        )
+        self._head = EventTail(self._events)
+        self._database: SoeDatabase | None = None
+        self._sampler = TrendSampler(spec.points)
+        self._trends = TrendFiles(
+            self.folder / TRENDS,
+            [p.tag for p in spec.points],
+            round(settings["rotate_min"] * 60 * SECOND_NS),
+            settings["rotate_mb"] * MB,
+        )
+        self._trend_s = settings["trend_ms"] / 1e3
+        self._imaged_step = -1
+        self._n_images = self._n_rows = self._n_errors = 0
+        self._failed: OSError | None = None
+
+    def run(self) -> int:
+        """Record until told to stop; the exit code."""
+        thread = threading.Thread(target=self._record_events, name="events")
+        thread.start()
+        importlib.import_module("pyarrow.parquet")  # takes a second: before anybody waits for a heartbeat
+        start = time.monotonic()
+        look_s = second_s = flush_s = start
+        while not self.stopping.is_set() and thread.is_alive():
+            now = time.monotonic()
+            if now >= look_s:
+                look_s = max(look_s + self._trend_s, now)
+                self._look()
+            if now >= second_s:
+                second_s = max(second_s + 1.0, now)
+                self._each_second()
+            if self._sampler.n_rows >= FLUSH_ROWS or now - flush_s >= FLUSH_S:
+                flush_s = now
+                self._part("trends", self._flush)
+            self._beat()
+            self.stopping.wait(min(LOOK_S, max(0.0, min(look_s, second_s) - time.monotonic())))
+        self.stopping.set()
+        thread.join()
+        self._finish()
+        if self._failed is not None:
+            _complain(f"{self.folder / run_folder.SOE}: {self._failed.strerror}")
+            return 1
+        return 0
+
+    def _record_events(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                if not self._writer.turn():
+                    self.stopping.wait(EVENTS_S)
+            deadline = time.monotonic() + ENDING_S
+            while not self._board.ctl[bd.CTL_ENDED] and time.monotonic() < deadline:
+                if not self._writer.turn():
+                    time.sleep(EVENTS_S)
+            while self._writer.turn():
+                pass
+        except OSError as error:
+            self._failed = error
+
+    def _look(self) -> None:
+        snapshot = self._board.read()
+        if snapshot is not None and self.room.state == OK:
+            self._sampler.look(snapshot)
+
+    def _each_second(self) -> None:
+        self._quality = time_quality()
+        self._part("disk", self._look_at_the_disk)
+        self._part("images", self._keep_image)
+        self._part("database", self._follow)
+        self._part("place", self._save_places)
+
+    def _save_places(self) -> None:
+        self._journal.save_place()
+        self._images.save_place()
+
+    def _look_at_the_disk(self) -> None:
+        self.room.look()
+
+    def _keep_image(self) -> None:
+        snapshot = self._board.read()
+        if snapshot is None or snapshot.step <= self._imaged_step or self.room.state == FULL:
+            return
+        position = self._head.head  # read after the image: what led to it lies before
+        self._images.commit([images.encode(snapshot, position)])
+        self._imaged_step = snapshot.step
+        self._n_images += 1
+
+    def _follow(self) -> None:
+        if self.room.state == FULL:  # the room that is left is the journal's
+            return
+        if self._database is None:
+            self._database = SoeDatabase(self.folder / run_folder.SOE_DB, self.folder / run_folder.SOE)
+        self._database.follow()
+
+    def _flush(self) -> None:
+        rows: Rows | None = self._sampler.take()
+        if rows is not None and self.room.state == OK:
+            self._trends.write(rows)
+            self._n_rows += len(rows.step)
+
+    def _part(self, name: str, work: Callable[[], object]) -> None:
+        """Do one part of the work; what fails must not end the others."""
+        try:
+            work()
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                self.room.make()
+                return
+            self._note(name, error)
+        except (sqlite3.Error, DamagedError) as error:
+            if "disk is full" in str(error):
+                self.room.make()
+                return
+            self._note(name, error)
+
+    def _note(self, name: str, error: Exception) -> None:
+        if self._n_errors < 100:
+            _complain(f"{name}: {error}")
+        self._n_errors += 1
+
+    def _beat(self) -> None:
+        self.status.beat(
+            state=SERVING,
+            lost=self._writer.n_lost,
+            disk=self.room.state,
+            images=self._n_images,
+            trend_rows=self._n_rows,
+            mirror_seq=0 if self._database is None else self._database.place.seq,
+            errors=self._n_errors,
+        )
+
+    def _finish(self) -> None:
+        """Keep what the last steps left, the most important first: there is a second for all of it."""
+        self._part("images", self._keep_image)
+        self._look()
+        self._part("trends", self._flush)
+        self._part("database", self._follow)
+        self._beat()
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the process; return its exit code."""
+    if len(arguments) != 1:
+        _complain("usage: python -m hil.recorder_process SPEC_JSON")
+        return 2
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
+    die_with_parent()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    try:
+        recorder = Recorder(RunSpec.load(Path(arguments[0])), stopping)
+        sys.stdout.write(f"ready records in {recorder.folder}\n")
+        sys.stdout.flush()
+        return recorder.run()
+    except HostError as error:
+        _complain(str(error))
+    except OSError as error:
+        what = f"{error.filename or 'records'}: cannot be written: {error.strerror}"
+        _complain(f"{what}; recorder.enabled = false runs the station without records")
+    return EXIT_HOST
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Relay tests: plans, shots, measured times with their uncertainty, verdicts, reports."""

@@ -1,0 +1,80 @@
+"""``gridhil relaytest``: check the plan, find the running station, carry out the plan, report."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hil.relaytest.bench import Bench
+from hil.relaytest.document import document
+from hil.relaytest.plan import FactsOf, Plan, find_plan, read_plan
+from hil.relaytest.report import write
+from hil.relaytest.results import PASS, Shot, TestResult
+from hil.relaytest.runner import run
+from hil.scenario_report import make_folder
+
+Opened = tuple[Bench, Mapping[str, str]]
+BenchOf = Callable[[Plan], AbstractContextManager[Opened]]
+"""Bench for a plan, and what else identifies the station in the report, by name."""
+
+
+def run_file(
+    name: str, folder: Path | None, facts_of: FactsOf, bench_of: BenchOf, out: Console
+) -> dict[str, Any]:
+    """Carry out a plan and return the document of its results.
+
+    Parameters
+    ----------
+    name : str
+        File of the plan, or name of a shipped one.
+    folder : Path or None
+        Where to write the report; None writes none.
+
+    Raises
+    ------
+    UserInputError
+        Everything wrong or impossible in the plan; nothing has been energised.
+    HostError
+        No such station runs, or the report cannot be written.
+    """
+    path = find_plan(name)
+    plan = read_plan(path, facts_of)
+    if folder is not None:
+        make_folder(folder)
+
+    def tell(result: TestResult, shot: Shot) -> None:
+        label = shot.record.plan.label if not shot.is_search else ""
+        whys = [r.why for r in shot.readings if r.verdict != PASS]
+        why = shot.invalid or "; ".join(whys)
+        _line(out, f"{shot.verdict:<12}  {result.name} {shot.number} {label}  {why}".rstrip())
+
+    with bench_of(plan) as (bench, station):
+        facts = dc.replace(plan.facts, dt_s=bench.facts.dt_s)  # the host may have decided on the step
+        plan = read_plan(path, lambda _station, _near: facts)
+        done = run(plan, bench, tell)
+    doc = document(done, station)
+    for result in done.tests:
+        _line(out, f"{result.verdict:<12}  {result.name}: {'; '.join(result.findings) or 'nothing found'}")
+    _line(out, f"{done.verdict}  {plan.head.name}: {_said(doc)}")
+    if folder is not None:
+        written = write(folder, doc)
+        _line(out, f"report: {', '.join(str(p) for p in written)}")
+    return doc
+
+
+def _said(doc: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in doc["counts"].items())
+    meaning = {
+        "INVALID": "; the measurement cannot be trusted, nothing is shown about the device",
+        "INCONCLUSIVE": "; the device is neither shown to be right nor to be wrong",
+    }
+    return f"shots: {counts}{meaning.get(doc['verdict'], '')}"
+
+
+def _line(out: Console, text: str) -> None:
+    out.print(text, highlight=False, markup=False, soft_wrap=True)

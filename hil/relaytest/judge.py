@@ -1,0 +1,226 @@
+"""Verdicts: is a shot valid, what did it measure, is that within the tolerance.
+
+PASS          the interval of the measured value lies within the tolerance
+FAIL          it lies outside; or the device did what it must not, or not what it must
+INCONCLUSIVE  it overlaps a limit, or is wider than the tolerance
+INVALID       the loop slipped or was late, the device fell silent, the connection changed
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from hil.relaytest.bench import Health
+from hil.relaytest.results import FAIL, INCONCLUSIVE, PASS, Reading
+from hil.relaytest.shot_model import Mark, Measure, ShotRecord, split
+from hil.relaytest.uncertainty import Calibration
+
+LATE_MAX_S = 0.005
+NEVER_CAME = "never came"
+
+
+def invalid_reason(health: Health, tolerance_s: float, silent_limit_s: float) -> str:
+    """Return why a shot does not count; empty when it does."""
+    limit_s = min(LATE_MAX_S, tolerance_s / 4.0)
+    found = []
+    if health.slipped_s > 0:
+        found.append(f"the loop slipped by {health.slipped_s * 1e3:.3g} ms")
+    if health.late_max_s > limit_s:
+        found.append(f"the loop was {health.late_max_s * 1e3:.3g} ms late (limit {limit_s * 1e3:.3g} ms)")
+    if health.device_silent_s > silent_limit_s:
+        found.append(
+            f"the device was silent for {health.device_silent_s:.3g} s (limit {silent_limit_s:.3g} s)"
+        )
+    return "; ".join(found)
+
+
+def verdict_of(
+    low: float, high: float, allowed_low: float, allowed_high: float, grace: float = 0.0
+) -> tuple[str, str]:
+    """Return verdict and reason for an interval against what is allowed.
+
+    Parameters
+    ----------
+    grace : float
+        So much above the limit is no proof yet.
+    """
+    if high < allowed_low:
+        return FAIL, "below what is allowed"
+    if low > allowed_high + grace:
+        return FAIL, "above what is allowed"
+    if low > allowed_high:
+        return INCONCLUSIVE, "late by less than one poll: the output may have waited for the device's cycle"
+    if allowed_low <= low and high <= allowed_high:
+        return PASS, "within the tolerance"
+    if high - low > allowed_high - allowed_low:
+        return INCONCLUSIVE, "our own uncertainty is larger than the tolerance"
+    return INCONCLUSIVE, "our own uncertainty reaches over a limit of the tolerance"
+
+
+def readings(record: ShotRecord, cal: Calibration, is_held: bool = False) -> list[Reading]:
+    """Return everything that a shot says.
+
+    Parameters
+    ----------
+    is_held : bool
+        The device writes its outputs in every cycle: repeated commands mean nothing.
+    """
+    found = list(_unwanted(record))
+    if record.plan.is_single and not is_held:
+        found += _repeated(record)
+    found += [_reading(record, measure, cal) for measure in record.plan.measures]
+    return found
+
+
+def _unwanted(record: ShotRecord) -> Iterator[Reading]:
+    zero_ns = record.zero_ns
+    for what in ("trip", "close"):
+        early = [m for m in record.marks if m.what == what and m.instant_ns < zero_ns]
+        if early:
+            before_s = (zero_ns - early[0].mono_ns) / 1e9
+            yield Reading(
+                f"no {what} before the fault", "", FAIL, f"{what} {before_s:.3g} s before the fault"
+            )
+    for reference in record.plan.never:
+        mark = record.find(reference)
+        what = "" if mark is None else f"{reference} after {(mark.instant_ns - zero_ns) / 1e9:.4g} s"
+        yield Reading(f"never {reference}", "", PASS if mark is None else FAIL, what or "did not happen")
+
+
+def _repeated(record: ShotRecord) -> Iterator[Reading]:
+    """Find commands given more than once for one operation."""
+    ends = {"trip": ("close", "52a_closed"), "close": ("trip", "52a_open")}
+    for what, (a, b) in ends.items():
+        run = longest = 0
+        for mark in record.marks:
+            if mark.what == what:
+                run += 1
+            elif mark.what in (a, b):
+                run = 0
+            longest = max(longest, run)
+        if longest > 1:
+            name = "double command" if longest == 2 else "chatter"
+            yield Reading(
+                f"one {what} command", "", FAIL, f"{name}: {longest} {what} commands for one operation"
+            )
+    pickups = sum(m.what == "pickup" for m in record.since(record.plan.zero))
+    faults = sum(s.name.startswith("fault") for s in record.plan.states)
+    faults += sum(m.what == "52a_closed" for m in record.since(record.plan.zero))
+    if faults and pickups > faults + 1:
+        yield Reading("steady pickup", "", FAIL, f"chatter: {pickups} pickups in one shot")
+
+
+def _reading(record: ShotRecord, m: Measure, cal: Calibration) -> Reading:
+    start, stop = record.find(m.start), record.find(m.stop)
+    shadow_s = _shadow_s(record, m)
+    if m.is_absent:
+        if stop is None:
+            return Reading(m.name, "s", PASS, f"no {m.stop}", shadow=shadow_s)
+        after = start or record.marks[0]
+        at_s = (stop.instant_ns - after.instant_ns) / 1e9
+        return Reading(m.name, "s", FAIL, f"{m.stop} after {at_s:.4g} s", raw=at_s, shadow=shadow_s)
+    expected_s = shadow_s if m.expected_s is None else m.expected_s
+    allowed = _allowed(m, expected_s)
+    if start is None or stop is None:
+        missing = m.start if start is None else m.stop
+        why = f"{missing} {NEVER_CAME} within {_waited_s(record):.4g} s"
+        return Reading(
+            m.name,
+            "s",
+            FAIL,
+            why,
+            expected=expected_s,
+            allowed_low=allowed[0],
+            allowed_high=allowed[1],
+            shadow=shadow_s,
+        )
+    return _timed(record, m, cal, start, stop, expected_s, shadow_s)
+
+
+def _timed(
+    record: ShotRecord,
+    m: Measure,
+    cal: Calibration,
+    start: Mark,
+    stop: Mark,
+    expected_s: float | None,
+    shadow_s: float | None,
+) -> Reading:
+    raw_s = (stop.instant_ns - start.instant_ns) / 1e9
+    mean_s, low_s, high_s = delay(start, stop, cal)
+    spread_s = m.n_edges * cal.half_width_s if m.n_edges and cal.is_known else 0.0
+    measured, low, high = raw_s - mean_s, raw_s - high_s - spread_s, raw_s - low_s + spread_s
+    allowed_low, allowed_high = _allowed(m, expected_s)
+    if expected_s is None:
+        verdict, why = (
+            INCONCLUSIVE,
+            "the internal relay did not operate in this shot: nothing to compare with",
+        )
+    elif math.isfinite(measured):
+        assert allowed_low is not None
+        assert allowed_high is not None
+        grace_s = cal.grace_s if stop.is_device and not start.is_device else 0.0
+        least = allowed_low if allowed_low > 0.0 else -math.inf  # nothing is too early at 0
+        verdict, why = verdict_of(low, high, least, allowed_high, grace_s)
+    elif allowed_low is not None and raw_s < allowed_low:
+        verdict, why = FAIL, "below what is allowed even without any delay of the connection"
+    else:
+        verdict, why = INCONCLUSIVE, "no token came back: the delay of the connection is unknown"
+    off = record.state("off")
+    if off is not None and stop.is_device and stop.mono_ns > off.mono_ns:
+        why += "; it answered after the sources had been turned off"
+    known = math.isfinite(measured)
+    return Reading(
+        m.name,
+        "s",
+        verdict,
+        why,
+        measured=measured if known else None,
+        low=low if known else None,
+        high=high if known else None,
+        raw=raw_s,
+        expected=expected_s,
+        allowed_low=allowed_low,
+        allowed_high=allowed_high,
+        shadow=shadow_s,
+    )
+
+
+def delay(start: Mark, stop: Mark, cal: Calibration) -> tuple[float, float, float]:
+    """Return mean, least and largest delay in a raw time between two marks [s].
+
+    What happens in the plant is known to the step. From the plant to the device's output it is the
+    calibrated delay; between two outputs of the device the mean cancels and twice the half-width
+    remains at most; from an output to the plant nothing is in between.
+    """
+    if not stop.is_device:
+        return 0.0, -cal.dt_s, cal.dt_s
+    if not start.is_device:
+        return cal.mean_s, cal.low_s, cal.high_s
+    width_s = cal.high_s - cal.low_s
+    return (0.0 if cal.is_known else math.nan), -width_s, width_s
+
+
+def _allowed(m: Measure, expected_s: float | None) -> tuple[float | None, float | None]:
+    if m.expected_s is not None:
+        return m.low_s, m.high_s
+    if expected_s is None:
+        return None, None
+    return max(expected_s + m.low_s, 0.0), expected_s + m.high_s
+
+
+def _shadow_s(record: ShotRecord, m: Measure) -> float | None:
+    """Return what the internal relay took for the same, None when it has no part in it."""
+    name, nth = split(m.stop)
+    start = record.find(m.start)
+    if start is None or name not in ("trip", "pickup", "dropout", "close"):
+        return None
+    stop = record.find(f"shadow_{name}#{nth}")
+    return None if stop is None else (stop.instant_ns - start.instant_ns) / 1e9
+
+
+def _waited_s(record: ShotRecord) -> float:
+    off = record.state("off")
+    end_ns = off.mono_ns if off is not None else record.marks[-1].mono_ns
+    return (end_ns - record.zero_ns) / 1e9

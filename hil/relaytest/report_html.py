@@ -1,0 +1,253 @@
+"""The report for people: one HTML file without script or network, made to be printed on A4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from hil.relaytest.report_charts import curve_chart, phasor_chart, timeline
+from hil.relaytest.report_table import badge, deviation, interval, number, table, two_lines
+
+Row = Mapping[str, Any]
+TIMELINES_MAX = 12
+"""Most timelines of a test; results.json has the events of every shot."""
+
+STYLE = """
+:root { color-scheme: light; --line: #c9ced6; --good: #18794e; --bad: #c62828; --open: #b26a00;
+  --grey: #666; }
+* { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+body { font: 14px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  color: #1c2024; background: #fff; }
+h1 { font-size: 1.4rem; margin: 0 0 .4rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.3rem 0 .4rem; }
+.v { display: inline-block; padding: .05rem .5rem; border-radius: .3rem; color: #fff; font-weight: 600; }
+.PASS { background: var(--good); } .FAIL { background: var(--bad); }
+.INCONCLUSIVE { background: var(--open); } .INVALID { background: var(--grey); }
+table { border-collapse: collapse; width: 100%; font-size: .88em; }
+th, td { text-align: left; vertical-align: top; padding: .25em .5em; border-bottom: 1px solid var(--line); }
+th.n, td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.w { overflow-wrap: anywhere; } tr.old td { color: var(--grey); }
+.finding { border-left: .3rem solid var(--bad); padding: .2rem .7rem; font-weight: 600; margin: .4rem 0; }
+.note { border-left: .3rem solid var(--open); padding: .2rem .7rem; margin: .4rem 0; }
+.c { display: flex; flex-wrap: wrap; gap: 1rem; }
+svg { max-width: 100%; height: auto; vertical-align: middle; }
+.legend { font-size: .85em; } small { color: var(--grey); }
+.sign { margin-top: 3rem; display: flex; gap: 3rem; } .sign div { flex: 1; border-top: 1px solid #1c2024; }
+@page { size: A4; margin: 16mm 14mm; }
+@media print {
+  body { margin: 0; max-width: none; padding: 0; font-size: 10px; }
+  h1 { font-size: 16px; } h2 { font-size: 13px; } h3 { font-size: 11px; }
+  h2, h3 { break-after: avoid; } tr, p, svg, .finding, .sign { break-inside: avoid; }
+  thead { display: table-header-group; } section { break-before: page; }
+}
+"""
+
+
+def html(doc: Row) -> str:
+    """Return the whole report as one page, from the document alone."""
+    plan = doc["plan"]
+    title = escape(plan["title"] or plan["name"])
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width">',
+            f"<title>{doc['verdict']}: {title}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{badge(doc['verdict'])} {title}</h1>",
+            *(f"<p>{escape(p)}</p>" for p in plan["description"].split("\n\n") if p.strip()),
+            *_summary(doc),
+            *_facts(doc),
+            *(line for t in doc["tests"] for line in _test(t)),
+            '<div class="sign"><div>tested by</div><div>checked by</div></div>',
+            "</body></html>\n",
+        ]
+    )
+
+
+def _summary(doc: Row) -> Iterator[str]:
+    rows = []
+    for t in doc["tests"]:
+        n = sum(not s["superseded"] for s in t["shots"])
+        found = "; ".join([*t["findings"], *t["notes"]]) or _reasons(t)
+        rows.append((badge(t["verdict"]), t["title"] or t["name"], str(n), found))
+    yield from table(("verdict", "test", ">shots", "what was found"), rows)
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in doc["counts"].items())
+    yield f"<p>Shots: {counts}; {doc['repeated']} attempts did not count and were repeated.</p>"
+    yield f"<p>{escape(doc['limits'])}</p>"
+
+
+def _reasons(t: Row) -> str:
+    """Return why a test without findings is not passed."""
+    if t["verdict"] == "PASS":
+        return ""
+    shots = [s for s in t["shots"] if not s["superseded"]]
+    whys = [s["invalid"] or r["why"] for s in shots for r in s["readings"] if s["verdict"] == t["verdict"]]
+    return next(iter(w for w in whys if w and w != "within the tolerance"), "")
+
+
+def _facts(doc: Row) -> Iterator[str]:
+    device, plan, place = doc["device"], doc["plan"], doc["location"]
+    named = " ".join(device[k] for k in ("make", "model") if device[k]) or "not named"
+    facts = {
+        "device under test": named,
+        "serial number, firmware": ", ".join(device[k] for k in ("serial", "firmware") if device[k]),
+        "settings file": device["settings_file"],
+        "settings file (SHA-256)": device["settings_sha256"] or "",
+        "tester": device["tester"],
+        "location": f"{plan['location']} of {plan['station']}",
+        "transformers": f"CT {place['ct_ratio']:g} : 1, VT {place['vt_ratio']:g} : 1",
+        "nominal": f"{place['v_nominal_v'] / 1e3:.4g} kV phase to ground, {place['f_nominal_hz']:g} Hz",
+        "settings": _settings(doc["settings"]),
+        "tolerance": _tolerance(doc["tolerance"]),
+        "run at": doc["started"],
+        "plan": f"{plan['file']}, SHA-256 {plan['sha256']}",
+        "seed": str(plan["seed"]),
+        "step": f"{doc['step_s'] * 1e3:g} ms",
+        **doc["station"],
+        "software": ", ".join(f"{k} {v}" for k, v in doc["software"].items()),
+        "host": ", ".join(doc["host"].values()),
+    }
+    yield "<h2>What was tested, with what</h2><table>"
+    for key, value in facts.items():
+        if value:
+            yield f"<tr><th>{escape(key)}</th><td class=w>{escape(value)}</td></tr>"
+    yield "</table>"
+
+
+def _settings(s: Row | None) -> str:
+    if s is None:
+        return ""
+    where = f"{s['curve']}, pickup {s['pickup_a']:.6g} A primary"
+    return f"{where}, time dial {s['time_dial']:g}, {s['reset']} reset"
+
+
+def _tolerance(t: Row) -> str:
+    joint = "+" if t["is_sum"] else "or"
+    steps = ", ".join(f"{t['time_pct'] * f:g} % from {m:g} x" for m, f in t["steps"])
+    relative = steps or f"{t['time_pct']:g} %"
+    text = f"{t['name']}: {relative} {joint} {t['time_s'] * 1e3:g} ms, current {t['current_pct']:g} %"
+    return f"{text}, level {t['level_pct']:g} %" + (f" ({t['source']})" if t["source"] else "")
+
+
+def _test(t: Row) -> Iterator[str]:
+    yield f"<section><h2>{badge(t['verdict'])} {escape(t['title'] or t['name'])}</h2>"
+    yield from (f'<p class="finding">{escape(f)}</p>' for f in t["findings"])
+    yield from (f'<p class="note">{escape(n)}</p>' for n in t["notes"])
+    if t["curve"] is not None:
+        yield curve_chart(t["curve"], [s for s in t["shots"] if not s["superseded"]])
+    yield from _readings(t["shots"])
+    yield from _statistics(t["statistics"])
+    yield from _phasors(t["shots"])
+    yield from _timelines(t["shots"])
+    yield from _calibration(t["calibration"])
+    yield from _health(t["shots"])
+    yield "</section>"
+
+
+READINGS = (
+    ">shot",
+    "applied, quantity",
+    ">expected",
+    ">internal relay",
+    ">measured, 99 % interval",
+    ">deviation",
+    ">allowed",
+    "verdict",
+)
+
+
+def _readings(shots: Sequence[Row]) -> Iterator[str]:
+    rows, old = [], []
+    for s in shots:
+        name = str(s["number"]) + (f" ({s['attempt']})" if s["attempt"] > 1 or s["superseded"] else "")
+        for r in s["readings"]:
+            verdict = "INVALID" if s["invalid"] else r["verdict"]
+            is_plain = r["verdict"] == "PASS" and r["measured"] is not None
+            why = s["invalid"] or ("" if is_plain else r["why"])
+            unit = r["unit"]
+            rows.append(
+                (
+                    name,
+                    two_lines(s["label"], r["name"]),
+                    number(r["expected"], unit),
+                    number(r["shadow"], unit),
+                    two_lines(number(r["measured"], unit), interval(r["low"], r["high"])),
+                    two_lines(*deviation(r)),
+                    interval(r["allowed_low"], r["allowed_high"]),
+                    two_lines(badge(verdict), why),
+                )
+            )
+            old.append(s["superseded"])
+    yield "<h3>Results</h3>"
+    yield from table(READINGS, rows, old)
+
+
+def _statistics(rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
+        return
+    keys = ("min", "mean", "max", "sd", "expected")
+    yield "<h3>Repeats</h3>"
+    yield from table(
+        ("applied", "quantity", ">n", ">min", ">mean", ">max", ">σ", ">expected"),
+        [(r["label"], r["name"], str(r["n"]), *(number(r[k]) for k in keys)) for r in rows],
+    )
+
+
+def _phasors(shots: Sequence[Row]) -> Iterator[str]:
+    """Draw the states that have sources, each different one once."""
+    drawn: dict[str, str] = {}
+    for s in shots:
+        for state in s["states"]:
+            if "v" in state and state["name"] != "off":
+                name = state["name"] if state["name"] == "prefault" else f"{s['label']}: {state['name']}"
+                drawn.setdefault(
+                    str((state["v"], state["i"], state["f_hz"])), phasor_chart({**state, "name": name})
+                )
+    if drawn:
+        yield "<h3>Phasors applied</h3><p>Thin: voltages. Thick: currents. Each to its own scale.</p>"
+        yield '<div class="c">'
+        yield from drawn.values()
+        yield "</div>"
+
+
+def _timelines(shots: Sequence[Row]) -> Iterator[str]:
+    """Draw one timeline for each label, and those of all shots that are not passed."""
+    chosen, labels = [], set()
+    for s in shots:
+        if s["label"] not in labels or s["verdict"] != "PASS":
+            labels.add(s["label"])
+            chosen.append(s)
+    shown = [s for s in chosen if len(s["events"]) > 1][:TIMELINES_MAX]
+    if shown:
+        yield "<h3>Timelines</h3>"
+    for s in shown:
+        yield f"<p>Shot {s['number']} {escape(s['label'])} {badge(s['verdict'])}<br>{timeline(s)}</p>"
+    if len(shots) > len(shown):
+        yield f"<p>{len(shots) - len(shown)} more: results.json.</p>"
+
+
+def _calibration(c: Row | None) -> Iterator[str]:
+    if c is None:
+        return
+    rows = [(r["term"], "" if r["s"] is None else f"{r['s'] * 1e3:.2f}", r["how"]) for r in c["budget"]]
+    yield "<h3>Uncertainty</h3>"
+    yield from table(("term", ">ms", "how it is known"), rows)
+    yield (
+        "<p>Time = raw time less the mean delay from a step to the device's echo of it. The part of that "
+        "delay that is the device's own pass cannot be told from the connection: it is subtracted, too.</p>"
+    )
+
+
+def _health(shots: Sequence[Row]) -> Iterator[str]:
+    rows = []
+    for s in shots:
+        h = s["health"]
+        late, slipped, silent = (
+            f"{h[k] * 1e3:.2f} ms" for k in ("late_max_s", "slipped_s", "device_silent_s")
+        )
+        rows.append(
+            (f"{s['number']} ({s['attempt']})", late, slipped, str(h["n_overruns"]), silent, s["invalid"])
+        )
+    columns = (">shot", ">latest step", ">slipped", ">overruns", ">device silent", "does not count")
+    yield "<h3>Loop and connection in each shot</h3>"
+    yield from table(columns, rows)

@@ -1,0 +1,132 @@
+"""What comes out of a plan: readings with verdicts, shots, tests, the run. Plain data."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from hil.relaytest.shot_model import ShotRecord
+from hil.relaytest.uncertainty import Calibration
+
+PASS, FAIL, INCONCLUSIVE, INVALID = "PASS", "FAIL", "INCONCLUSIVE", "INVALID"
+INVALID_SHARE_MAX = 0.05
+"""A test or run with a larger share of invalid shots is invalid."""
+
+
+@dc.dataclass(frozen=True, slots=True)
+class Reading:
+    """One judged quantity of a shot or search.
+
+    Attributes
+    ----------
+    measured, low, high : float or None
+        Best value and the interval that holds the true one; None when there is none.
+    raw : float or None
+        Before the correction.
+    expected, allowed_low, allowed_high : float or None
+    shadow : float or None
+        What the internal relay did.
+    why : str
+        The verdict in words.
+    """
+
+    name: str
+    unit: str
+    verdict: str
+    why: str
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+    raw: float | None = None
+    expected: float | None = None
+    allowed_low: float | None = None
+    allowed_high: float | None = None
+    shadow: float | None = None
+
+    @property
+    def deviation(self) -> float | None:
+        """Measured less expected."""
+        return None if self.measured is None or self.expected is None else self.measured - self.expected
+
+
+@dc.dataclass(slots=True)
+class Shot:
+    """One attempt at a shot; ``invalid`` says why it does not count."""
+
+    number: int
+    attempt: int
+    records: list[ShotRecord]
+    readings: list[Reading] = dc.field(default_factory=list)
+    invalid: str = ""
+    is_superseded: bool = False
+    """Invalid and repeated."""
+    is_search: bool = False
+    """Its readings are levels; they do not follow from the calibration."""
+
+    @property
+    def record(self) -> ShotRecord:
+        """First record; searches have several."""
+        return self.records[0]
+
+    @property
+    def verdict(self) -> str:
+        """Worst of the readings; INVALID when the shot does not count."""
+        return INVALID if self.invalid else worst(r.verdict for r in self.readings)
+
+
+@dc.dataclass(slots=True)
+class TestResult:
+    """One test of a plan.
+
+    Attributes
+    ----------
+    findings : list of str
+        What is wrong with the device, named.
+    """
+
+    __test__ = False
+    name: str
+    kind: str
+    title: str
+    tolerance: str
+    shots: list[Shot] = dc.field(default_factory=list)
+    findings: list[str] = dc.field(default_factory=list)
+    notes: list[str] = dc.field(default_factory=list)
+    calibration: Calibration | None = None
+
+    @property
+    def counted(self) -> list[Shot]:
+        """Shots without those that were repeated."""
+        return [s for s in self.shots if not s.is_superseded]
+
+    @property
+    def verdict(self) -> str:
+        """Verdict of the test."""
+        return combined(self.counted)
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """Return the worst verdict: FAIL, INVALID, INCONCLUSIVE, PASS."""
+    given = set(verdicts)
+    return next((v for v in (FAIL, INVALID, INCONCLUSIVE) if v in given), PASS)
+
+
+def combined(shots: list[Shot]) -> str:
+    """Return the verdict of many shots.
+
+    More than 5 % invalid ones make them all INVALID; fewer, that the rest cannot be PASS: what was
+    not measured is not known to be right.
+    """
+    counts = Counter(s.verdict for s in shots)
+    if not shots or counts[INVALID] > INVALID_SHARE_MAX * len(shots):
+        return INVALID
+    if counts[FAIL]:
+        return FAIL
+    return INCONCLUSIVE if counts[INCONCLUSIVE] or counts[INVALID] else PASS
+
+
+def finite(value: float | None) -> float | None:
+    """Return what JSON can say."""
+    return value if value is not None and math.isfinite(value) else None

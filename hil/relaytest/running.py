@@ -1,0 +1,46 @@
+"""The bench of the station that a plan names, among those that run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from hil import paths
+from hil.relaytest.command import Opened
+from hil.relaytest.live import Outputs, bench_of
+from hil.relaytest.plan import Plan
+from hil.run_dir import live_run_dirs
+from hil.runspec import RunSpec
+from rtcore.errors import HostError
+
+
+@contextlib.contextmanager
+def running_bench(plan: Plan) -> Iterator[Opened]:
+    """Give the bench of the running station, everything cleared away at the end.
+
+    Raises
+    ------
+    HostError
+        The station does not run, or several of it do.
+    """
+    path = paths.find("stations", plan.head.station, plan.path.parent).resolve()
+    specs = [RunSpec.load(d / "spec.json") for d in live_run_dirs() if (d / "spec.json").is_file()]
+    found = [s for s in specs if Path(s.core["station"]).resolve() == path]
+    if not found:
+        running = ", ".join(s.name for s in specs) or "none"
+        raise HostError(
+            f"station {plan.head.station!r} does not run (running: {running}); "
+            f"start it with: gridhil run {plan.head.station}"
+        )
+    if len(found) > 1:
+        raise HostError(f"station {plan.head.station!r} runs {len(found)} times; stop all but one")
+    spec = found[0]
+    station = {
+        "station file (SHA-256)": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "configuration": ", ".join(f"{k} {v}" for k, v in spec.recorder.get("configuration", {}).items()),
+        "records": str(spec.state_dir) if spec.recorder else "",
+    }
+    with bench_of(spec, Outputs(plan.outputs)) as bench:
+        yield bench, station

@@ -1,0 +1,174 @@
+"""A recorded run, read and checked: everything that a replay needs, or one report of what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from hil.recorder import images
+from hil.recorder.journal import DamagedError, frames
+from hil.recorder.run_folder import FORMAT, IMAGES, RUN, SOE
+from hil.recorder.soe import COMMAND, DONE, LOST, STATUS
+from hil.recorder.soe import Soe as Record
+from hil.settings_errors import Section, check_model
+from rtcore.errors import Problem, UserInputError
+
+
+class StationOf(Section):
+    """The station of a run."""
+
+    name: str
+    title: str
+    path: str
+
+
+class Pacing(Section):
+    """How the run was paced, and its seed."""
+
+    dt_ns: int = Field(gt=0)
+    period_ns: int
+    speed: float | str
+    seed: int = Field(ge=0)
+    duration_s: float | None
+
+
+class Host(Section):
+    """What the bits of a run depend on beside its input."""
+
+    lock_hash: str
+    kernels: str
+    cpu_model: str
+    versions: dict[str, str]
+
+
+class RunFile(Section):
+    """``run.json``."""
+
+    format: int
+    run_id: str
+    started_utc_ns: int
+    station: StationOf
+    station_sha256: str
+    configuration: dict[str, str]
+    core: Pacing
+    producers: list[str]
+    host: Host
+    tags: list[str]
+
+
+@dc.dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run on disk.
+
+    Attributes
+    ----------
+    commands, statuses : list of Record
+        Commands that were done, in the order in which the core did them; changes of two-state points.
+    n_images : int
+        Images that can be compared: all events up to them are on record.
+    n_uncovered : int
+        Images at the end that came before their events were on disk.
+    """
+
+    folder: Path
+    run: RunFile
+    commands: list[Record]
+    statuses: list[Record]
+    n_images: int
+    n_uncovered: int
+
+    def images(self) -> Iterator[images.Recorded]:
+        """Yield the images that can be compared, in order of their steps."""
+        found = images.read(self.folder / IMAGES)
+        for _ in range(self.n_images):
+            yield next(found)
+
+
+def read_run(folder: Path) -> RecordedRun:
+    """Read a run folder.
+
+    Raises
+    ------
+    UserInputError
+        Everything that is damaged or not there.
+    """
+    if not folder.is_dir():
+        raise UserInputError([Problem(str(folder), "", "no such folder; name the folder of a recorded run")])
+    run, problems = _run_file(folder / RUN)
+    records, damaged = _records(folder / SOE)
+    problems += damaged
+    end = records[-1].next_pos if records else 0
+    n_images, n_uncovered, damaged = _count_images(folder / IMAGES, end, 0 if run is None else len(run.tags))
+    problems += damaged
+    if not problems and n_images == 0:
+        problems.append(Problem(str(folder / IMAGES), "", "holds no image to compare with"))
+    if run is None or problems:
+        raise UserInputError(problems)
+    commands = [r for r in records if r.kind == COMMAND and r.verdict == DONE]
+    statuses = [r for r in records if r.kind == STATUS]
+    return RecordedRun(folder, run, commands, statuses, n_images, n_uncovered)
+
+
+def _run_file(path: Path) -> tuple[RunFile | None, list[Problem]]:
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return None, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
+    except ValueError as error:
+        return None, [Problem(str(path), "", f"not JSON: {error}")]
+    if isinstance(raw, dict) and raw.get("format", FORMAT) != FORMAT:
+        what = f"{raw['format']!r} was written by another version of gridhil; this one reads {FORMAT}"
+        return None, [Problem(str(path), "format", what)]
+    return check_model(RunFile, raw, str(path))
+
+
+def _records(path: Path) -> tuple[list[Record], list[Problem]]:
+    """Return the records of a journal; a gap among their positions is a problem."""
+    records: list[Record] = []
+    expected = 0
+    try:
+        for frame in frames(path):
+            record = Record.decode(frame.body)
+            if record.kind == LOST or record.pos != expected:
+                what = f"events from position {expected} on were not recorded: commands may be among them"
+                return records, [Problem(str(path), f"record {frame.seq}", what)]
+            records.append(record)
+            expected = record.next_pos
+    except OSError as error:
+        return records, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
+    except DamagedError as error:
+        return records, [Problem(str(path), f"byte {error.at}", error.what)]
+    except (ValueError, TypeError) as error:
+        what = re.sub(r"^Soe\.__init__\(\) ", "", str(error))
+        return records, [Problem(str(path), f"record {len(records) + 1}", f"not a record: {what}")]
+    return records, []
+
+
+def _count_images(path: Path, end: int, n_values: int) -> tuple[int, int, list[Problem]]:
+    """Return how many images the journal covers, how many it does not, and what is wrong."""
+    covered = uncovered = 0
+    last = -1
+    try:
+        for image in images.read(path):
+            if n_values and len(image.values) != n_values:
+                what = f"{len(image.values)} values for {n_values} points"
+                return covered, uncovered, [Problem(str(path), f"step {image.step}", what)]
+            if image.step <= last:
+                what = f"comes after step {last}"
+                return covered, uncovered, [Problem(str(path), f"step {image.step}", what)]
+            last = image.step
+            if image.position <= end:
+                covered += 1
+            else:
+                uncovered += 1
+    except OSError as error:
+        return covered, uncovered, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
+    except DamagedError as error:
+        return covered, uncovered, [Problem(str(path), f"byte {error.at}", error.what)]
+    return covered, uncovered, []

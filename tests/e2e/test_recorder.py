@@ -1,0 +1,167 @@
+"""A live station is recorded; the recorder dies and comes back; the run is done again from its record."""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import json
+import os
+import signal
+import sqlite3
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from hil import segment
+from hil.recorder import images, run_folder, status, trend_files
+from hil.recorder.journal import Journal, frames
+from hil.recorder.soe import Soe
+from rtcore.ring import E_KIND, E_NEW, E_STEP, E_TARGET, EVENT_COMMAND, EventReader, bits_float
+from tests.support.station import Station, gridhil, running, say
+
+CPU_MAX = 0.10
+"""Of one processor: what the recorder may take of it at steps of 1 ms."""
+SETTLE_S, MEASURE_S = 2.0, 4.0
+COMMANDS = (
+    b"\x10" + struct.pack(">HHBf", 260, 2, 4, 1.25),  # SUB.LOAD.SCALE_SP
+    b"\x06" + struct.pack(">HH", 200, 5),  # SUB.REG_A.TAP_SP
+    b"\x06" + struct.pack(">HH", 300, 4711),  # SUB.TEST.SCRATCH1
+)
+
+
+@dc.dataclass(frozen=True)
+class Recorded:
+    """What is known of the run from elsewhere than its record."""
+
+    state: Path
+    folder: Path
+    events: list[tuple[int, ...]]
+    tags: list[str]
+    cpu_share: float
+    told: dict[str, int]
+
+
+def wait(until: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def told(station: Station) -> dict[str, int]:
+    found = status.read(station.spec.gateway_path("recorder"))
+    return dict.fromkeys(status.FIELDS, 0) if found is None else found
+
+
+def give_commands(station: Station, breaker: str) -> None:
+    with station.master() as master:
+        for pdu in COMMANDS:
+            assert master.ask(1, pdu)[0] == pdu[0]
+            time.sleep(0.05)
+        for name in ("TRIP", "CLOSE"):
+            point = station.spec.points[station.index[f"{breaker}.{name}"]]
+            unit, _, coil, _ = point.wire["modbus"].split(":")
+            assert master.ask(int(unit), b"\x05" + struct.pack(">HH", int(coil), 0xFF00))[0] == 5
+            time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Some seconds with commands; the recorder is killed in the middle of them."""
+    state = tmp_path_factory.mktemp("state")
+    with running(state) as station:
+        reader = EventReader(segment.attach(station.spec.events_path), from_start=True)
+        process = psutil.Process(told(station)["pid"])
+        time.sleep(SETTLE_S)
+        before = sum(process.cpu_times()[:2])
+        time.sleep(MEASURE_S)
+        share = (sum(process.cpu_times()[:2]) - before) / MEASURE_S
+        give_commands(station, "FDR_A.CB_101")
+        pid = told(station)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        give_commands(station, "FDR_B.CB_201")  # springs of the other one are not charged yet
+        wait(lambda: told(station)["pid"] not in (0, pid))
+        events = reader.take()
+        wait(lambda: told(station)["ring_position"] >= len(events))
+        time.sleep(1.5)  # an image by the one that was restarted
+        last = told(station)
+        station.stop()
+        events += reader.take()
+        assert reader.n_lost == 0
+        tags = [p.tag for p in station.spec.points]
+        folder = run_folder.folder_of(station.spec)
+    return Recorded(state, folder, events, tags, share, last)
+
+
+def records(folder: Path) -> list[Soe]:
+    return [Soe.decode(f.body) for f in frames(folder / run_folder.SOE)]
+
+
+@pytest.mark.timeout(700)
+def test_every_event_of_the_core_is_on_record_once_though_the_recorder_was_killed(recorded: Recorded) -> None:
+    found = records(recorded.folder)
+    assert [r.pos for r in found] == list(range(len(recorded.events)))
+    assert [r.step for r in found] == [e[E_STEP] for e in recorded.events]
+    asked = [
+        (e[E_STEP], recorded.tags[e[E_TARGET]], bits_float(e[E_NEW]))
+        for e in recorded.events
+        if e[E_KIND] == EVENT_COMMAND
+    ]
+    assert [(r.step, r.tag, r.new) for r in found if r.kind == "command"] == asked
+    assert len(asked) == 2 * (len(COMMANDS) + 2)
+    assert {r.cause for r in found if r.kind == "command"} == {"modbus"}
+
+
+@pytest.mark.timeout(700)
+def test_the_database_the_images_and_the_trends_go_on_after_a_kill(recorded: Recorded) -> None:
+    with sqlite3.connect(recorded.folder / run_folder.SOE_DB) as db:
+        (n,) = db.execute("SELECT count(*) FROM soe").fetchone()
+    db.close()
+    assert n == len(recorded.events)
+    steps = [i.step for i in images.read(recorded.folder / run_folder.IMAGES)]
+    assert steps == sorted(set(steps)) and len(steps) >= 6
+    rows = sum(pq.read_metadata(p).num_rows for p in trend_files.files(recorded.folder / "trends"))
+    assert rows >= len(recorded.tags), "the first look takes every point"
+    assert (recorded.told["lost"], recorded.told["errors"], recorded.told["disk"]) == (0, 0, 0)
+
+
+@pytest.mark.timeout(700)
+def test_the_recorder_takes_little_of_a_processor(recorded: Recorded) -> None:
+    """Processor time, which a busy machine does not lengthen."""
+    say(f"recorder: {100 * recorded.cpu_share:.1f} % of a processor")
+    assert recorded.cpu_share < CPU_MAX
+
+
+@pytest.mark.timeout(700)
+def test_a_replay_reproduces_the_live_run_bit_for_bit(recorded: Recorded) -> None:
+    done = gridhil("replay", str(recorded.folder), "--json", state=recorded.state, timeout_s=600.0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["comparison"]) == ("PASS", "bit for bit")
+    assert found["commands"] == 2 * (len(COMMANDS) + 2)
+    assert found["images_not_covered"] == 0
+    assert {row["name"]: row["verdict"] for row in found["results"]} == dict.fromkeys(
+        ("image", "digest", "event"), "PASS"
+    )
+
+
+@pytest.mark.timeout(700)
+def test_a_flipped_command_of_the_live_run_is_found(recorded: Recorded, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for name in (run_folder.RUN, run_folder.IMAGES):
+        (folder / name).write_bytes((recorded.folder / name).read_bytes())
+    changed = [
+        dc.replace(r, new=4710.0) if r.kind == "command" and r.tag == "SUB.TEST.SCRATCH1" else r
+        for r in records(recorded.folder)
+    ]
+    Journal(folder / run_folder.SOE).commit([r.encode() for r in changed])
+    done = gridhil("replay", str(folder), state=recorded.state, timeout_s=600.0)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "SUB.TEST.SCRATCH1: recorded 4711.0, replayed 4710.0" in done.stdout
+    assert "command since: step " in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("FAIL  run ")
