@@ -22,6 +22,8 @@ from hil import segment
 from hil.gateway_process import CORE_MEMORY_S
 from hil.gateway_status import SERVING
 from hil.recorder import images, run_folder
+from hil.recorder.disturbance import DisturbanceRecorder
+from hil.recorder.disturbance_setup import crossed, disturbance_recorder
 from hil.recorder.event_tail import EventTail
 from hil.recorder.journal import DamagedError, Journal
 from hil.recorder.room import FULL, OK, Room
@@ -36,7 +38,9 @@ from hil.recorder.trends import Rows, TrendSampler
 from hil.runspec import PRODUCERS, RunSpec
 from hil.supervisor import EXIT_HOST, die_with_parent
 from rtcore import board as bd
-from rtcore.errors import HostError
+from rtcore.errors import HostError, UserInputError
+from rtcore.points import index_of
+from rtcore.ring import EVENT_CAPACITY
 
 LOOK_S = 0.1
 """Between two looks at the board [s]."""
@@ -95,6 +99,11 @@ class Recorder:
             settings["rotate_mb"] * MB,
         )
         self._trend_s = settings["trend_ms"] / 1e3
+        self._disturbances: DisturbanceRecorder | None = None
+        self._tail = EventTail(self._events)
+        self._triggers = settings["disturbances"]["triggers"]
+        self._index = index_of(spec.points)
+        self._spec = spec
         self._imaged_step = -1
         self._n_images = self._n_rows = self._n_errors = 0
         self._failed: OSError | None = None
@@ -143,8 +152,24 @@ class Recorder:
 
     def _look(self) -> None:
         snapshot = self._board.read()
-        if snapshot is not None and self.room.state == OK:
+        if snapshot is None:
+            return
+        if self.room.state == OK:
             self._sampler.look(snapshot)
+        self._part("disturbances", lambda: self._follow_disturbances(snapshot))
+
+    def _follow_disturbances(self, snapshot: bd.Snapshot) -> None:
+        if self._disturbances is None:
+            if not self._spec.recorder["disturbances"]["relays"]:
+                return
+            self._tail.position = self._tail.head
+            self._disturbances = disturbance_recorder(self._spec, self.folder, snapshot)
+        _, records = self._tail.take(EVENT_CAPACITY)
+        self._disturbances.take(map(tuple, records.tolist()))
+        if crossed(self._triggers, self._index, snapshot):
+            self._disturbances.trigger(snapshot.step, "limit")
+        if self.room.state == OK:
+            self._disturbances.poll()
 
     def _each_second(self) -> None:
         self._quality = time_quality()
@@ -191,7 +216,7 @@ class Recorder:
                 self.room.make()
                 return
             self._note(name, error)
-        except (sqlite3.Error, DamagedError) as error:
+        except (sqlite3.Error, DamagedError, UserInputError) as error:
             if "disk is full" in str(error):
                 self.room.make()
                 return

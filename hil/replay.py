@@ -17,12 +17,9 @@ import numpy.typing as npt
 from hil.recorder.images import Recorded
 from hil.recorder.soe import Soe
 from hil.replay_run import RecordedRun
-from rtcore.assemble import Setup
-from rtcore.drive import drive_of
 from rtcore.engine import Engine
 from rtcore.ring import E_KIND, E_NEW, E_OLD, E_STEP, E_TARGET, EVENT_STATUS
 from rtcore.shared_kernels import PULSE
-from rtcore.waves import format_waves, waves_bytes, waves_in
 from rtcore.world import K_COMMANDS
 
 RELATIVE = 1e-9
@@ -71,28 +68,13 @@ class Outcome:
     largest_relative: float
 
 
-def live_engine(setup: Setup) -> Engine:
-    """Return an engine whose step is compiled as that of a live core.
-
-    A step is compiled for the layout of its arrays, and two compilations may round differently. An
-    engine's ring of phasors, which is empty, has another layout than that of a core.
-    """
-    engine = Engine(setup)
-    n_relays = len(engine.world.relays.own)
-    memory = bytearray(waves_bytes(n_relays))
-    format_waves(memory, n_relays)
-    engine.world = engine.world._replace(waves=waves_in(memory))
-    engine.drive = drive_of(engine.world, engine.harmonics)
-    return engine
-
-
 class Replay:
     """The engine of a recorded run, fed with its commands.
 
     Parameters
     ----------
     engine : Engine
-        Fresh, of the run's configuration and seed; see ``live_engine``.
+        Fresh, of the run's configuration and seed.
     commands : sequence of Soe
         In the order in which the core did them.
     """

@@ -13,9 +13,10 @@ from rich.console import Console
 from hil import paths
 from hil.recorder.configuration import config_hash, part_hashes
 from hil.recorder.run_folder import host
-from hil.replay import RELATIVE, Outcome, live_engine, replay
+from hil.replay import RELATIVE, Outcome, replay
 from hil.replay_run import RecordedRun, read_run
 from hil.station import Plan, make_setup, read_plan
+from rtcore.engine import Engine
 from rtcore.errors import Problem, UserInputError
 
 PASS, FAIL = "PASS", "FAIL"
@@ -66,7 +67,7 @@ def run(folder: Path, station: str | None, tick: Callable[[int, int], None]) -> 
     core = recorded.run.core
     setup = make_setup(plan, core.dt_ns, {"seed": core.seed, "duration_s": core.duration_s})
     why = _unlike(recorded)
-    return Report(recorded, replay(recorded, live_engine(setup), exactly=not why, tick=tick), why)
+    return Report(recorded, replay(recorded, Engine(setup), exactly=not why, tick=tick), why)
 
 
 def _plan(recorded: RecordedRun, station: str | None) -> Plan:

@@ -21,10 +21,11 @@ from hil.output import err
 from hil.panel import Panel
 from hil.profiles import Profile
 from hil.recorder.configuration import part_hashes
+from hil.recorder.disturbance_setup import relay_rows, trigger_problems
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_rules import check_sections
-from hil.station import Plan, period_ns, read_plan, simulated_s, step_ns
+from hil.station import Plan, period_ns, read_plan, read_playback, simulated_s, step_ns
 from hil.supervisor import SILENT_S, ProcessSpec, StartError, Supervisor
 from hil.users import ensure_operator, read_users
 from hil.wiring_files import device_dict
@@ -33,7 +34,7 @@ from protocols.roles import OPERATOR, may
 from rtcore.board import CTL_AT, CTL_BEAT_NS
 from rtcore.errors import HostError, UserInputError
 
-COMPILE_TIMEOUT_S = 300.0
+COMPILE_TIMEOUT_S = 600.0
 GATEWAY_TIMEOUT_S = 30.0
 HANG_S = 3.0
 RECORDER_HANG_S = 10.0
@@ -75,6 +76,7 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     n_steps = None if options.duration_s is None else step_count(options.duration_s, station, dt_ns)
     sim_s = None if n_steps is None else n_steps * dt_ns / 1e9
     profile = station.read_profile([x.name for x in plan.network.loads], sim_s)
+    read_playback(station, dt_ns * 1e-9, plan.network.base_frequency_hz)  # its faults are told before a start
     recorder = recorder_dict(plan, profile)
     plan = with_ports(plan)
     with stop_signals.guarded(), run_dir.sole_user(run_dir.state_dir(station.name)):
@@ -201,7 +203,13 @@ def recorder_dict(plan: Plan, profile: Profile | None) -> dict[str, Any]:
     settings = plan.station.recorder
     if not settings.enabled:
         return {}
-    return settings.model_dump() | {"configuration": part_hashes(plan, profile)}
+    if problems := trigger_problems(plan):
+        raise UserInputError(problems)
+    disturbances = {"f0_hz": plan.network.base_frequency_hz, "relays": relay_rows(plan)}
+    return settings.model_dump() | {
+        "configuration": part_hashes(plan, profile),
+        "disturbances": settings.disturbances.model_dump() | disturbances,
+    }
 
 
 def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[ProcessSpec]:

@@ -21,6 +21,7 @@ from hil.settings_errors import check_model, load_toml
 from hil.settings_rules import check_sections, command_units
 from hil.settings_sections import (
     DeviceSection,
+    InjectionSection,
     LoadSection,
     LoopSection,
     ModbusSection,
@@ -79,6 +80,7 @@ class Station:
     opcua: OpcuaSection
     device: DeviceSection
     recorder: RecorderSection
+    injection: InjectionSection
     security: SecuritySection
 
     @property

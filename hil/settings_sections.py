@@ -214,6 +214,32 @@ class DeviceSection(Section):
     """What its outputs may command."""
 
 
+class TriggerSection(Section):
+    """A point that triggers a disturbance record while it is beyond a limit."""
+
+    tag: str
+    """Tag of the point."""
+    above: float | None = None
+    """Triggers above this value [unit of the point]."""
+    below: float | None = None
+    """Triggers below this value [unit of the point]."""
+
+
+class DisturbanceSection(Section):
+    """Disturbance records (COMTRADE): what relays saw around trips, breaker commands and limits."""
+
+    form: Literal["ASCII", "BINARY", "BINARY32", "FLOAT32"] = "BINARY32"
+    """Form of the samples."""
+    single: bool = False
+    """One .cff file instead of .cfg, .dat and .hdr."""
+    pre_s: Annotated[float, Field(ge=0, le=3)] = 0.5
+    """Length before the trigger [s]."""
+    post_s: Annotated[float, Field(gt=0, le=3)] = 1.0
+    """Length after it [s]."""
+    triggers: list[TriggerSection] = []
+    """Limits that trigger as well."""
+
+
 class RecorderSection(Section):
     """Records of runs: events, commands, trends, and what a replay needs."""
 
@@ -231,6 +257,34 @@ class RecorderSection(Section):
     """Size at which a trend file is begun sooner [MB]."""
     min_free_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 500
     """With less room than this on the disk trends are removed, the oldest first [MB]."""
+    disturbances: DisturbanceSection = DisturbanceSection()
+    """Disturbance records."""
+
+
+class PlaybackSection(Section):
+    """A COMTRADE record for the test set to play, and the channel of each quantity; one left out is 0."""
+
+    file: str
+    """Its .cfg or .cff, beside the station file or with its path."""
+    ia: str | None = None
+    """Channel of the current of phase a."""
+    ib: str | None = None
+    """Of phase b."""
+    ic: str | None = None
+    """Of phase c."""
+    va: str | None = None
+    """Channel of the voltage of phase a to ground."""
+    vb: str | None = None
+    """Of phase b."""
+    vc: str | None = None
+    """Of phase c."""
+
+
+class InjectionSection(Section):
+    """Test set: ideal sources at a relay."""
+
+    play: list[PlaybackSection] = []
+    """Records that it can play, number 1 first."""
 
 
 class SecuritySection(Section):
@@ -264,4 +318,5 @@ class StationFile(Section):
     opcua: OpcuaSection = OpcuaSection()
     device: DeviceSection = DeviceSection()
     recorder: RecorderSection = RecorderSection()
+    injection: InjectionSection = InjectionSection()
     security: SecuritySection = SecuritySection()

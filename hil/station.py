@@ -6,6 +6,9 @@ import dataclasses as dc
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hil import profiles
 from hil.fault_library import FaultLibrary, empty
 from hil.plant_settings import given_values, over, read_plant
@@ -160,7 +163,21 @@ def make_setup(
         plant=plant,
         scheme=plan.scheme,
         fault_library=plan.faults.rows,
+        playback=read_playback(station, dt_ns * 1e-9, network.base_frequency_hz),
     )
+
+
+def read_playback(station: Station, dt_s: float, f0_hz: float) -> list[npt.NDArray[np.complex128]]:
+    """Return the frames of the records that the test set can play; UserInputError with all their faults."""
+    if not station.injection.play:
+        return []
+    from hil.recorder.player import QUANTITIES, Playback, all_frames
+
+    records = []
+    for section in station.injection.play:
+        channels = {q: name for q in QUANTITIES if (name := getattr(section, q)) is not None}
+        records.append(Playback(path=station.path.parent / section.file, channels=channels))
+    return all_frames(records, dt_s, f0_hz)
 
 
 def simulated_s(wall_s: float, station: Station) -> float:

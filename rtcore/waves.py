@@ -3,9 +3,10 @@
 Layout, in 8-byte words::
 
     0        head: records written since the start; comes last
-    1..3     capacity, relays, words of a record
-    16..     records: step, UTC [ns], then of each relay the phasors of Ia Ib Ic [A], Va Vb Vc [V],
-             against the frame that turns with nominal frequency
+    1, 2     capacity, relays
+    16..     marks: step and UTC [ns] of each record
+    then     of each record and relay the phasors of Ia Ib Ic [A], Va Vb Vc [V], against the frame that
+             turns with nominal frequency
 
 One writer, the step; readers take their time and check that they were not overtaken.
 numpy only; ``push`` is compiled in ``rtcore.shared_kernels``.
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from rtcore.board import Words
 
-HEAD, CAPACITY_AT, RELAYS_AT, RECORD_AT = 0, 1, 2, 3
+HEAD, CAPACITY_AT, RELAYS_AT = 0, 1, 2
 HEADER_WORDS = 16
 QUANTITIES = 6
 """Of each relay: three currents, three voltages."""
@@ -31,7 +32,7 @@ Complex = npt.NDArray[np.complex128]
 
 
 class Waves(NamedTuple):
-    """Views of one ring, for its writer."""
+    """Views of one ring, for its writer; contiguous whatever its capacity, so that one step serves all."""
 
     head: Words
     marks: Words
@@ -40,28 +41,27 @@ class Waves(NamedTuple):
     """float64[capacity, 12 n_relays], real and imaginary parts in turn."""
 
 
-def record_words(n_relays: int) -> int:
-    """Return the length of one record [8-byte words]."""
-    return 2 + 2 * QUANTITIES * n_relays
-
-
 def waves_bytes(n_relays: int, capacity: int = CAPACITY) -> int:
     """Return the size of a ring [bytes]."""
-    return 8 * (HEADER_WORDS + capacity * record_words(n_relays))
+    return 8 * (HEADER_WORDS + capacity * (2 + 2 * QUANTITIES * n_relays))
 
 
 def format_waves(buffer: Any, n_relays: int, capacity: int = CAPACITY) -> None:
     """Write the header; the owner calls it once, before anyone attaches."""
     words = np.frombuffer(buffer, np.int64)
-    words[:4] = 0, capacity, n_relays, record_words(n_relays)
+    words[:3] = 0, capacity, n_relays
 
 
 def waves_in(buffer: Any) -> Waves:
     """Return the writer's views of a formatted ring."""
     words = np.frombuffer(buffer, np.int64)
-    capacity, width = int(words[CAPACITY_AT]), int(words[RECORD_AT])
-    records = words[HEADER_WORDS : HEADER_WORDS + capacity * width].reshape(capacity, width)
-    return Waves(words[:HEADER_WORDS], records[:, :2], records[:, 2:].view(np.float64))
+    capacity, width = int(words[CAPACITY_AT]), 2 * QUANTITIES * int(words[RELAYS_AT])
+    phasors_at = HEADER_WORDS + 2 * capacity
+    return Waves(
+        words[:HEADER_WORDS],
+        words[HEADER_WORDS:phasors_at].reshape(capacity, 2),
+        words[phasors_at : phasors_at + capacity * width].view(np.float64).reshape(capacity, width),
+    )
 
 
 def no_waves(n_relays: int) -> Waves:

@@ -12,6 +12,7 @@ from hil import segment
 from hil.recorder.disturbance import DisturbanceRecorder, Plan, RelayChannels
 from hil.runspec import RunSpec
 from rtcore.board import Snapshot
+from rtcore.errors import Problem, did_you_mean
 from rtcore.points import Kind
 from rtcore.waves import WaveReader
 
@@ -41,11 +42,23 @@ def relay_rows(plan: StationPlan) -> list[dict[str, Any]]:
     ]
 
 
-def disturbance_recorder(spec: RunSpec, folder: Path, first: Snapshot) -> DisturbanceRecorder | None:
-    """Return the recorder of a run; None for a station without relays."""
+def trigger_problems(plan: StationPlan) -> list[Problem]:
+    """Return what is wrong with the limits that trigger records."""
+    tags = [p.tag for p in plan.points.points]
+    found = []
+    for k, t in enumerate(plan.station.recorder.disturbances.triggers):
+        place = f"recorder.disturbances.triggers[{k}]"
+        if t.tag not in tags:
+            hint = did_you_mean(t.tag, tags)
+            found.append(Problem(str(plan.station.path), f"{place}.tag", f"no point {t.tag!r}{hint}"))
+        if t.above is None and t.below is None:
+            found.append(Problem(str(plan.station.path), place, "has no limit: above or below"))
+    return found
+
+
+def disturbance_recorder(spec: RunSpec, folder: Path, first: Snapshot) -> DisturbanceRecorder:
+    """Return the recorder of a run; ``first`` has the statuses from which its events go on."""
     given = spec.recorder["disturbances"]
-    if not given["relays"]:
-        return None
     digitals = [
         (k, p.tag)
         for k, p in enumerate(spec.points)

@@ -22,7 +22,7 @@ from hil.recorder.event_tail import EventTail
 from hil.recorder.journal import Journal, frames
 from hil.recorder.soe import Namer, Soe
 from hil.recorder.soe_writer import SoeWriter
-from hil.replay import RELATIVE, Outcome, live_engine, replay
+from hil.replay import RELATIVE, Outcome, replay
 from hil.replay_run import RecordedRun, read_run
 from hil.runspec import RunSpec
 from hil.station import make_setup, read_plan
@@ -63,7 +63,7 @@ class Recording:
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     tmp_path = tmp_path_factory.mktemp("run")
     plan = read_plan("iowa240")
-    engine = live_engine(make_setup(plan, DT_NS, {"seed": SEED}))
+    engine = Engine(make_setup(plan, DT_NS, {"seed": SEED}))
     engine.step(0)
     start = Snapshot(engine)
     profile = plan.station.read_profile([x.name for x in plan.network.loads], None)
