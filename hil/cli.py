@@ -320,7 +320,7 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
-    """Validate station, scenario, network, profile, point, protection scheme and fault library files."""
+    """Validate the files of stations, scenarios, relay tests, wirings, networks, points, schemes, faults."""
     compiled()
     if schema:
         from hil.settings import schema as station_schema

@@ -40,6 +40,9 @@ FIELDS = (
 """Words after those of a gateway. ``link`` is a ``protocols.device_exchange.State``, 0 before the start;
 ``echo`` is -1 before the first. For the others see ``Counters``, ``TokenWatch``, ``Link``."""
 
+LINKS = ("starting", "waiting for the device", "running", "FAIL-SAFE")
+"""Words for ``link``."""
+
 _COUNTERS_AT = len(gateway_status.FIELDS)
 _EXCHANGES_AT = _COUNTERS_AT + len(FIELDS)
 _TOKENS_AT = _EXCHANGES_AT + BINS
@@ -64,6 +67,13 @@ class DeviceView:
     device: dict[str, int]
     exchanges: DurationHistogram
     tokens: DurationHistogram
+
+    def __str__(self) -> str:
+        """Return one line for people: state of the link, how long exchanges take."""
+        state = LINKS[self.device["link"]]
+        if self.exchanges.n == 0:
+            return state
+        return f"{state}, exchange p99 {self.exchanges.percentile_ns(0.99) / 1e6:.1f} ms"
 
 
 class DeviceStatus:

@@ -20,6 +20,7 @@ from pathlib import Path
 from hil import segment
 from hil.run_dir import SHARED_MEMORY, live_run_dirs
 from hil.runspec import RunSpec
+from hil.supervisor import die_with_parent
 from rtcore.board import Board, Snapshot
 from rtcore.errors import HostError
 from rtcore.points import index_of
@@ -65,6 +66,7 @@ class LiveStation:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls nothing but prctl and getppid
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -15,8 +15,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hil import gateway_status, segment
+from hil import device_status, gateway_status, segment
 from hil.panel_view import Shown, render
+from hil.recorder import run_folder
+from hil.recorder import status as recorder_status
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_types import iso
@@ -119,7 +121,9 @@ class Panel:
         """Say where masters find the station."""
         assert self.supervisor is not None
         where = [t for n, t in self.supervisor.ready_text.items() if n != "core"]
-        self.console.print(f"ready after {seconds:.1f} s: " + ", ".join(where), highlight=False)
+        self.console.print(
+            f"ready after {seconds:.1f} s: " + ", ".join(where), highlight=False, soft_wrap=True
+        )
         self.console.print(f"contract: {self.contract()}", highlight=False, soft_wrap=True)
 
     def contract(self) -> str:
@@ -213,6 +217,7 @@ class Panel:
             f"Q {v('SUB.T1.Q')} kvar  late p50/p99/max {v('SUB.LOOP.LATE_P50')}/{v('SUB.LOOP.LATE_P99')}/"
             f"{v('SUB.LOOP.LATE_MAX')} us  exec p50 {v('SUB.LOOP.EXEC_P50')} us  overruns "
             f"{v('SUB.LOOP.OVERRUNS')}  slipped {v('SUB.LOOP.SLIPPED_MS')} ms  clients {clients}"
+            f"{'  ' if (device := self._device()) else ''}{device}{self._trouble()}"
         )
 
     def _overruns(self) -> list[str]:
@@ -240,6 +245,32 @@ class Panel:
         found = {n: gateway_status.read(self.spec.gateway_path(n)) for n in ("modbus", "opcua")}
         return {n: c for n, c in found.items() if c is not None}
 
+    def _device(self) -> str:
+        """Return how it stands with the device under test; empty without one to exchange with."""
+        view = device_status.read(self.spec.gateway_path("device")) if self.spec.device else None
+        return "" if view is None else f"device {view}"
+
+    def _records(self) -> str:
+        """Return where the records are, and how many there are; empty where none are kept."""
+        told = self._recorder()
+        if told is None:
+            return ""
+        counts = f"{told['seq']} events, {told['disturbances']} disturbances"
+        return f"records{self._trouble()}  {counts}  in {run_folder.folder_of(self.spec)}"
+
+    def _trouble(self) -> str:
+        """Return what is wrong with the records; empty where nothing is."""
+        told = self._recorder()
+        if told is None:
+            return ""
+        words = [f"disk {recorder_status.DISK[told['disk']]}"] if told["disk"] else []
+        words += [f"{told['lost']} events lost"] if told["lost"] else []
+        words += [f"{told['errors']} writes failed"] if told["errors"] else []
+        return "".join(f"  {word}" for word in words)
+
+    def _recorder(self) -> dict[str, int] | None:
+        return recorder_status.read(self.spec.gateway_path("recorder")) if self.spec.recorder else None
+
     def _render(self, s: Snapshot) -> Group:
         moment = iso(s.sim_ns, self.station.utc_offset_s)[:19]
         shown = Shown(
@@ -252,6 +283,8 @@ class Panel:
             ),
             feeders=(["", *(head for head, _, _ in FEEDER_FIGURES)], self._feeder_rows(s)),
             servers=self._servers(),
+            device=self._device(),
+            records=self._records(),
             lists=(list(self._commands), list(self._events), self._overruns()),
         )
         return render(shown, *self.console.size)

@@ -30,6 +30,10 @@ class Shown:
     servers: tuple[Sequence[str], Sequence[Sequence[str]]]
     lists: tuple[Sequence[str], Sequence[str], Sequence[str]]
     """Last commands, events, overruns; the newest last."""
+    device: str = ""
+    """One line about the device under test; empty without one."""
+    records: str = ""
+    """One line about the records: what is wrong with them, how many, where; empty where none are kept."""
 
 
 def render(shown: Shown, width: int, height: int) -> Group:
@@ -46,8 +50,9 @@ def _tables(shown: Shown) -> tuple[list[RenderableType], int]:
         make_table("loop", shown.loop[0], [shown.loop[1]]),
         make_table("feeders", shown.feeders[0], feeders),
         make_table("servers", shown.servers[0], servers),
+        *_lines(shown),
     ]
-    return parts, 1 + 3 * TABLE_LINES + 1 + len(feeders) + len(servers)
+    return parts, 1 + 3 * TABLE_LINES + 1 + len(feeders) + len(servers) + len(_lines(shown))
 
 
 def _compact(shown: Shown) -> tuple[list[RenderableType], int]:
@@ -55,13 +60,17 @@ def _compact(shown: Shown) -> tuple[list[RenderableType], int]:
     half = len(figures) // 2
     loop = [_row("[us] " + "  ".join(figures[:half])), _row("     " + "  ".join(figures[half:]))]
     lines = [_row(shown.title, "bold"), _line("", shown), *loop]
-    lines += [*_columns(*shown.feeders), *_columns(*shown.servers)]
+    lines += [*_columns(*shown.feeders), *_columns(*shown.servers), *_lines(shown)]
     return list(lines), len(lines)
 
 
 def _line(before: str, shown: Shown) -> Text:
     text = _row(before, "bold")
     return text.append(shown.silence or shown.contract, style="bold red" if shown.silence else "")
+
+
+def _lines(shown: Shown) -> list[Text]:
+    return [_row(text) for text in (shown.device, shown.records) if text]
 
 
 def _row(text: str, style: str = "") -> Text:

@@ -1,9 +1,9 @@
 """Recorder process: ``python -m hil.recorder_process SPEC_JSON``.
 
 One thread does nothing but move events from the core's ring to the journal; the other looks at the board
-ten times a second for trends, keeps an image every second, lets the database follow and watches the disk.
-A part that fails is told in the log and tried again; only the journal is worth ending for. Light
-imports: it starts again within a second, and nothing here may import numba.
+ten times a second for trends and disturbances, keeps an image every second, lets the database follow and
+watches the disk. A part that fails is told in the log and tried again; only the journal is worth ending for.
+Light imports: it starts again within a second, and nothing here may import numba.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from hil.gateway_process import CORE_MEMORY_S
 from hil.gateway_status import SERVING
 from hil.recorder import images, run_folder
 from hil.recorder.disturbance import DisturbanceRecorder
-from hil.recorder.disturbance_setup import crossed, disturbance_recorder
+from hil.recorder.disturbance_setup import Limits, disturbance_recorder
 from hil.recorder.event_tail import EventTail
 from hil.recorder.journal import DamagedError, Journal
+from hil.recorder.retention import Retention
 from hil.recorder.room import FULL, OK, Room
 from hil.recorder.soe import Namer
 from hil.recorder.soe_db import SoeDatabase
@@ -43,7 +44,9 @@ from rtcore.points import index_of
 from rtcore.ring import EVENT_CAPACITY
 
 LOOK_S = 0.1
-"""Between two looks at the board [s]."""
+"""Between two looks at the board: limits are watched so often, trends at most [s]."""
+RETENTION_S = 60.0
+"""Between two looks at what all runs take [s]."""
 EVENTS_S = 0.01
 """Between two looks at the event ring while it is quiet [s]."""
 SECOND_NS = 1_000_000_000
@@ -68,7 +71,7 @@ class Recorder:
         self.stopping = stopping
         self.folder = run_folder.open_folder(spec)
         runs = self.folder.parent
-        run_folder.prune(runs, settings["runs"])
+        self._retention = Retention(self.folder, settings["runs"], settings["runs_mb"] * MB)
         self.room = Room(runs, settings["min_free_mb"] * MB, settings["trends_mb"] * MB)
         self.room.look()
         self._board = bd.Board(segment.attach(spec.board_path, wait_s=CORE_MEMORY_S), len(spec.points))
@@ -101,8 +104,7 @@ class Recorder:
         self._trend_s = settings["trend_ms"] / 1e3
         self._disturbances: DisturbanceRecorder | None = None
         self._tail = EventTail(self._events)
-        self._triggers = settings["disturbances"]["triggers"]
-        self._index = index_of(spec.points)
+        self._limits = Limits(settings["disturbances"]["triggers"], index_of(spec.points))
         self._spec = spec
         self._imaged_step = -1
         self._n_images = self._n_rows = self._n_errors = 0
@@ -114,15 +116,19 @@ class Recorder:
         thread.start()
         importlib.import_module("pyarrow.parquet")  # takes a second: before anybody waits for a heartbeat
         start = time.monotonic()
-        look_s = second_s = flush_s = start
+        look_s = trend_s = second_s = minute_s = flush_s = start
         while not self.stopping.is_set() and thread.is_alive():
             now = time.monotonic()
             if now >= look_s:
-                look_s = max(look_s + self._trend_s, now)
-                self._look()
+                look_s = max(look_s + LOOK_S, now)
+                self._look(is_trend := now >= trend_s)
+                trend_s = max(trend_s + self._trend_s, now) if is_trend else trend_s
             if now >= second_s:
                 second_s = max(second_s + 1.0, now)
                 self._each_second()
+            if now >= minute_s:
+                minute_s = now + RETENTION_S
+                self._part("retention", self._retention.look)
             if self._sampler.n_rows >= FLUSH_ROWS or now - flush_s >= FLUSH_S:
                 flush_s = now
                 self._part("trends", self._flush)
@@ -145,31 +151,35 @@ class Recorder:
             while not self._board.ctl[bd.CTL_ENDED] and time.monotonic() < deadline:
                 if not self._writer.turn():
                     time.sleep(EVENTS_S)
-            while self._writer.turn():
+            while self._writer.turn(is_last=True):
                 pass
         except OSError as error:
             self._failed = error
 
-    def _look(self) -> None:
+    def _look(self, is_trend: bool) -> None:
         snapshot = self._board.read()
         if snapshot is None:
             return
-        if self.room.state == OK:
+        if is_trend and self.room.state == OK:
             self._sampler.look(snapshot)
         self._part("disturbances", lambda: self._follow_disturbances(snapshot))
 
-    def _follow_disturbances(self, snapshot: bd.Snapshot) -> None:
+    def _follow_disturbances(self, snapshot: bd.Snapshot, *, is_last: bool = False) -> None:
+        if not self._spec.recorder["disturbances"]["relays"]:
+            return
         if self._disturbances is None:
-            if not self._spec.recorder["disturbances"]["relays"]:
-                return
-            self._tail.position = self._tail.head
-            self._disturbances = disturbance_recorder(self._spec, self.folder, snapshot)
+            self._disturbances = disturbance_recorder(self._spec, self.folder, self._tail, snapshot)
         _, records = self._tail.take(EVENT_CAPACITY)
         self._disturbances.take(map(tuple, records.tolist()))
-        if crossed(self._triggers, self._index, snapshot):
+        if self._limits.crossed(snapshot):
             self._disturbances.trigger(snapshot.step, "limit")
         if self.room.state == OK:
-            self._disturbances.poll()
+            self._disturbances.poll(is_last=is_last)
+
+    def _end_disturbances(self) -> None:
+        snapshot = self._board.read()
+        if snapshot is not None:
+            self._follow_disturbances(snapshot, is_last=True)
 
     def _each_second(self) -> None:
         self._quality = time_quality()
@@ -236,13 +246,17 @@ class Recorder:
             trend_rows=self._n_rows,
             mirror_seq=0 if self._database is None else self._database.place.seq,
             errors=self._n_errors,
+            counted=self._writer.n_counted,
+            disturbances=0 if self._disturbances is None else self._disturbances.n_written,
+            disturbances_missed=0 if self._disturbances is None else self._disturbances.n_missed,
         )
 
     def _finish(self) -> None:
         """Keep what the last steps left, the most important first: there is a second for all of it."""
         self._part("images", self._keep_image)
-        self._look()
+        self._look(is_trend=True)
         self._part("trends", self._flush)
+        self._part("disturbances", self._end_disturbances)
         self._part("database", self._follow)
         self._beat()
 

@@ -77,11 +77,15 @@ class Replay:
         Fresh, of the run's configuration and seed.
     commands : sequence of Soe
         In the order in which the core did them.
+    counted : sequence of int
+        Steps of commands to points of health: the plant does not follow from what they wrote, but the
+        digest takes settings in after every command.
     """
 
-    def __init__(self, engine: Engine, commands: Sequence[Soe]) -> None:
+    def __init__(self, engine: Engine, commands: Sequence[Soe], counted: Sequence[int] = ()) -> None:
         self.engine = engine
         self._commands, self._next = commands, 0
+        self._counted, self._next_counted = counted, 0
         self._health = np.array([p.is_health for p in engine.points], np.bool_)
         self.statuses: list[Status] = []
 
@@ -98,6 +102,8 @@ class Replay:
             until = min(step + 1, engine.n_steps + STEPS_AT_ONCE)
             if self._next < len(self._commands):
                 until = min(until, self._commands[self._next].step)
+            if self._next_counted < len(self._counted):
+                until = min(until, self._counted[self._next_counted])
             engine.step(until - engine.n_steps)
             self._take_statuses()
 
@@ -117,6 +123,10 @@ class Replay:
                 engine.world.x[instrument["source"]] = value / instrument["factor"]
             counters[K_COMMANDS] += 1
             self._next += 1
+        before = self._next_counted
+        while self._next_counted < len(self._counted) and self._counted[self._next_counted] <= engine.n_steps:
+            self._next_counted += 1
+        counters[K_COMMANDS] += self._next_counted - before
 
     def _take_statuses(self) -> None:
         for event in self.engine.events.take():
@@ -155,7 +165,7 @@ def replay(
     tick : callable
         ``tick(images done, images in all)``.
     """
-    again = Replay(engine, recorded.commands)
+    again = Replay(engine, recorded.commands, recorded.counted)
     health = {p.tag for p in engine.points if p.is_health}
     statuses = [(s.step, s.tag, s.old, s.new) for s in recorded.statuses if s.tag not in health]
     after, largest, n_same, k = -1, 0.0, 0, 0

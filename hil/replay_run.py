@@ -14,7 +14,7 @@ from pydantic import Field
 from hil.recorder import images
 from hil.recorder.journal import DamagedError, frames
 from hil.recorder.run_folder import FORMAT, IMAGES, RUN, SOE
-from hil.recorder.soe import COMMAND, DONE, LOST, STATUS
+from hil.recorder.soe import COMMAND, COUNTED, DONE, LOST, STATUS
 from hil.recorder.soe import Soe as Record
 from hil.settings_errors import Section, check_model
 from rtcore.errors import Problem, UserInputError
@@ -70,6 +70,8 @@ class RecordedRun:
     ----------
     commands, statuses : list of Record
         Commands that were done, in the order in which the core did them; changes of two-state points.
+    counted : list of int
+        Step of each command to a point of health, of which nothing else is kept.
     n_images : int
         Images that can be compared: all events up to them are on record.
     n_uncovered : int
@@ -80,6 +82,7 @@ class RecordedRun:
     run: RunFile
     commands: list[Record]
     statuses: list[Record]
+    counted: list[int]
     n_images: int
     n_uncovered: int
 
@@ -112,7 +115,8 @@ def read_run(folder: Path) -> RecordedRun:
         raise UserInputError(problems)
     commands = [r for r in records if r.kind == COMMAND and r.verdict == DONE]
     statuses = [r for r in records if r.kind == STATUS]
-    return RecordedRun(folder, run, commands, statuses, n_images, n_uncovered)
+    counted = [step for r in records if r.kind == COUNTED for step in r.all_steps]
+    return RecordedRun(folder, run, commands, statuses, counted, n_images, n_uncovered)
 
 
 def _run_file(path: Path) -> tuple[RunFile | None, list[Problem]]:
@@ -138,6 +142,8 @@ def _records(path: Path) -> tuple[list[Record], list[Problem]]:
             if record.kind == LOST or record.pos != expected:
                 what = f"events from position {expected} on were not recorded: commands may be among them"
                 return records, [Problem(str(path), f"record {frame.seq}", what)]
+            if record.kind == COUNTED and len(record.all_steps) != record.new:
+                raise ValueError(f"{len(record.all_steps)} steps of {record.new} commands")
             records.append(record)
             expected = record.next_pos
     except OSError as error:

@@ -1,7 +1,8 @@
 """``gridhil check``: tell what kind of file a path is and list every problem of it.
 
-A file inside a network, profile or points folder stands for the whole folder. A protection scheme or a
-fault library by itself is checked as far as it can be without a network: none of its names is.
+A file inside a network, profile or points folder stands for the whole folder. A protection scheme, a fault
+library or a wiring table by itself is checked as far as it can be without a station: none of its names is.
+A station is checked with the wiring table that it names, a relay test plan with its station.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rtcore.errors import Problem, UserInputError
 
 KINDS = (
     "a station file, or a network, profile or points folder (or a file in one), or a scenario file, "
-    "a protection scheme or a fault library"
+    "a relay test plan, a wiring table, a protection scheme or a fault library"
 )
 
 
@@ -40,6 +41,8 @@ def check_file(path: Path | str) -> list[Problem]:
         (_is_in(path, "profile.toml"), _check_profile),
         (_is_in(path, "devices.csv"), _check_points),
         (_is_scenario(path), _check_scenario),
+        (_is_relaytest(path), _check_relaytest),
+        (_is_wiring(path), _check_wiring),
         (_is_station(path), _check_station),
     ]
     for is_it, check in checks:
@@ -74,6 +77,19 @@ def _is_scenario(path: Path) -> bool:
     return is_scenario(_tables(path))
 
 
+def _is_relaytest(path: Path) -> bool:
+    raw = _tables(path)
+    return isinstance(raw.get("plan"), dict) or isinstance(raw.get("test"), list)
+
+
+def _is_wiring(path: Path) -> bool:
+    """Tell a wiring table by its tables; a station file names one and has none of them."""
+    from hil.wiring_sections import WiringFile
+
+    raw = _tables(path)
+    return "station" not in raw and any(key in WiringFile.model_fields for key in raw)
+
+
 def _is_station(path: Path) -> bool:
     """Tell a station file by its tables; a TOML file with a slip in it passes, to be reported."""
     if path.suffix != ".toml" or not path.is_file():
@@ -102,6 +118,21 @@ def _check_faults(path: Path) -> None:
     from hil.fault_library import survey_faults
 
     _, problems = survey_faults(path, None)
+    if problems:
+        raise UserInputError(problems)
+
+
+def _check_relaytest(path: Path) -> None:
+    from hil.relaytest.plan import read_plan
+    from hil.relaytest.station_facts import facts_of
+
+    read_plan(path, facts_of)
+
+
+def _check_wiring(path: Path) -> None:
+    from hil.wiring_files import survey_wiring
+
+    _, problems = survey_wiring(path, None)
     if problems:
         raise UserInputError(problems)
 

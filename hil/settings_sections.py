@@ -215,7 +215,7 @@ class DeviceSection(Section):
 
 
 class TriggerSection(Section):
-    """A point that triggers a disturbance record while it is beyond a limit."""
+    """A point that triggers a disturbance record when it goes beyond a limit; it is looked at every 0.1 s."""
 
     tag: str
     """Tag of the point."""
@@ -236,6 +236,8 @@ class DisturbanceSection(Section):
     """Length before the trigger [s]."""
     post_s: Annotated[float, Field(gt=0, le=3)] = 1.0
     """Length after it [s]."""
+    keep: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Records of one run that are kept, the newest ones."""
     triggers: list[TriggerSection] = []
     """Limits that trigger as well."""
 
@@ -247,6 +249,8 @@ class RecorderSection(Section):
     """Keep records."""
     runs: Annotated[int, Field(ge=1, le=100_000)] = 50
     """Runs that are kept, the newest ones."""
+    runs_mb: Annotated[int, Field(ge=1, le=100_000_000)] = 20_000
+    """Most that all runs may take; the oldest go first, never the one in progress [MB]."""
     trend_ms: Annotated[float, Field(ge=100, le=60_000)] = 100.0
     """Between two looks at the points for trends [ms]."""
     trends_mb: Annotated[int, Field(ge=1, le=100_000_000)] = 2000

@@ -19,10 +19,11 @@ from hil.profile_settings import ProfileSettings, stand_in
 from hil.profiles import check_coverage, read_profile
 from hil.protection_files import survey_scheme
 from hil.settings import Draft, draft_station
-from hil.settings_sections import ModbusSection, TimeSection
+from hil.settings_sections import DeviceSection, ModbusSection, TimeSection
 from hil.settings_types import utc_ns
 from hil.station import read_station_plant
 from hil.weather import WeatherSettings, ambient
+from hil.wiring_files import Wired, device_dict, find, survey_wiring
 from protocols import modbus_map
 from rtcore.assemble import bindable
 from rtcore.errors import Problem, UserInputError
@@ -72,12 +73,15 @@ def survey(name_or_path: str) -> Survey:
     plant, wrong = read_station_plant(draft.sections.get("plant"), network, str(draft.path), scheme=scheme)
     problems += wrong
     points = None
+    is_whole = False
     if "points" in draft.found:
         # what a scheme with a mistake would hold is not known
         is_known = network is not None and ("protection" not in draft.found or scheme is not None)
         known = bindable(network, plant, scheme) if network is not None and is_known else None
         points, wrong = survey_points(draft.found["points"], known)
-        problems += wrong + _map_problems(draft, points, is_whole=not wrong)
+        is_whole = not wrong
+        problems += wrong + _map_problems(draft, points, is_whole=is_whole)
+    problems += _wiring_problems(draft, points if is_whole else None)
     return Survey(draft, network, load_names, points, scheme, faults, plant, list(dict.fromkeys(problems)))
 
 
@@ -91,6 +95,18 @@ def _map_problems(draft: Draft, points: PointSet, *, is_whole: bool) -> list[Pro
     if not is_whole:
         return modbus_map.missing_units(points.points, points.stamps, settings, file)
     return _of(lambda: modbus_map.build(points.points, points.stamps, settings, file), draft)
+
+
+def _wiring_problems(draft: Draft, points: PointSet | None) -> list[Problem]:
+    """Check the wiring table of the device under test; where no points are known, none of its tags."""
+    device: DeviceSection | None = draft.sections.get("device")
+    if device is None or device.wiring is None:
+        return []
+    path = find(device.wiring, draft.path.parent)
+    if points is None and path is not None:
+        return survey_wiring(path, None)[1]
+    known = [] if points is None else points.points
+    return _of(lambda: device_dict(Wired(draft.path, device), known), draft)
 
 
 def _check_profile(draft: Draft, load_names: list[str] | None) -> None:

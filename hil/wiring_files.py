@@ -1,13 +1,14 @@
 """Wiring files: one TOML file says which point belongs to which place of a device under test.
 
 caller           function        files read
-run              device_dict     the file that the station names
+run, check       device_dict     the file that the station names
 relaytest        read_wiring     a wiring file
 check            survey_wiring   a wiring file; its points are checked where they are known
 """
 
 from __future__ import annotations
 
+import dataclasses as dc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from hil.paths import config_dir
 from hil.settings import Station
 from hil.settings_errors import check_model, load_toml
+from hil.settings_sections import DeviceSection
 from hil.wiring_places import Places
 from hil.wiring_sections import (
     FailsafeSection,
@@ -77,7 +79,15 @@ def _lost(name: str) -> str:
     return f"no wiring file {name!r}{did_you_mean(name, known)}; shipped: {', '.join(known) or 'none'}"
 
 
-def device_dict(station: Station, points: Sequence[Point]) -> dict[str, Any]:
+@dc.dataclass(frozen=True, slots=True)
+class Wired:
+    """What counts of a station here, for one that cannot be read whole."""
+
+    path: Path
+    device: DeviceSection
+
+
+def device_dict(station: Station | Wired, points: Sequence[Point]) -> dict[str, Any]:
     """Return what gw-device needs, plain data; empty where it has nothing to do.
 
     Raises

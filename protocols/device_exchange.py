@@ -34,6 +34,8 @@ BACK_OFF_S = (0.1, 2.0)
 """First and longest wait between two attempts to connect [s]."""
 IN_FLIGHT_MAX = 64
 """Most commands that wait for their verdict; an output that chatters beyond it is not heard."""
+ECHOES_MAX = IN_FLIGHT_MAX // 2
+"""An echo is not passed on while so many commands wait: it takes no place from an output."""
 WATCH_S = 0.05
 """The watchdog looks at least so often [s]."""
 SAID_MAX = 32
@@ -318,18 +320,13 @@ class DeviceExchange:
         if token is None or not token.point_in or self.token.echo is None:
             return
         then_ns, then = self._passed
-        key = len(self.wiring.from_device)
         is_due = self.token.echo != then and now_ns - then_ns >= token.pass_on_ms * 1e6
-        if is_due and key not in self._under_way and len(self._tasks) < IN_FLIGHT_MAX:
+        # Like a trip, an echo waits for no verdict on the one before: both are to take equally long.
+        if is_due and len(self._tasks) < ECHOES_MAX:
             self._passed = (now_ns, self.token.echo)
-            self._under_way.add(key)
-            self._start(self._pass_echo(self.gateway.index[token.point_in], float(self.token.echo), key))
-
-    async def _pass_echo(self, index: int, echo: float, key: int) -> None:
-        try:
-            await self._execute([(index, echo)], "token")
-        finally:
-            self._under_way.discard(key)
+            self._start(
+                self._execute([(self.gateway.index[token.point_in], float(self.token.echo))], "token")
+            )
 
     async def _execute(self, writes: list[tuple[int, float]], via: str) -> Reason:
         who = Who("device", self.link.address, "", via, self._role)

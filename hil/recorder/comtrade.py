@@ -7,6 +7,7 @@ whose missing value readers take for a number, refuses it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses as dc
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -258,6 +259,13 @@ def _combined(cfg: bytes, dat: bytes, notes: str, form: str) -> bytes:
 
 
 def _save(stem: Path, ending: str, body: bytes) -> Path:
+    """Write a file that is there whole or not at all."""
     path = stem.with_name(stem.name + ending)
-    path.write_bytes(body)
-    return path
+    new = path.with_name(path.name + ".new")
+    try:
+        new.write_bytes(body)
+        return new.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise

@@ -13,6 +13,7 @@ from typing import Any
 
 from hil.profiles import Profile
 from hil.scenario_hash import parts_of
+from hil.settings_sections import PlaybackSection
 from hil.station import Plan
 
 
@@ -33,6 +34,7 @@ def part_hashes(plan: Plan, profile: Profile | None) -> dict[str, str]:
         "profile": profile,
         "protection": plan.scheme,
         "faults": plan.faults.rows,
+        "playback": [_played(plan, section) for section in station.injection.play],
     }
     return {name: _hash(value) for name, value in parts.items()}
 
@@ -47,6 +49,13 @@ def _ambient_file(plan: Plan) -> bytes:
     if weather is None or weather.ambient.file is None:
         return b""
     return Path(plan.station.path.parent / weather.ambient.file).read_bytes()
+
+
+def _played(plan: Plan, section: PlaybackSection) -> list[Any]:
+    """Return what a record to play is read from: its channels, and the bytes of its files."""
+    path = Path(plan.station.path.parent / section.file)
+    files = [p for e in ("", ".dat", ".DAT") if (p := path.with_suffix(e) if e else path).is_file()]
+    return [section.model_dump(exclude={"file"}), *(p.read_bytes() for p in files)]
 
 
 def _hash(value: Any) -> str:

@@ -7,8 +7,10 @@ which rooms that makes them useless (relay front ends, anything below a cycle).
 from __future__ import annotations
 
 import dataclasses as dc
+import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy.typing as npt
 
 from hil.recorder import comtrade
 from hil.recorder.comtrade import AnalogChannel, DigitalChannel, Record
+from hil.recorder.time_quality import time_quality
 from hil.recorder.waves import Complex, Jump, synthesise
 from rtcore.ring import E_KIND, E_NEW, E_STEP, E_TARGET, EVENT_COMMAND, EVENT_STATUS
 from rtcore.waves import WaveReader
@@ -23,10 +26,16 @@ from rtcore.waves import WaveReader
 PHASES = ("A", "B", "C")
 JUMP_SHARE = 0.2
 """A current that changes by more than this share of its larger value within a step jumped."""
+OPEN_SHARE = 0.01
+"""With less than this share of the current before, it was interrupted."""
 NOTES = (
     "Waveforms are synthesised from RMS phasors of a simulation, with the DC offset of an R-L circuit. "
     "They show what a phasor model knows and nothing below a cycle."
 )
+
+NAME = re.compile(r"\d{12}-[a-z]+-\d{8}T\d{6}Z")
+"""Of a record's files: step, cause and UTC of its trigger, so that they sort in the order of steps."""
+WHOLE = {".cfg", ".dat"}
 
 Event = tuple[int, ...]
 
@@ -55,8 +64,8 @@ class Plan:
         Points whose change to 1, or whose command, triggers.
     pre_s, post_s : float
         Length before and after the trigger [s].
-    hold_s : float
-        From one trigger to the next at least [s].
+    keep : int
+        Records of a run that are kept, the newest ones.
     rate_hz : float
         Samples a second.
     """
@@ -70,7 +79,7 @@ class Plan:
     commands: frozenset[int] = frozenset()
     pre_s: float = 0.5
     post_s: float = 1.0
-    hold_s: float = 5.0
+    keep: int = 200
     rate_hz: float = 4800.0
     form: str = "BINARY32"
     single: bool = False
@@ -79,25 +88,38 @@ class Plan:
 class DisturbanceRecorder:
     """Follows events, and writes a record when the time after a trigger is in the ring.
 
+    A trigger within the record of another makes no record of its own. Records that are in the folder
+    already, from before this process, are not made again.
+
     Parameters
     ----------
     states : mapping of int to int
-        Value of each digital point at the beginning.
+        Value of each digital point before the first event that it is going to take.
+
+    Attributes
+    ----------
+    n_written, n_missed : int
+        Records written; triggers whose record was not: its steps were overwritten, or there was no room.
     """
 
-    def __init__(self, plan: Plan, ring: WaveReader, folder: Path, states: dict[int, int]) -> None:
+    def __init__(self, plan: Plan, ring: WaveReader, folder: Path, states: Mapping[int, int]) -> None:
         self.plan, self._ring, self._folder = plan, ring, folder
         self._at = {point: k for k, (point, _) in enumerate(plan.digitals)}
         self._first = np.array([states.get(point, 0) for point, _ in plan.digitals], np.uint8)
         self._changes: deque[tuple[int, int, int]] = deque()
-        self._pending: tuple[int, str] | None = None
-        self._free_at = 0
+        self._pending: deque[tuple[int, str]] = deque()
+        self._stems = _stems(folder)
+        self._free_at = self._end_of(_step_of(self._stems[-1])) if self._stems else 0
         self.n_written = self.n_missed = 0
 
     @property
     def is_pending(self) -> bool:
         """Tell whether a trigger waits for its time after."""
-        return self._pending is not None
+        return bool(self._pending)
+
+    def _end_of(self, step: int) -> int:
+        """Return the first step after the record of a trigger."""
+        return step + round(self.plan.post_s / self.plan.dt_s) + 1
 
     def take(self, events: Iterable[Event]) -> None:
         """Follow events, oldest first."""
@@ -110,32 +132,51 @@ class DisturbanceRecorder:
                 self.trigger(e[E_STEP], "command")
 
     def trigger(self, step: int, cause: str) -> None:
-        """Ask for a record around a step; while one is pending, or too soon after one, nothing."""
-        if self._pending is None and step >= self._free_at:
-            self._pending = step, cause
-            self._free_at = step + round(self.plan.hold_s / self.plan.dt_s)
+        """Ask for a record around a step; within the record of another trigger, nothing."""
+        if step >= self._free_at:
+            self._pending.append((step, cause))
+            self._free_at = self._end_of(step)
 
-    def poll(self) -> list[Path]:
-        """Write the pending record if all of it is there; returns its files."""
+    def poll(self, *, is_last: bool = False) -> list[Path]:
+        """Write the oldest pending record if all of it is there; returns its files.
+
+        Parameters
+        ----------
+        is_last : bool
+            No more steps will come: it is written as far as they go.
+
+        Raises
+        ------
+        OSError
+            It cannot be written; nothing of it is left, and it counts as missed.
+        """
         self._forget()
-        if self._pending is None:
+        if not self._pending:
             return []
-        step, cause = self._pending
-        end = step + round(self.plan.post_s / self.plan.dt_s) + 1
-        if self._ring.n_written < end:
+        step, cause = self._pending[0]
+        end = min(self._end_of(step), self._ring.n_written) if is_last else self._end_of(step)
+        if not step < end <= self._ring.n_written:
             return []
-        self._pending = None
+        self._pending.popleft()
         first = max(0, step - round(self.plan.pre_s / self.plan.dt_s))
+        self.n_missed += 1
         try:
             marks, phasors = self._ring.read(first, end)
         except LookupError:  # the recorder itself was held up for seconds
-            self.n_missed += 1
             return []
         record = self._record(marks, phasors, step - first)
-        stem = self._folder / f"{marks[step - first, 1] // 1_000_000}-{cause}-{step}"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        files = comtrade.write(record, stem, self.plan.form, single=self.plan.single)
+        stem = self._folder / _name(step, cause, int(marks[step - first, 1]))
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            files = comtrade.write(record, stem, self.plan.form, single=self.plan.single)
+        except OSError:
+            _remove(stem)
+            raise
+        self.n_missed -= 1
         self.n_written += 1
+        self._stems.append(stem)
+        while len(self._stems) > self.plan.keep:
+            _remove(self._stems.pop(0))
         return files
 
     def _forget(self) -> None:
@@ -159,7 +200,9 @@ class DisturbanceRecorder:
             else phasors.reshape(len(marks), -1)[:, :0]
         )
         tau_s = np.array([plan.relays[r].tau_s if q < 3 else 0.0 for r, q in chosen])
-        jumps = [Jump(k * plan.dt_s, tau_s) for k in jumps_in(flat, tau_s > 0.0)]
+        jumps = [
+            Jump(k * plan.dt_s, np.where(_goes_on(flat, k), tau_s, 0.0)) for k in jumps_in(flat, tau_s > 0.0)
+        ]
         start_s = float(marks[0, 0]) * plan.dt_s
         values = synthesise(flat, plan.dt_s, plan.rate_hz, plan.f0_hz, start_s, jumps)
         steps = marks[0, 0] + np.minimum(
@@ -174,8 +217,10 @@ class DisturbanceRecorder:
             states=self._states(steps),
             rate_hz=plan.rate_hz,
             line_hz=plan.f0_hz,
-            start_utc_ns=int(marks[0, 1]),
+            # samples are evenly spaced, steps of a loop that was late are not: the trigger is where it shows
+            start_utc_ns=int(marks[at, 1]) - round(at * plan.dt_s * 1e9),
             trigger_utc_ns=int(marks[at, 1]),
+            time_quality=time_quality(),
             notes=NOTES,
         )
 
@@ -187,6 +232,34 @@ class DisturbanceRecorder:
         return states
 
 
+def _stems(folder: Path) -> list[Path]:
+    """Return the records of a folder without their endings, oldest first; those half written are removed."""
+    for path in folder.glob("*.new") if folder.is_dir() else ():
+        path.unlink()
+    found: dict[Path, set[str]] = {}
+    for path in folder.glob("*-*.*") if folder.is_dir() else ():
+        if NAME.fullmatch(path.stem):
+            found.setdefault(path.with_suffix(""), set()).add(path.suffix)
+    whole = sorted(s for s, endings in found.items() if endings >= WHOLE or ".cff" in endings)
+    for stem in found.keys() - set(whole):
+        _remove(stem)
+    return whole
+
+
+def _name(step: int, cause: str, utc_ns: int) -> str:
+    moment = datetime.fromtimestamp(utc_ns // 1_000_000_000, UTC)
+    return f"{step:012d}-{cause}-{moment:%Y%m%dT%H%M%SZ}"
+
+
+def _step_of(stem: Path) -> int:
+    return int(stem.name.partition("-")[0])
+
+
+def _remove(stem: Path) -> None:
+    for ending in (".cfg", ".dat", ".hdr", ".cff"):
+        stem.with_name(stem.name + ending).unlink(missing_ok=True)
+
+
 def jumps_in(phasors: Complex, is_current: npt.NDArray[np.bool_]) -> list[int]:
     """Return the steps before which currents jumped, as they do where the network changes."""
     currents = abs(np.diff(phasors[:, is_current], axis=0))
@@ -194,6 +267,11 @@ def jumps_in(phasors: Complex, is_current: npt.NDArray[np.bool_]) -> list[int]:
     floor = 0.01 * larger.max(initial=0.0)  # channels without current jump by their rounding
     jumped = ((currents > JUMP_SHARE * larger) & (currents > floor)).any(axis=1)
     return [int(k) + 1 for k in np.flatnonzero(jumped)]
+
+
+def _goes_on(phasors: Complex, k: int) -> npt.NDArray[np.bool_]:
+    """Tell which currents flow on after step ``k``: one that is interrupted has no offset to die away."""
+    return np.asarray(abs(phasors[k]) > OPEN_SHARE * abs(phasors[k - 1]))
 
 
 def _analog(relay: RelayChannels, q: int) -> AnalogChannel:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hil import segment
-from hil.recorder.disturbance import DisturbanceRecorder, Plan, RelayChannels
+from hil.recorder.disturbance import DisturbanceRecorder, Event, Plan, RelayChannels
+from hil.recorder.event_tail import EventTail
 from hil.runspec import RunSpec
 from rtcore.board import Snapshot
 from rtcore.errors import Problem, did_you_mean
 from rtcore.points import Kind
+from rtcore.quality import is_bad
+from rtcore.ring import E_KIND, E_OLD, E_TARGET, EVENT_CAPACITY, EVENT_STATUS
 from rtcore.waves import WaveReader
 
 if TYPE_CHECKING:
@@ -56,8 +59,22 @@ def trigger_problems(plan: StationPlan) -> list[Problem]:
     return found
 
 
-def disturbance_recorder(spec: RunSpec, folder: Path, first: Snapshot) -> DisturbanceRecorder:
-    """Return the recorder of a run; ``first`` has the statuses from which its events go on."""
+def disturbance_recorder(spec: RunSpec, folder: Path, tail: EventTail, seen: Snapshot) -> DisturbanceRecorder:
+    """Return the recorder of a run, which has taken what the event ring still holds.
+
+    Triggers of the last seconds count although this process was not there: their steps are in the ring.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    tail : EventTail
+        At the beginning of the ring; it goes on from there.
+    seen : Snapshot
+        Of a step that is in the ring of events already, if anything happened in it.
+    """
+    _, records = tail.take(EVENT_CAPACITY)
+    events = [tuple(row) for row in records.tolist()]
     given = spec.recorder["disturbances"]
     digitals = [
         (k, p.tag)
@@ -74,21 +91,53 @@ def disturbance_recorder(spec: RunSpec, folder: Path, first: Snapshot) -> Distur
         commands=_points(spec, "breaker", "trip") | _points(spec, "breaker", "close"),
         pre_s=given["pre_s"],
         post_s=given["post_s"],
+        keep=given["keep"],
         form=given["form"],
         single=given["single"],
     )
-    states = {k: int(first.values[k]) for k, _ in digitals}
-    return DisturbanceRecorder(plan, WaveReader(segment.attach(spec.waves_path)), folder / FOLDER, states)
+    ring = WaveReader(segment.attach(spec.waves_path))
+    recorder = DisturbanceRecorder(plan, ring, folder / FOLDER, states_before(events, digitals, seen))
+    recorder.take(events)
+    return recorder
 
 
-def crossed(thresholds: Sequence[dict[str, Any]], index: dict[str, int], seen: Snapshot) -> list[str]:
-    """Return the tags of the thresholds that a snapshot is beyond."""
-    found = []
-    for t in thresholds:
-        value = float(seen.values[index[t["tag"]]])
-        if (t["above"] is not None and value > t["above"]) or (t["below"] is not None and value < t["below"]):
-            found.append(t["tag"])
-    return found
+def states_before(
+    events: Sequence[Event], digitals: Sequence[tuple[int, str]], seen: Snapshot
+) -> dict[int, int]:
+    """Return the states of status points before events, some of which ``seen`` shows already."""
+    states = {k: int(seen.values[k]) for k, _ in digitals}
+    for e in reversed(events):
+        if e[E_KIND] == EVENT_STATUS and e[E_TARGET] in states:
+            states[e[E_TARGET]] = e[E_OLD]
+    return states
+
+
+class Limits:
+    """Watches points for their limits; one that is beyond at the first look has crossed nothing yet.
+
+    Parameters
+    ----------
+    triggers : sequence of dict
+        ``tag``, ``above``, ``below`` (None: no limit).
+    index : mapping
+        Tag -> number of the point.
+    """
+
+    def __init__(self, triggers: Sequence[dict[str, Any]], index: Mapping[str, int]) -> None:
+        self._rows = [(index[t["tag"]], t["above"], t["below"]) for t in triggers]
+        self._beyond = [True] * len(self._rows)
+
+    def crossed(self, seen: Snapshot) -> bool:
+        """Tell whether a point went beyond a limit since the look before; what is bad shows nothing."""
+        before, self._beyond = self._beyond, [self._is_beyond(seen, *row) for row in self._rows]
+        return any(now and not then for now, then in zip(self._beyond, before))
+
+    @staticmethod
+    def _is_beyond(seen: Snapshot, at: int, above: float | None, below: float | None) -> bool:
+        value = float(seen.values[at])
+        if is_bad(int(seen.quality[at])):
+            return False
+        return (above is not None and value > above) or (below is not None and value < below)
 
 
 def _points(spec: RunSpec, kind: str, attr: str) -> frozenset[int]:

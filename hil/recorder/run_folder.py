@@ -1,4 +1,4 @@
-"""The folder of one run: its name, what stands in it, how many are kept.
+"""The folder of one run: its name, and what stands in it.
 
 ::
 
@@ -9,6 +9,7 @@
         soe.db          the same, to be asked questions (SQLite)
         images.journal  a full image every second
         trends/         Parquet
+        disturbances/   COMTRADE, where something triggered
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import json
 import os
 import platform
 import re
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,6 @@ def open_folder(spec: RunSpec) -> Path:
         _save(folder / STATION, text)
         _save(folder / RUN, json.dumps(_run(spec, text), indent=1) + "\n")
     return folder
-
-
-def prune(runs: Path, keep: int) -> list[Path]:
-    """Remove all but the newest ``keep`` runs; return what was removed."""
-    found = sorted(p for p in runs.iterdir() if p.is_dir() and NAME.fullmatch(p.name))
-    old = found[: max(0, len(found) - keep)]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
-    return old
 
 
 def host() -> dict[str, Any]:

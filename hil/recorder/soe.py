@@ -10,6 +10,7 @@ import dataclasses as dc
 import json
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 from hil.recorder.event_tail import Records
 from rtcore import ring as rg
@@ -17,7 +18,7 @@ from rtcore.commands import Reason
 from rtcore.overruns import CAUSE_TEXT
 from rtcore.points import Point
 
-STATUS, COMMAND, LOST = "status", "command", "lost"
+STATUS, COMMAND, LOST, COUNTED = "status", "command", "lost", "counted"
 KIND = {
     rg.EVENT_STATUS: STATUS,
     rg.EVENT_COMMAND: COMMAND,
@@ -36,11 +37,12 @@ class Soe:
     Attributes
     ----------
     pos : int
-        Position in the event ring; of ``lost``: of the first one that is not there.
+        Position in the event ring; of ``lost`` and ``counted``: of the first one.
     utc_ns, step : int
         When [ns since 1970]; which step it belongs to.
     kind : str
-        A value of ``KIND``, or ``lost``: ``new`` events were overwritten before they were read.
+        A value of ``KIND``; or ``lost``: ``new`` events were overwritten before they were read; or
+        ``counted``: ``new`` commands to points of health, which the plant does not follow from.
     tag : str
         Point, empty where there is none.
     old, new : float or None
@@ -52,6 +54,8 @@ class Soe:
         Of a command: name of its ``Reason``.
     quality : str
         Of the time: code of C37.111-2013 clause 7.4.9.2, "0" locked, "F" not reliable.
+    steps : str
+        Of ``counted``: how many steps each command but the first came after the one before it.
     """
 
     pos: int
@@ -64,15 +68,23 @@ class Soe:
     cause: str = ""
     verdict: str = ""
     quality: str = "F"
+    steps: str = ""
 
     @property
     def next_pos(self) -> int:
         """Position of the event after this record."""
-        return self.pos + (int(self.new or 0) if self.kind == LOST else 1)
+        return self.pos + (int(self.new or 0) if self.kind in (LOST, COUNTED) else 1)
+
+    @property
+    def all_steps(self) -> list[int]:
+        """Step of each command of ``counted``."""
+        return list(accumulate(map(int, self.steps.split()), initial=self.step))
 
     def encode(self) -> bytes:
         """Return the record as JSON."""
         row = {name: getattr(self, name) for name in FIELDS}
+        if not self.steps:
+            del row["steps"]
         return json.dumps(row, separators=(",", ":"), allow_nan=False).encode()
 
     @classmethod
@@ -95,7 +107,12 @@ class Namer:
 
     def __init__(self, points: Sequence[Point], producers: Sequence[str]) -> None:
         self._tags = [p.tag for p in points]
+        self._health = frozenset(p.tag for p in points if p.is_health)
         self._producers = producers
+
+    def is_counted(self, record: Soe) -> bool:
+        """Tell whether it is a command that is counted instead of kept: done, to a point of health."""
+        return record.kind == COMMAND and record.verdict == DONE and record.tag in self._health
 
     def records(self, first: int, events: Records, quality: str) -> list[Soe]:
         """Return one record for every event, the first of which has the position ``first``."""

@@ -16,12 +16,13 @@ from hil import segment
 
 FIELDS = (
     "beat_ns", "state", "ring_position", "seq", "lost", "disk", "images", "trend_rows", "mirror_seq",
-    "errors", "pid",
+    "errors", "pid", "counted", "disturbances", "disturbances_missed",
 )  # fmt: skip
 """``ring_position``: every event before it is on disk. ``seq``: of the last record. ``lost``: events
 overwritten unread. ``disk``: see ``DISK``. ``images``, ``trend_rows``: written by this process.
 ``mirror_seq``: last record in the database. ``errors``: writes that failed for another reason than a
-full disk."""
+full disk. ``counted``: commands to points of health, which are counted instead of kept one by one.
+``disturbances``, ``disturbances_missed``: records written by this process, and not written."""
 
 DISK = ("ok", "low", "full")
 

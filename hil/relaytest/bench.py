@@ -12,6 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 Phasors = tuple[complex, complex, complex]
 """Of phases a, b, c (RMS)."""
 
@@ -96,6 +99,29 @@ class Health:
 
 
 @dc.dataclass(frozen=True, slots=True)
+class Traces:
+    """What the relay at the location saw, step by step.
+
+    Attributes
+    ----------
+    step : int64[n]
+        Ascending; steps may be missing.
+    i_a, v_v : complex128[n, 3]
+        Primary phasors of phases a, b, c (RMS) [A], [V], against the frame that turns with nominal
+        frequency.
+    """
+
+    step: npt.NDArray[np.int64]
+    i_a: npt.NDArray[np.complex128]
+    v_v: npt.NDArray[np.complex128]
+
+    @classmethod
+    def none(cls) -> Traces:
+        """Return traces of no step."""
+        return cls(np.zeros(0, np.int64), np.zeros((0, 3), complex), np.zeros((0, 3), complex))
+
+
+@dc.dataclass(frozen=True, slots=True)
 class RelayFacts:
     """A place where a test set can be put.
 
@@ -165,6 +191,9 @@ class Bench(Protocol):
 
     def health(self, first_step: int, last_step: int) -> Health:
         """Return the worst of these steps, both included."""
+
+    def traces(self, first_step: int, last_step: int) -> Traces:
+        """Return what the relay at the location saw, of these steps; both included, some may be lost."""
 
     def calibrate(self, seconds: float) -> list[float]:
         """Return how long the device took to answer [s]; empty when no token came back.

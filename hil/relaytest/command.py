@@ -14,7 +14,7 @@ from hil.relaytest.bench import Bench
 from hil.relaytest.document import document
 from hil.relaytest.plan import FactsOf, Plan, find_plan, read_plan
 from hil.relaytest.report import write
-from hil.relaytest.results import PASS, Shot, TestResult
+from hil.relaytest.results import PASS, Shot, TestResult, said
 from hil.relaytest.runner import run
 from hil.scenario_report import make_folder
 
@@ -59,7 +59,7 @@ def run_file(
         done = run(plan, bench, tell)
     doc = document(done, station)
     for result in done.tests:
-        _line(out, f"{result.verdict:<12}  {result.name}: {'; '.join(result.findings) or 'nothing found'}")
+        _line(out, f"{result.verdict:<12}  {result.name}: {said(result)}")
     _line(out, f"{done.verdict}  {plan.head.name}: {_said(doc)}")
     if folder is not None:
         written = write(folder, doc)

@@ -18,7 +18,8 @@ import numpy as np
 
 from hil.relaytest.bench import Injection
 from hil.relaytest.plan import Plan
-from hil.relaytest.results import Reading, Shot, TestResult, finite
+from hil.relaytest.recording import Recording, Stretch
+from hil.relaytest.results import Reading, Shot, TestResult, finite, said
 from hil.relaytest.runner import Run
 from hil.relaytest.shot_model import ShotRecord, State
 from hil.relaytest.uncertainty import Calibration
@@ -97,6 +98,7 @@ def _test(plan: Plan, t: TestResult) -> dict[str, Any]:
         "verdict": t.verdict,
         "tolerance": t.tolerance,
         "findings": t.findings,
+        "said": said(t),
         "notes": t.notes,
         "calibration": None if t.calibration is None else _calibration(t.calibration),
         "curve": _curve(plan, t),
@@ -171,13 +173,14 @@ def _shot(s: Shot) -> dict[str, Any]:
         "health": _worst_health(s),
         "states": [] if s.is_search else [_state(x) for x in plan.states],
         "events": _events(s.record),
+        "recording": None if s.record.recording is None else _recording(s.record.recording),
         "pulses": len(s.records),
     }
 
 
 def _reading(r: Reading) -> dict[str, Any]:
     row = {k: finite(v) if isinstance(v, float) else v for k, v in dc.asdict(r).items()}
-    return {**row, "deviation": finite(r.deviation)}
+    return {**row, "deviation": finite(r.deviation), "used": finite(r.used)}
 
 
 def _worst_health(s: Shot) -> dict[str, float]:
@@ -201,6 +204,16 @@ def _state(s: State) -> dict[str, Any]:
 
 def _polar(p: complex) -> list[float]:
     return [round(abs(p), 6), round(math.degrees(cmath.phase(p)), 4) + 0.0]
+
+
+def _recording(r: Recording) -> dict[str, Any]:
+    return {"rms": _stretch(r.rms), "wave": None if r.wave is None else _stretch(r.wave)}
+
+
+def _stretch(s: Stretch) -> dict[str, list[Any]]:
+    """Return a stretch as lists: times to 10 us, quantities to what a chart can show."""
+    i_a, v_v = (np.round(q, 2 if abs(q).max(initial=0.0) < 1e3 else 1) + 0.0 for q in (s.i_a, s.v_v))
+    return {"t_s": np.round(s.t_s, 5).tolist(), "i_a": i_a.tolist(), "v_v": v_v.tolist()}
 
 
 def _events(record: ShotRecord) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ NEEDED_MULTIPLES = 3
 """Fewer different multiples cannot tell a curve from a delay."""
 
 
-AT_ONCE = 0.3
+AT_ONCE = 0.2
 """Less than this share of the expected time is no matter of the curve."""
 
 

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from hil import segment
-from hil.relaytest.bench import Applied, Facts, Health, Injection, Seen
+from hil.relaytest.bench import Applied, Facts, Health, Injection, Seen, Traces
+from hil.relaytest.live_traces import TraceTail
 from hil.relaytest.station_facts import facts
 from hil.relaytest.uncertainty import delays_s
 from hil.runspec import PRODUCERS, RunSpec
@@ -106,6 +107,7 @@ class LiveBench:
         self._signs: deque[int] = deque()
         self._late: deque[tuple[int, float]] = deque()
         self._slips: deque[tuple[int, float]] = deque()
+        self._tail: TraceTail | None = None
         self.facts: Facts = facts(self.plan, self.dt_s)
 
     # ---- commands -----------------------------------------------------------------------------
@@ -165,6 +167,7 @@ class LiveBench:
         self._relay = scheme.relays[number - 1]
         self.command({f"{SET}.LOCATION": number, f"{self._relay_tag()}.BLOCKED": 1})
         self._meaning = self._meanings()
+        self._tail = TraceTail(segment.attach(self.spec.waves_path), number - 1)
         self.drain()
 
     def disconnect(self) -> None:
@@ -253,6 +256,10 @@ class LiveBench:
             device_silent_s=silent if self._signs else 0.0,
         )
 
+    def traces(self, first_step: int, last_step: int) -> Traces:
+        """Return what the relay at the location saw, of these steps; both included, some may be lost."""
+        return Traces.none() if self._tail is None else self._tail.between(first_step, last_step)
+
     def calibrate(self, seconds: float) -> list[float]:
         """Return how long the device took to answer [s], of every step of the time; see ``Bench``."""
         first = self._snapshot().step
@@ -282,6 +289,8 @@ class LiveBench:
 
     def _take(self) -> int:
         """Sort new events; returns the newest step."""
+        if self._tail is not None:
+            self._tail.follow()
         s = self._snapshot()
         for e in self._events.take():
             self._sort(e, s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hil.scenario_report import NOT_XML, make_folder
 from rtcore.errors import HostError
 
 Row = Mapping[str, Any]
+NUMBERS = re.compile(r"\[\n[-+\d.eE,\s]+\]")
+"""A list of numbers in indented JSON; a text is none, as no text has a line break as such."""
 COLUMNS = (
     "test",
     "kind",
@@ -44,7 +47,7 @@ def write(folder: Path, doc: Row) -> list[Path]:
     """Write all forms of a document and return their paths."""
     make_folder(folder)
     files = {
-        "results.json": json.dumps(doc, indent=1, allow_nan=False) + "\n",
+        "results.json": results_json(doc),
         "report.html": html(doc),
         "readings.csv": readings_csv(doc),
         "junit.xml": junit(doc),
@@ -55,6 +58,12 @@ def write(folder: Path, doc: Row) -> list[Path]:
         except OSError as error:
             raise HostError(f"{folder / name}: cannot be written: {error.strerror}") from None
     return [folder / name for name in files]
+
+
+def results_json(doc: Row) -> str:
+    """Return the document, a list of numbers in one line: a recording has thousands."""
+    text = json.dumps(doc, indent=1, allow_nan=False)
+    return NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def readings_csv(doc: Row) -> str:

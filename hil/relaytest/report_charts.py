@@ -1,4 +1,4 @@
-"""Drawings of a relay test report as inline SVG: time-current curve, phasors, timeline."""
+"""Drawings of a relay test report as inline SVG: time-current curve and phasors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 42
 TICKS = (1, 2, 5)
 FRAME, GRID = 'fill="none" stroke="#8a919c"', 'stroke="#dfe3e8"'
 TUBE = 'fill="#2b6cb0" fill-opacity=".14" stroke="#2b6cb0" stroke-opacity=".4"'
-CURVE, EVENT = 'fill="none" stroke="#2b6cb0" stroke-width="1.4"', 'stroke="#1c2024" stroke-width="1.5"'
+CURVE = 'fill="none" stroke="#2b6cb0" stroke-width="1.4"'
 MIDDLE, END, BOLD = 'text-anchor="middle"', 'text-anchor="end"', 'font-weight="600"'
 
 
@@ -66,14 +66,14 @@ def ticks(limits: tuple[float, float]) -> list[float]:
 
 def curve_chart(curve: Row, shots: Sequence[Row]) -> str:
     """Return the log-log sheet: curve, tolerance tube, measured times with their intervals."""
-    points = [
+    marks = [
         (s["multiple"], r["measured"], r["low"], r["high"], s["verdict"])
         for s in shots
         for r in s["readings"]
         if r["name"] == "operate time" and r["measured"] and s["multiple"]
     ]
     multiples, times = curve["multiples"], curve["expected_s"]
-    every_time = [t for t in (*times, *(p[1] for p in points)) if t]
+    every_time = [t for t in (*times, *(p[1] for p in marks)) if t]
     lows = [v for v in curve["low_s"] if v]
     sheet = LogLog((multiples[0], multiples[-1]), (min((*every_time, *lows)) * 0.75, max(every_time) * 1.35))
     top = [
@@ -81,28 +81,28 @@ def curve_chart(curve: Row, shots: Sequence[Row]) -> str:
         for m, v in zip(multiples, curve["high_s"], strict=True)
     ]
     low = [(sheet.x(m), sheet.y(v or 1e-9)) for m, v in zip(multiples, curve["low_s"], strict=True)]
-    parts = [_open(WIDTH, HEIGHT, "operate time against multiple of pickup")]
+    parts = [opened(WIDTH, HEIGHT, "operate time against multiple of pickup")]
     parts += sheet.frame("multiple of pickup", "t [s]")
-    parts.append(f'<polygon {TUBE} points="{_points([*top, *reversed(low)])}"/>')
+    parts.append(f'<polygon {TUBE} points="{points([*top, *reversed(low)])}"/>')
     line = [(sheet.x(m), sheet.y(t)) for m, t in zip(multiples, times, strict=True) if t]
-    parts.append(f'<polyline {CURVE} points="{_points(line)}"/>')
-    for multiple, time_s, low_s, high_s, verdict in points:
+    parts.append(f'<polyline {CURVE} points="{points(line)}"/>')
+    for multiple, time_s, low_s, high_s, verdict in marks:
         x, colour = sheet.x(multiple), COLOUR[verdict]
         if low_s and high_s:
             y1, y2 = sheet.y(high_s), sheet.y(low_s)
             ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
             parts.append(f'<line {ends} stroke="{colour}" stroke-width="1.5"/>')
         parts.append(_mark(x, sheet.y(time_s), verdict))
-    return "".join(parts) + "</svg>" + legend({p[4] for p in points})
+    return "".join(parts) + "</svg>" + legend({p[4] for p in marks})
 
 
 def legend(verdicts: set[str]) -> str:
     """Return what the marks mean; shape and colour both say it."""
     parts = []
     for verdict in (v for v in SHAPE if v in verdicts):
-        parts.append(f"{_open(16, 14, verdict)}{_mark(8, 7, verdict)}</svg> {verdict}")
-    tube = f'{_open(22, 12, "tube")}<rect {TUBE} x="0" y="1" width="22" height="10"/></svg> tolerance tube'
-    line = f'{_open(22, 12, "curve")}<line x1="0" x2="22" y1="6" y2="6" stroke="#2b6cb0"/></svg> curve'
+        parts.append(f"{opened(16, 14, verdict)}{_mark(8, 7, verdict)}</svg> {verdict}")
+    tube = f'{opened(22, 12, "tube")}<rect {TUBE} x="0" y="1" width="22" height="10"/></svg> tolerance tube'
+    line = f'{opened(22, 12, "curve")}<line x1="0" x2="22" y1="6" y2="6" stroke="#2b6cb0"/></svg> curve'
     return f'<p class="legend">{" &nbsp; ".join([*parts, line, tube])}; bars: 99 % interval</p>'
 
 
@@ -114,12 +114,12 @@ def _mark(x: float, y: float, verdict: str) -> str:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="none" stroke="{colour}" stroke-width="1.5"/>'
     if shape == "diamond":
         corners = [(x - 4.5, y), (x, y - 4.5), (x + 4.5, y), (x, y + 4.5)]
-        return f'<polygon points="{_points(corners)}" fill="{colour}"/>'
+        return f'<polygon points="{points(corners)}" fill="{colour}"/>'
     d = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
     return f'<path d="{d}" stroke="{colour}" stroke-width="2.2" fill="none"/>'
 
 
-PHASE_COLOUR = ("#c0392b", "#b38600", "#1f4e9c")
+PHASE_COLOUR = ("#b3261e", "#8a6200", "#1f4e9c")
 SIZE = 190
 
 
@@ -127,7 +127,7 @@ def phasor_chart(state: Row) -> str:
     """Return voltages (thin) and currents (thick) of a state, each to its own scale, with their sizes."""
     centre, radius = SIZE / 2, SIZE / 2 - 22
     name = escape(state["name"])
-    parts = [_open(SIZE, SIZE + 78, f"phasors of {name}"), f'<text {BOLD} x="4" y="13">{name}</text>']
+    parts = [opened(SIZE, SIZE + 78, f"phasors of {name}"), f'<text {BOLD} x="4" y="13">{name}</text>']
     parts.append(f'<circle {FRAME} cx="{centre}" cy="{centre + 10}" r="{radius}"/>')
     for kind, width, length in (("v", 1.2, 1.0), ("i", 3.0, 0.75)):
         phasors = state[kind]
@@ -144,72 +144,28 @@ def phasor_chart(state: Row) -> str:
             )
     for k in range(3):
         v, i = state["v"][k], state["i"][k]
-        text = f"{'abc'[k]}  {v[0] / 1e3:.3f} kV {v[1]:.0f}°  {i[0]:.4g} A {i[1]:.0f}°"
+        text = f"{'abc'[k]}: {_polar(v[0] / 1e3, v[1], '.3f', 'kV')}, {_polar(i[0], i[1], '.4g', 'A')}"
         parts.append(f'<text x="4" y="{SIZE + 24 + 15 * k}" fill="{PHASE_COLOUR[k]}">{escape(text)}</text>')
     parts.append(f'<text x="4" y="{SIZE + 24 + 45}">{state["f_hz"]:g} Hz {_slope(state["df_hz_s"])}</text>')
     return "".join(parts) + "</svg>"
+
+
+def _polar(size: float, deg: float, form: str, unit: str) -> str:
+    return f"{size:{form}} {unit} {deg:.0f}°" if size > 0.0 else f"0 {unit}"  # nothing has no angle
 
 
 def _slope(df_hz_s: float) -> str:
     return f"{df_hz_s:+g} Hz/s" if df_hz_s else ""
 
 
-LINE = 17
-LANES = {
-    "state": "state",
-    "device": "device",
-    "breaker": "52a",
-    "shadow": "internal relay",
-}
-
-
-def timeline(shot: Row) -> str:
-    """Return states and events of a shot along its time."""
-    events = shot["events"]
-    lanes: dict[str, list[tuple[float, str]]] = {lane: [] for lane in LANES}
-    for e in events:
-        lanes[_lane(e["what"])].append((e["t_s"], e["what"].removeprefix("state:").removeprefix("shadow_")))
-    begin: float = events[0]["t_s"]
-    end: float = max(events[-1]["t_s"], begin + 1e-3)
-    margin = 0.12 * (end - begin)
-    end += margin
-    left, width = 96, 700
-    height = LINE * 2 * len(LANES) + 26
-
-    def x(t_s: float) -> float:
-        return left + (t_s - begin) / (end - begin) * (width - left - 10)
-
-    parts = [_open(width, height, "timeline")]
-    for row, (lane, title) in enumerate(LANES.items()):
-        y = 14 + row * 2 * LINE
-        parts.append(f'<text x="2" y="{y + 4}">{title}</text>')
-        parts.append(f'<line {GRID} x1="{left}" x2="{width - 10}" y1="{y}" y2="{y}"/>')
-        free = -1.0
-        for k, (t_s, what) in enumerate(lanes[lane]):
-            at = x(t_s)
-            parts.append(f'<line {EVENT} x1="{at:.1f}" x2="{at:.1f}" y1="{y - 6}" y2="{y + 6}"/>')
-            if at > free and k < 40:
-                parts.append(f'<text x="{at + 3:.1f}" y="{y + 13}">{escape(what)}</text>')
-                free = at + 7.0 * len(what) + 8
-    for t_s in (0.0, end - margin):
-        parts.append(f'<text {MIDDLE} x="{x(t_s):.1f}" y="{height - 4}">{t_s:.4g} s</text>')
-    return "".join(parts) + "</svg>"
-
-
-def _lane(what: str) -> str:
-    if what.startswith("state:"):
-        return "state"
-    if what.startswith("52a"):
-        return "breaker"
-    return "shadow" if what.startswith("shadow_") else "device"
-
-
-def _open(width: float, height: float, label: str) -> str:
+def opened(width: float, height: float, label: str) -> str:
+    """Return the start of a drawing, with what it shows for those who do not see it."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
         f'font-family="system-ui, sans-serif" font-size="11" aria-label="{escape(label)}">'
     )
 
 
-def _points(pairs: Sequence[tuple[float, float]]) -> str:
+def points(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return points as SVG writes them, to a tenth of a pixel."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)

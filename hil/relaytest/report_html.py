@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from hil.relaytest.report_charts import curve_chart, phasor_chart, timeline
+from hil.relaytest.report_charts import curve_chart, phasor_chart
+from hil.relaytest.report_choice import chosen
+from hil.relaytest.report_recording import heart, whole_shot
 from hil.relaytest.report_table import badge, deviation, interval, number, table, two_lines
 
 Row = Mapping[str, Any]
-TIMELINES_MAX = 12
-"""Most timelines of a test; results.json has the events of every shot."""
-
+HASH = re.compile(r"\b[0-9a-f]{64}\b")
 STYLE = """
 :root { color-scheme: light; --line: #c9ced6; --good: #18794e; --bad: #c62828; --open: #b26a00;
   --grey: #666; }
@@ -31,14 +32,17 @@ td.w { overflow-wrap: anywhere; } tr.old td { color: var(--grey); }
 .finding { border-left: .3rem solid var(--bad); padding: .2rem .7rem; font-weight: 600; margin: .4rem 0; }
 .note { border-left: .3rem solid var(--open); padding: .2rem .7rem; margin: .4rem 0; }
 .c { display: flex; flex-wrap: wrap; gap: 1rem; }
+@media screen and (max-width: 52rem) { table { display: block; overflow-x: auto; } }
 svg { max-width: 100%; height: auto; vertical-align: middle; }
+.rec p { margin: .9rem 0 .2rem; } .rec svg { display: block; }
 .legend { font-size: .85em; } small { color: var(--grey); }
 .sign { margin-top: 3rem; display: flex; gap: 3rem; } .sign div { flex: 1; border-top: 1px solid #1c2024; }
 @page { size: A4; margin: 16mm 14mm; }
 @media print {
   body { margin: 0; max-width: none; padding: 0; font-size: 10px; }
   h1 { font-size: 16px; } h2 { font-size: 13px; } h3 { font-size: 11px; }
-  h2, h3 { break-after: avoid; } tr, p, svg, .finding, .sign { break-inside: avoid; }
+  h2, h3, h3 + p { break-after: avoid; } .c svg { width: 22.5%; }
+  tr, p, svg, .rec, .finding, .sign { break-inside: avoid; }
   thead { display: table-header-group; } section { break-before: page; }
 }
 """
@@ -68,21 +72,18 @@ def _summary(doc: Row) -> Iterator[str]:
     rows = []
     for t in doc["tests"]:
         n = sum(not s["superseded"] for s in t["shots"])
-        found = "; ".join([*t["findings"], *t["notes"]]) or _reasons(t)
+        found = "; ".join([t["said"], *t["notes"]])
         rows.append((badge(t["verdict"]), t["title"] or t["name"], str(n), found))
     yield from table(("verdict", "test", ">shots", "what was found"), rows)
     counts = ", ".join(f"{n} {verdict}" for verdict, n in doc["counts"].items())
-    yield f"<p>Shots: {counts}; {doc['repeated']} attempts did not count and were repeated.</p>"
+    yield f"<p>Shots: {counts}.{_repeated(doc['repeated'])}</p>"
     yield f"<p>{escape(doc['limits'])}</p>"
 
 
-def _reasons(t: Row) -> str:
-    """Return why a test without findings is not passed."""
-    if t["verdict"] == "PASS":
+def _repeated(n: int) -> str:
+    if not n:
         return ""
-    shots = [s for s in t["shots"] if not s["superseded"]]
-    whys = [s["invalid"] or r["why"] for s in shots for r in s["readings"] if s["verdict"] == t["verdict"]]
-    return next(iter(w for w in whys if w and w != "within the tolerance"), "")
+    return f" {n} attempt{'' if n == 1 else 's'} did not count and {'was' if n == 1 else 'were'} repeated."
 
 
 def _facts(doc: Row) -> Iterator[str]:
@@ -110,8 +111,14 @@ def _facts(doc: Row) -> Iterator[str]:
     yield "<h2>What was tested, with what</h2><table>"
     for key, value in facts.items():
         if value:
-            yield f"<tr><th>{escape(key)}</th><td class=w>{escape(value)}</td></tr>"
+            yield f"<tr><th>{escape(key)}</th><td class=w>{_wrapped(value)}</td></tr>"
     yield "</table>"
+
+
+def _wrapped(value: str) -> str:
+    """Return a value; a list of hashes with one in each line."""
+    separator = "<br>" if len(HASH.findall(value)) > 1 else ", "
+    return separator.join(escape(part) for part in value.split(", "))
 
 
 def _settings(s: Row | None) -> str:
@@ -132,13 +139,15 @@ def _tolerance(t: Row) -> str:
 def _test(t: Row) -> Iterator[str]:
     yield f"<section><h2>{badge(t['verdict'])} {escape(t['title'] or t['name'])}</h2>"
     yield from (f'<p class="finding">{escape(f)}</p>' for f in t["findings"])
+    if not t["findings"]:
+        yield f"<p>{escape(t['said'][:1].upper() + t['said'][1:])}.</p>"
     yield from (f'<p class="note">{escape(n)}</p>' for n in t["notes"])
     if t["curve"] is not None:
         yield curve_chart(t["curve"], [s for s in t["shots"] if not s["superseded"]])
     yield from _readings(t["shots"])
     yield from _statistics(t["statistics"])
     yield from _phasors(t["shots"])
-    yield from _timelines(t["shots"])
+    yield from _recordings(t["shots"])
     yield from _calibration(t["calibration"])
     yield from _health(t["shots"])
     yield "</section>"
@@ -210,20 +219,30 @@ def _phasors(shots: Sequence[Row]) -> Iterator[str]:
         yield "</div>"
 
 
-def _timelines(shots: Sequence[Row]) -> Iterator[str]:
-    """Draw one timeline for each label, and those of all shots that are not passed."""
-    chosen, labels = [], set()
-    for s in shots:
-        if s["label"] not in labels or s["verdict"] != "PASS":
-            labels.add(s["label"])
-            chosen.append(s)
-    shown = [s for s in chosen if len(s["events"]) > 1][:TIMELINES_MAX]
-    if shown:
-        yield "<h3>Timelines</h3>"
-    for s in shown:
-        yield f"<p>Shot {s['number']} {escape(s['label'])} {badge(s['verdict'])}<br>{timeline(s)}</p>"
+RECORDINGS = (
+    "Primary values that the relay at the location saw. Time 0 is the beginning of the state that is timed. "
+    "Above: RMS values of the whole shot; where phases are equal, thick is a, thin is c. Below: waveforms "
+    "about the fault, made of the phasors of each step; they show nothing below a cycle. Bars: "
+    "signal present. Arrowheads: command given."
+)
+
+
+def _recordings(shots: Sequence[Row]) -> Iterator[str]:
+    """Draw what a recorder at the location shows of the shots that are worth looking at."""
+    shown = chosen(shots)
+    if not shown:
+        return
+    yield "<h3>Recordings</h3>"
+    yield f"<p>{RECORDINGS}</p>"
+    for s, role in shown:
+        name = f"Shot {s['number']}{_attempt(s)} {s['label']}".rstrip() + (f": {role}" if role else "")
+        yield f'<div class="rec"><p>{badge(s["verdict"])} {escape(name)}</p>{whole_shot(s)}{heart(s)}</div>'
     if len(shots) > len(shown):
-        yield f"<p>{len(shots) - len(shown)} more: results.json.</p>"
+        yield f"<p>The other {len(shots) - len(shown)} are in results.json.</p>"
+
+
+def _attempt(s: Row) -> str:
+    return f" (attempt {s['attempt']})" if s["attempt"] > 1 or s["superseded"] else ""
 
 
 def _calibration(c: Row | None) -> Iterator[str]:

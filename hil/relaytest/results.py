@@ -50,6 +50,14 @@ class Reading:
         """Measured less expected."""
         return None if self.measured is None or self.expected is None else self.measured - self.expected
 
+    @property
+    def used(self) -> float | None:
+        """Share of the tolerance that is used: 0 in the middle of what is allowed, 1 at its limits."""
+        if self.measured is None or self.allowed_low is None or self.allowed_high is None:
+            return None
+        half = (self.allowed_high - self.allowed_low) / 2.0
+        return abs(self.measured - self.allowed_low - half) / half if 0.0 < half < math.inf else None
+
 
 @dc.dataclass(slots=True)
 class Shot:
@@ -125,6 +133,37 @@ def combined(shots: list[Shot]) -> str:
     if counts[FAIL]:
         return FAIL
     return INCONCLUSIVE if counts[INCONCLUSIVE] or counts[INVALID] else PASS
+
+
+def said(t: TestResult) -> str:
+    """Return what a test showed, in words: its findings; without any the worst of its readings."""
+    if t.findings:
+        return "; ".join(t.findings)
+    if t.verdict != PASS:
+        bad = [s for s in t.counted if s.verdict == t.verdict] or [s for s in t.counted if s.verdict != PASS]
+        whys = [s.invalid or r.why for s in bad for r in s.readings if s.invalid or r.verdict == s.verdict]
+        whys += [s.invalid for s in bad if s.invalid]
+        reason = f": {whys[0]}" if whys else ""
+        if len(t.counted) <= 1:
+            return whys[0] if whys else "no shot was made"
+        return f"{len(bad)} of {len(t.counted)} shots {t.verdict}{reason}"
+    judged = [(r, s) for s in t.counted for r in s.readings if r.used is not None]
+    n = len(t.counted)
+    all_of_them = f"all {n} shots " if n > 1 else ""
+    if not judged:
+        return f"{all_of_them}as expected: no operation where there must be none"
+    r, s = max(judged, key=lambda pair: pair[0].used or 0.0)
+    closest = "; closest to a limit" if len(judged) > 1 else ""
+    place = f" of shot {s.number}," if n > 1 else ""
+    unit = f" {r.unit}".rstrip()
+    allowed = f"allowed {_figure(r.allowed_low)} to {_figure(r.allowed_high)}{unit}"
+    return (
+        f"{all_of_them}within the tolerance{closest}: {r.name}{place} {_figure(r.measured)}{unit}, {allowed}"
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if abs(value) < 10.0 else f"{value:.6g}"
 
 
 def finite(value: float | None) -> float | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses as dc
 
 from hil.relaytest.bench import ALL_EVENTS, Bench, Injection
+from hil.relaytest.recording import recording
 from hil.relaytest.shot_model import Mark, ShotPlan, ShotRecord, State, mark_of, split
 
 SHADOW_TRIP = "shadow_trip"
+AFTER_S = 0.05
+"""Recorded after the last event [s]."""
 
 
 def shoot(bench: Bench, plan: ShotPlan, slack_s: float) -> ShotRecord:
@@ -72,7 +75,17 @@ class Shooter:
         steps = [m.step for m in self.record.marks if m.what.startswith("state:")]
         self.record.health = self.bench.health(steps[0], steps[-1])
         self.record.marks.sort(key=lambda m: m.instant_ns)
+        self._record(steps[0])
         return self.record
+
+    def _record(self, first_step: int) -> None:
+        """Keep what the relay saw from the first state to a little after the last event."""
+        r, facts = self.record, self.bench.facts
+        last_step = max(m.step for m in r.marks) + round(AFTER_S / facts.dt_s)
+        zero = r.state(r.plan.zero) or r.marks[0]
+        f0_hz = next(iter(facts.locations.values())).f_nominal_hz  # a station has one
+        traces = self.bench.traces(first_step, last_step)
+        r.recording = recording(traces, zero.step, r.heart.step, facts.dt_s, f0_hz)
 
     def _enter(self, state: State) -> int:
         self._collect(set())

@@ -10,6 +10,7 @@ import dataclasses as dc
 import re
 
 from hil.relaytest.bench import ALL_EVENTS, DEVICE_EVENTS, Health, Injection, Seen
+from hil.relaytest.recording import Recording
 
 REFERENCE = re.compile(r"([a-z0-9_]+)(?:#([1-9]\d*))?")
 EVENT_NAMES = frozenset(ALL_EVENTS - {"52a"} | {"52a_open", "52a_closed"})
@@ -134,12 +135,21 @@ class ShotRecord:
     plan: ShotPlan
     marks: list[Mark] = dc.field(default_factory=list)
     health: Health = dc.field(default_factory=Health)
+    recording: Recording | None = None
 
     @property
     def zero_ns(self) -> int:
         """Return the instant of time 0."""
         mark = self.state(self.plan.zero) or self.marks[0]
         return mark.mono_ns
+
+    @property
+    def heart(self) -> Mark:
+        """Return the mark about which waveforms tell most: time 0; in a search, what the device did first."""
+        begun = self.state(self.plan.zero)
+        if begun is not None and begun.what != f"state:{self.plan.states[0].name}":
+            return begun
+        return next((m for m in self.marks if m.is_device), begun or self.marks[0])
 
     def state(self, name: str) -> Mark | None:
         """Return the start of a state."""

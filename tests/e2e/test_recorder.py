@@ -1,4 +1,8 @@
-"""A live station is recorded; the recorder dies and comes back; the run is done again from its record."""
+"""A live station is recorded; the recorder dies and comes back; the run is done again from its record.
+
+The same run makes disturbance records: of a breaker that is tripped, of a limit that is crossed, and of what
+happened while the recorder was dead.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,43 @@ import sqlite3
 import struct
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import comtrade
+import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from hil import segment
+from hil import paths, segment
 from hil.recorder import images, run_folder, status, trend_files
 from hil.recorder.journal import Journal, frames
 from hil.recorder.soe import Soe
-from rtcore.ring import E_KIND, E_NEW, E_STEP, E_TARGET, EVENT_COMMAND, EventReader, bits_float
+from rtcore.ring import (
+    E_KIND,
+    E_NEW,
+    E_STEP,
+    E_TARGET,
+    E_UTC_NS,
+    EVENT_COMMAND,
+    EVENT_STATUS,
+    EventReader,
+    bits_float,
+)
 from tests.support.station import Station, gridhil, running, say
 
 CPU_MAX = 0.10
 """Of one processor: what the recorder may take of it at steps of 1 ms."""
 SETTLE_S, MEASURE_S = 2.0, 4.0
+DT_S, PRE_S, POST_S, RATE_HZ = 1e-3, 0.3, 0.6, 4800.0
+DISTURBANCES = f"""
+[recorder.disturbances]
+pre_s = {PRE_S}
+post_s = {POST_S}
+triggers = [{{ tag = "SUB.LOAD.SCALE_SP", above = 1.2 }}]
+"""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COMMANDS = (
     b"\x10" + struct.pack(">HHBf", 260, 2, 4, 1.25),  # SUB.LOAD.SCALE_SP
     b"\x06" + struct.pack(">HH", 200, 5),  # SUB.REG_A.TAP_SP
@@ -62,6 +87,8 @@ def give_commands(station: Station, breaker: str) -> None:
         for pdu in COMMANDS:
             assert master.ask(1, pdu)[0] == pdu[0]
             time.sleep(0.05)
+        first, post = station.board.published, round(POST_S / DT_S)
+        wait(lambda: station.board.published > first + 2 * post)  # the limit has its record, this one another
         for name in ("TRIP", "CLOSE"):
             point = station.spec.points[station.index[f"{breaker}.{name}"]]
             unit, _, coil, _ = point.wire["modbus"].split(":")
@@ -73,7 +100,9 @@ def give_commands(station: Station, breaker: str) -> None:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Some seconds with commands; the recorder is killed in the middle of them."""
     state = tmp_path_factory.mktemp("state")
-    with running(state) as station:
+    text = (paths.config_dir() / "stations" / "iowa240.toml").read_text()
+    (state / "iowa240.toml").write_text(text + DISTURBANCES)
+    with running(state, str(state / "iowa240.toml")) as station:
         reader = EventReader(segment.attach(station.spec.events_path), from_start=True)
         process = psutil.Process(told(station)["pid"])
         time.sleep(SETTLE_S)
@@ -127,6 +156,85 @@ def test_the_database_the_images_and_the_trends_go_on_after_a_kill(recorded: Rec
     rows = sum(pq.read_metadata(p).num_rows for p in trend_files.files(recorded.folder / "trends"))
     assert rows >= len(recorded.tags), "the first look takes every point"
     assert (recorded.told["lost"], recorded.told["errors"], recorded.told["disk"]) == (0, 0, 0)
+
+
+def asked(recorded: Recorded, tag: str) -> tuple[int, int]:
+    """Step and time of the first command to a point."""
+    return next(
+        (e[E_STEP], e[E_UTC_NS])
+        for e in recorded.events
+        if e[E_KIND] == EVENT_COMMAND and recorded.tags[e[E_TARGET]] == tag
+    )
+
+
+def disturbances(recorded: Recorded) -> dict[tuple[int, str], Path]:
+    """The records of the run by step and cause of their trigger."""
+    found = (recorded.folder / "disturbances").glob("*.cfg")
+    return {(int(p.stem.split("-")[0]), p.stem.split("-")[1]): p for p in found}
+
+
+def loaded(cfg: Path) -> comtrade.Comtrade:
+    record = comtrade.Comtrade(use_double_precision=True)
+    record.load(str(cfg), str(cfg.with_suffix(".dat")))
+    return record
+
+
+@pytest.mark.timeout(700)
+def test_a_tripped_breaker_leaves_a_comtrade_record_with_its_contact_and_its_current(
+    recorded: Recorded,
+) -> None:
+    step, utc_ns = asked(recorded, "FDR_A.CB_101.TRIP")
+    record = loaded(disturbances(recorded)[step, "command"])
+    moment = record.trigger_timestamp.replace(tzinfo=UTC)
+    assert (moment - EPOCH) // timedelta(microseconds=1) == utc_ns // 1000
+    assert record.trigger_time == pytest.approx(PRE_S, abs=2e-6)  # files keep microseconds
+    first = step - round(PRE_S / DT_S)
+    closed = np.array(record.status[list(record.status_channel_ids).index("FDR_A.CB_101.ST_52A")])
+    changes = [
+        (e[E_STEP], e[E_NEW])
+        for e in recorded.events
+        if e[E_KIND] == EVENT_STATUS and recorded.tags[e[E_TARGET]] == "FDR_A.CB_101.ST_52A"
+    ]
+    assert changes[0][0] > step and changes[0][1] == 0, "it opened"
+    of_step = first + np.floor(np.arange(len(closed)) / RATE_HZ / DT_S + 1e-9)
+    wanted = np.ones(len(closed))
+    for at, state in changes:
+        wanted[of_step >= at] = state
+    assert closed.tolist() == wanted.tolist()
+    current = np.array(record.analog[list(record.analog_channel_ids).index("CB_101.IA")])
+    cycle = round(RATE_HZ / 60)
+    before, opened = current[:cycle], current[of_step >= changes[0][0] + 50][:cycle]
+    assert abs(before).max() > 10.0, "the feeder was loaded [A]"
+    assert abs(opened).max() < 0.05 * abs(before).max()  # what is left is the CT's noise
+
+
+@pytest.mark.timeout(700)
+def test_a_limit_of_the_station_file_makes_a_record(recorded: Recorded) -> None:
+    step, _ = asked(recorded, "SUB.LOAD.SCALE_SP")
+    trip, _ = asked(recorded, "FDR_A.CB_101.TRIP")
+    (found,) = [at for at, cause in disturbances(recorded) if cause == "limit"]
+    assert step <= found < trip
+    record = loaded(disturbances(recorded)[found, "limit"])
+    assert record.total_samples == round((PRE_S + POST_S) * RATE_HZ) + 1
+
+
+@pytest.mark.timeout(700)
+def test_a_trip_while_the_recorder_was_dead_has_its_record_or_is_counted(recorded: Recorded) -> None:
+    step, _ = asked(recorded, "FDR_B.CB_201.TRIP")
+    is_there = (step, "command") in disturbances(recorded)
+    assert is_there or recorded.told["disturbances_missed"] > 0, "the ring keeps eight seconds"
+
+
+def test_a_limit_of_no_point_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    text = (paths.config_dir() / "stations" / "iowa240.toml").read_text()
+    bad = DISTURBANCES.replace("SUB.LOAD.SCALE_SP", "SUB.LOAD.SCALE")
+    (tmp_path / "iowa240.toml").write_text(text + bad)
+    done = gridhil("run", str(tmp_path / "iowa240.toml"), state=tmp_path)
+    assert done.returncode == 2
+    assert "recorder.disturbances.triggers[0].tag" in done.stderr
+    assert "did you mean 'SUB.LOAD.SCALE_SP'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("runs"))
 
 
 @pytest.mark.timeout(700)

@@ -33,6 +33,7 @@ station = "{station}"
 location = "{location}"
 [connection]
 calibrate_s = 1.0
+silent_s = 1.0
 [settings]
 pickup = "200 A"
 curve = "iec_si_a"
@@ -137,9 +138,6 @@ def check_against_the_log(done: Run, log: Path) -> None:
     half_s = max((r.high - r.low) / 2 for r in stated)
     say(f"{inside} of {len(stated)} operate times inside, half-width at most {1e3 * half_s:.1f} ms")
     assert inside >= len(stated) - max(1, round(0.02 * len(stated)))
-    for shot in shots:
-        if not shot.invalid:  # on a host that stalls the connection is slower, and the interval says so
-            assert all(r.high - r.low <= 0.030 for r in shot.readings if r.name == "operate time")
 
 
 @pytest.mark.timeout(400)
@@ -189,7 +187,7 @@ def test_a_device_that_is_dead_for_2_s_is_named_and_the_run_is_invalid(
 
 @pytest.mark.timeout(200)
 def test_a_poll_of_100_ms_against_20_ms_is_inconclusive(station: Station, tmp_path: Path) -> None:
-    tight = "\n[tolerance]\ntime_ms = 20\ntime_pct = 0.1\n"
+    tight = "\n[tolerance]\ntime_ms = 20\nclass_pct = 0.1\n"
     text = HEAD.replace('\n[tolerance]\nstandard = "abb_ref615"\n', tight)
     path = tmp_path / "plan.toml"
     shots = SHOTS.format(repeats=1).replace("[3, 5, 8, 12, 16, 20]", "[12, 20]").replace("0.4", "0.8")

@@ -20,7 +20,7 @@ from hil.recorder import images, run_folder
 from hil.recorder.configuration import part_hashes
 from hil.recorder.event_tail import EventTail
 from hil.recorder.journal import Journal, frames
-from hil.recorder.soe import Namer, Soe
+from hil.recorder.soe import COUNTED, Namer, Soe
 from hil.recorder.soe_writer import SoeWriter
 from hil.replay import RELATIVE, Outcome, replay
 from hil.replay_run import RecordedRun, read_run
@@ -86,7 +86,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     return Recording(folder, engine, start)
 
 
-def record(engine: Engine, folder: Path) -> None:
+def record(engine: Engine, folder: Path, commands: dict[int, list[tuple[str, float]]] = COMMANDS) -> None:
     events = EventTail(engine.world.events.base)
     writer = SoeWriter(
         events,
@@ -98,13 +98,14 @@ def record(engine: Engine, folder: Path) -> None:
     )
     kept = Journal(folder / run_folder.IMAGES)
     for step in range(N_IMAGES * STEPS_PER_IMAGE):
-        if step in COMMANDS:
-            engine.command(COMMANDS[step])
+        if step in commands:
+            engine.command(commands[step])
         engine.step()
         if (step + 1) % STEPS_PER_IMAGE == 0:
             snapshot = _snapshot(bd.Image(engine.world.image, len(engine.points)))
             kept.commit([images.encode(snapshot, events.head)])
             writer.turn()
+    writer.turn(is_last=True)
 
 
 @pytest.fixture
@@ -204,6 +205,37 @@ def test_a_change_that_is_left_out_of_the_record_is_found_at_its_step(
     assert found is not None
     assert (found.what, found.step, found.tag) == ("event", left_out[0].step, left_out[0].tag)
     assert (found.recorded, found.replayed) == (None, left_out[0].new)
+
+
+TOKENS = tuple(f"LAB.INJECT.{name}" for name in ("TOKEN_IN", "ROUND_TRIP_S", "ROUND_TRIPS"))
+"""Of the test set: what follows from the tokens that a device echoes."""
+
+
+def test_commands_to_points_of_health_are_known_by_their_steps_alone_and_the_run_is_reproduced(
+    recording: Recording, tmp_path: Path
+) -> None:
+    """A device that echoes a token gives one every few steps; after each the digest takes settings in."""
+    plan = read_plan("iowa240")
+    points = [dc.replace(p, is_health=p.is_health or p.tag in TOKENS) for p in plan.points.points]
+    plan = dc.replace(plan, points=dc.replace(plan.points, points=points))
+    engine = Engine(make_setup(plan, DT_NS, {"seed": SEED}))
+    engine.step(0)
+    start = Snapshot(engine)
+    folder = Path(shutil.copytree(recording.folder, tmp_path / "echoed"))
+    for name in (run_folder.SOE, run_folder.IMAGES):
+        (folder / name).unlink()
+    tokens = {k: [("LAB.INJECT.TOKEN_IN", float(k))] for k in range(3, N_IMAGES * STEPS_PER_IMAGE, 4)}
+    record(engine, folder, {k: tokens.get(k, []) + COMMANDS.get(k, []) for k in tokens | COMMANDS})
+    kept = [Soe.decode(f.body) for f in frames(folder / run_folder.SOE)]
+    assert not any(r.tag == "LAB.INJECT.TOKEN_IN" and r.kind != COUNTED for r in kept)
+    run = read_run(folder)
+    assert run.counted == sorted(tokens)
+    start.restore()
+    found = replay(run, engine, exactly=True, tick=lambda _done, _total: None)
+    assert (found.difference, found.n_images) == (None, N_IMAGES)
+    start.restore()
+    without = replay(dc.replace(run, counted=[]), engine, exactly=True, tick=lambda _done, _total: None)
+    assert without.difference is not None and without.difference.what == "digest"
 
 
 def test_a_digest_that_differs_between_equal_images_is_found(recording: Recording, copied: Path) -> None:

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import numpy as np
 
 from protocols.command_desk import CommandDesk
-from protocols.device_exchange import IN_FLIGHT_MAX, SAID_MAX, DeviceExchange, State
+from protocols.device_exchange import ECHOES_MAX, IN_FLIGHT_MAX, SAID_MAX, DeviceExchange, State
 from protocols.device_link import Fault, LinkError
 from protocols.duration_histogram import BINS, DurationHistogram
 from protocols.gateway import Gateway
-from protocols.wiring import FromDevice, ModbusPlace, Wiring
+from protocols.wiring import FromDevice, ModbusPlace, Token, Wiring
 from protocols.wiring_image import ReadPlan, WiringImage
 from rtcore.commands import Reason
 from tests.support.device_rig import INDEX, POINTS
@@ -33,13 +33,15 @@ class PlannedLink:
     def __init__(self) -> None:
         self.answer: Callable[[], tuple[list[float | None], list[LinkError]]] = lambda: ([0.0, 0.0], [])
         self.hangs_at_connect = False
+        self.echoes = False
 
     async def connect(self) -> None:
         while self.hangs_at_connect:
             await asyncio.sleep(0.01)
 
     async def exchange(self, values: Sequence[float | None]) -> tuple[list[float | None], list[LinkError]]:
-        return self.answer()
+        read, faults = self.answer()
+        return ([values[0], *read] if self.echoes else read), faults
 
     async def close(self) -> None: ...
 
@@ -47,7 +49,7 @@ class PlannedLink:
 class Rig:
     """A core in a thread, an exchange in the test's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: Token | None = None) -> None:
         def place(k: int) -> ModbusPlace:
             return ModbusPlace(1, "hr", k, "int16")
 
@@ -63,12 +65,14 @@ class Rig:
                 FromDevice(point="CB.X.TRIP", place=place(0)),
                 FromDevice(point="CB.X.SP", place=place(1), edge="level"),
             ),
+            token=token,
             failsafe=(("CB.X.TRIP", 1.0),),
         )
         self.core = PythonCore(POINTS, claimed_period_s=0.09)
         gateway = Gateway(POINTS, self.core.board, self.core.producer())
         self.audit = MemoryAudit()
         self.link = PlannedLink()
+        self.link.echoes = token is not None
         self.lines: list[str] = []
         self.exchange = DeviceExchange(
             wiring,
@@ -178,3 +182,24 @@ async def test_wishes_beyond_what_may_be_under_way_are_dropped_and_counted() -> 
         rig.link.answer = lambda: ([0.0, 0.0], [])
         gate.set()
         await rig.until(lambda: len(rig.core.pulses) >= IN_FLIGHT_MAX - 1)
+
+
+async def test_echoes_wait_for_no_verdict_and_leave_room_for_the_outputs() -> None:
+    register = ModbusPlace(1, "hr", 9, "uint16")
+    token = Token(sent=register, echo=register, point_in="TST.TOKEN_IN", pass_on_ms=1.0)
+    async with Rig(token).running() as rig:
+        gate, asked = asyncio.Event(), list[str]()
+        append = rig.audit.append
+
+        async def slow(record: dict[str, object]) -> None:
+            asked.append(str(record.get("via")))
+            await gate.wait()  # a disk that takes its time
+            await append(record)
+
+        rig.audit.append = slow  # type: ignore[method-assign]
+        await rig.until(lambda: asked.count("token") >= ECHOES_MAX - 2)  # one or two were under way before
+        rig.link.answer = lambda: ([1.0, 0.0], [])
+        await rig.until(lambda: "1:hr:0:int16" in asked)
+        assert asked.count("token") <= ECHOES_MAX
+        gate.set()
+        await rig.until(lambda: rig.core.pulses == [("CB.X.TRIP", 1.0)])

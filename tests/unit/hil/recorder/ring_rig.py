@@ -66,8 +66,10 @@ def make_spec(folder: Path, points: list[Point] = POINTS, **settings: Any) -> Ru
     station = folder / "small.toml"
     station.write_text("[station]\n")
     recorder = {
-        "runs": 5, "trend_ms": 100.0, "trends_mb": 100, "rotate_min": 60.0, "rotate_mb": 10, "min_free_mb": 0,
+        "runs": 5, "runs_mb": 1000, "trend_ms": 100.0, "trends_mb": 100, "rotate_min": 60.0, "rotate_mb": 10,
+        "min_free_mb": 0,
         "configuration": {"network": "0" * 64},
+        "disturbances": {"relays": [], "triggers": []},
     }  # fmt: skip
     core = {
         "station": str(station), "dt_ns": 1_000_000, "period_ns": 1_000_000, "speed": 1.0, "seed": 1,

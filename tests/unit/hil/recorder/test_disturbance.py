@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import comtrade
@@ -51,7 +52,7 @@ def plan(**changes: object) -> Plan:
     given: dict[str, object] = {
         "station": "Small, station", "f0_hz": F0_HZ, "dt_s": DT_S, "relays": relays,
         "digitals": [(TRIP, "P.R1.TRIP"), (BREAKER, "CB.CLOSED")], "trips": frozenset({TRIP}),
-        "commands": frozenset({CLOSE}), "pre_s": 0.2, "post_s": 0.3, "hold_s": 1.0,
+        "commands": frozenset({CLOSE}), "pre_s": 0.2, "post_s": 0.3,
     }  # fmt: skip
     return Plan(**given | changes)  # type: ignore[arg-type]
 
@@ -113,19 +114,85 @@ def test_the_current_goes_on_where_the_network_jumps_and_its_offset_dies_away(tm
     assert abs(ib[at] - ib[at - 1]) < 0.1 * 3000 * np.sqrt(2)  # no step: one sample of a sine moves 8 %
 
 
-def test_one_record_covers_what_follows_closely_and_another_waits_for_the_hold_time(tmp_path: Path) -> None:
+def test_an_interrupted_current_is_nothing_at_once_and_those_that_flow_on_have_their_offset(
+    tmp_path: Path,
+) -> None:
     plant, recorder = tripped(tmp_path)
-    recorder.take([event(EVENT_STATUS, 740, TRIP, 1)])
+    plant.run(300, 0.0)  # interrupted from step 750 on, in the record from 0.25 s on
+    ia = np.array(loaded(recorder.poll()[0]).analog[0])
+    assert abs(ia[round(0.25 * 4800) :]).max() < 1e-3 * 3000  # quantum of BINARY32
+
+
+def test_one_record_covers_what_follows_closely_and_what_follows_it_has_one_of_its_own(
+    tmp_path: Path,
+) -> None:
+    plant, recorder = tripped(tmp_path)  # a record from 500 to 1000
+    recorder.take([event(EVENT_STATUS, 1000, TRIP, 1), event(EVENT_COMMAND, 1001, CLOSE, 0)])
+    recorder.take([event(EVENT_STATUS, 1302, TRIP, 1)])
+    plant.run(2000, 0.0)
+    found = [recorder.poll()[0].stem for _ in range(3)]
+    assert not recorder.is_pending
+    assert found == [
+        "000000000700-trip-20270115T080000Z",
+        "000000001001-command-20270115T080001Z",
+        "000000001302-trip-20270115T080001Z",
+    ]
+    assert recorder.n_written == 3
+
+
+def test_one_that_starts_again_makes_no_record_twice_and_removes_what_was_half_written(
+    tmp_path: Path,
+) -> None:
+    plant, recorder = tripped(tmp_path)
     plant.run(300, 0.0)
-    assert len(recorder.poll()) == 3
-    recorder.take([event(EVENT_STATUS, 1600, TRIP, 1)])  # 0.9 s after the first
-    plant.run(1500, 0.0)
+    cfg, dat, hdr = recorder.poll()
+    half = tmp_path / "000000001500-trip-20270115T080001Z.dat"
+    half.write_bytes(b"")
+    (tmp_path / f"{half.name}.new").write_bytes(b"")
+    (tmp_path / "mine.txt").write_text("")
+    again = DisturbanceRecorder(plan(), WaveReader(plant.buffer), tmp_path, {BREAKER: 1})
+    again.take([event(EVENT_STATUS, 700, TRIP, 1), event(EVENT_STATUS, 800, TRIP, 1)])
+    assert not again.is_pending
+    assert sorted(tmp_path.iterdir()) == sorted([cfg, dat, hdr, tmp_path / "mine.txt"])
+    again.take([event(EVENT_STATUS, 1500, TRIP, 1)])
+    plant.run(1000, 0.0)
+    assert again.poll()[1] == half
+
+
+def test_at_the_end_a_record_is_written_as_far_as_the_run_went(tmp_path: Path) -> None:
+    _, recorder = tripped(tmp_path)
     assert recorder.poll() == []
-    recorder.take([event(EVENT_COMMAND, 1700, CLOSE, 0)])
-    assert recorder.is_pending
+    cfg = recorder.poll(is_last=True)[0]
+    assert loaded(cfg).total_samples == round(0.249 * 4800) + 1  # from step 500 to the last, 749
+
+
+def test_of_many_records_the_newest_are_kept(tmp_path: Path) -> None:
+    plant, recorder = tripped(tmp_path, keep=2)
+    recorder.take([event(EVENT_COMMAND, 1001, CLOSE, 0), event(EVENT_STATUS, 1302, TRIP, 1)])
+    plant.run(2000, 0.0)
+    for _ in range(3):
+        recorder.poll()
+    assert sorted({p.stem[:12] for p in tmp_path.iterdir()}) == ["000000001001", "000000001302"]
+
+
+def test_a_record_for_which_there_is_no_room_leaves_nothing_and_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, recorder = tripped(tmp_path)
     plant.run(300, 0.0)
-    assert "command" in recorder.poll()[0].name
-    assert recorder.n_written == 2
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if ".dat" in path.name:
+            write_bytes(path, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        recorder.poll()
+    assert list(tmp_path.iterdir()) == []
+    assert (recorder.n_written, recorder.n_missed, recorder.is_pending) == (0, 1, False)
 
 
 def test_what_was_overwritten_before_it_could_be_read_is_counted(tmp_path: Path) -> None:
@@ -147,7 +214,7 @@ def test_a_record_played_gives_the_phasors_that_it_was_made_of(tmp_path: Path) -
     plant = Plant()
     recorder = DisturbanceRecorder(plan(), WaveReader(plant.buffer), tmp_path, {})
     plant.run(500, 100.0)
-    recorder.trigger(300, "threshold")
+    recorder.trigger(300, "limit")
     plant.run(300, 100.0)
     cfg = recorder.poll()[0]
     channels = {f"{q}{k}": f"R1.{q.upper()}{k.upper()}" for q in "iv" for k in "abc"}

@@ -13,26 +13,33 @@ import pytest
 
 from hil.recorder.event_tail import EventTail
 from hil.recorder.journal import Journal, frames
-from hil.recorder.soe import LOST, Namer, Soe
-from hil.recorder.soe_writer import BATCH_MAX, SoeWriter, next_position
+from hil.recorder.soe import COUNTED, LOST, Namer, Soe
+from hil.recorder.soe_writer import BATCH_MAX, COUNTED_MAX, SoeWriter, next_position
 from hil.runspec import PRODUCERS
 from rtcore import ring as rg
 from rtcore.commands import Reason
 from rtcore.overruns import CAUSE_EXECUTION
-from tests.unit.hil.recorder.ring_rig import POINTS, UTC_NS, Ring
+from rtcore.points import Kind, Point
+from tests.unit.hil.recorder.ring_rig import POINTS, UTC_NS, Ring, point
 
 ROOM = rg.EVENT_CAPACITY - 1
 """Events that can wait: the slot that is written next is not read."""
 
 
 class Rig:
-    def __init__(self, path: Path, ring: Ring, write: Callable[[int, bytes, int], int] = os.pwrite) -> None:
+    def __init__(
+        self,
+        path: Path,
+        ring: Ring,
+        write: Callable[[int, bytes, int], int] = os.pwrite,
+        points: list[Point] = POINTS,
+    ) -> None:
         self.acknowledged: list[tuple[int, int]] = []
         self.n_full = 0
         self.journal = Journal(path, write)
         self.writer = SoeWriter(
             EventTail(ring.buffer, next_position(self.journal)),
-            Namer(POINTS, PRODUCERS),
+            Namer(points, PRODUCERS),
             self.journal,
             lambda: "0",
             lambda at, seq: self.acknowledged.append((at, seq)),
@@ -171,3 +178,69 @@ def test_records_say_point_states_cause_and_quality_of_time(ring: Ring, path: Pa
     assert odd.new is None
     assert (unknown.tag, unknown.cause, unknown.verdict) == ("", "producer 99", "UNKNOWN_POINT")
     assert (overrun.kind, overrun.old, overrun.new) == ("overrun", 40_000, 1_100_000)
+
+
+# ---- a token that a device echoes in every cycle ------------------------------------------------
+
+TOKEN = len(POINTS)
+WITH_TOKEN = [*POINTS, point("TST.TOKEN_IN", Kind.SETPOINT, is_health=True)]
+DONE = int(Reason.DONE)
+
+
+def echo(ring: Ring, n: int, every: int = 5, verdict: int = DONE) -> None:
+    """Commands to the token, one every so many steps."""
+    for _ in range(n):
+        ring.push(1, rg.EVENT_COMMAND, target=TOKEN, step=every * ring.head, old=verdict, new=0, cause=1)
+
+
+def test_a_token_of_200_a_second_takes_little_room_and_its_number_and_steps_are_kept(
+    path: Path, ring: Ring
+) -> None:
+    rig = Rig(path, ring, points=WITH_TOKEN)
+    n = 200 * 60
+    for _ in range(n // 100):
+        echo(ring, 100)
+        rig.drain()
+    rig.writer.turn(is_last=True)
+    found = records(path)
+    assert {(r.kind, r.tag, r.cause, r.verdict) for r in found} == {
+        (COUNTED, "TST.TOKEN_IN", "modbus", "DONE")
+    }
+    assert [s for r in found for s in r.all_steps] == list(range(0, 5 * n, 5))
+    assert rig.writer.n_counted == sum(r.new or 0 for r in found) == n
+    assert path.stat().st_size < 3 * n, "a minute of it; one record for each would be 2.4 MB"
+
+
+def test_what_is_counted_stands_in_order_with_what_is_kept(path: Path, ring: Ring) -> None:
+    rig = Rig(path, ring, points=WITH_TOKEN)
+    echo(ring, 3)
+    ring.push(2)
+    echo(ring, 2)
+    rig.drain()
+    assert rig.acknowledged[-1] == (5, 3), "the last two may still be counted with others"
+    echo(ring, 1)
+    echo(ring, 1, verdict=int(Reason.OUT_OF_RANGE))
+    rig.drain()
+    found = records(path)
+    assert [(r.kind, r.pos, r.next_pos) for r in found] == [
+        (COUNTED, 0, 3),
+        ("status", 3, 4),
+        ("status", 4, 5),
+        (COUNTED, 5, 8),
+        ("command", 8, 9),  # a refused one: there is something to see
+    ]
+    assert found[3].all_steps == [25, 30, 35]
+
+
+def test_a_recorder_killed_while_it_counts_takes_them_again(path: Path, ring: Ring) -> None:
+    rig = Rig(path, ring, points=WITH_TOKEN)
+    ring.push()
+    echo(ring, COUNTED_MAX + 10)
+    rig.drain()
+    rig = Rig(path, ring, points=WITH_TOKEN)
+    assert next_position(rig.journal) == 1 + COUNTED_MAX
+    echo(ring, 5)
+    rig.writer.turn(is_last=True)
+    found = records(path)
+    assert [r.pos for r in found] == [0, 1, 1 + COUNTED_MAX]
+    assert found[-1].next_pos == ring.head and found[-1].new == 15

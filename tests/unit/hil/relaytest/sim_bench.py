@@ -10,7 +10,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hil.relaytest.bench import Applied, Facts, Health, Injection, RelayFacts, Seen, balanced
+from hil.relaytest.bench import (
+    Applied,
+    Facts,
+    Health,
+    Injection,
+    Phasors,
+    RelayFacts,
+    Seen,
+    Traces,
+    balanced,
+)
 from hil.relaytest.uncertainty import delays_s
 from tests.unit.hil.relaytest.toy_relay import Inputs, ToyRelay
 
@@ -52,6 +62,8 @@ class SimBench:
         self.shadow_x, self.shadow_s, self.shadow_version = 0.0, 0.0, 0
         self.echoes: list[tuple[int, int]] = []
         self.log: list[str] = []
+        self.history: list[tuple[int, Phasors, Phasors]] = []
+        """Phasors of currents and voltages from each step on in which they changed."""
         self.healths: list[Health] = []
         """Of the next shots, instead of good health."""
         self.extra_s = 0.0
@@ -97,6 +109,12 @@ class SimBench:
         arrivals = [first_step, *(a for _, a in self.echoes if first_step <= a <= last_step), last_step]
         silent = max(b - a for a, b in itertools.pairwise(arrivals)) * FACTS.dt_s
         return Health(late_max_s=2e-4, device_silent_s=silent)
+
+    def traces(self, first_step: int, last_step: int) -> Traces:
+        steps = np.arange(first_step, min(last_step, self._step(self.now_s)) + 1)
+        at = np.searchsorted([h[0] for h in self.history], steps, side="right") - 1
+        i_a, v_v = (np.array([h[k] for h in self.history])[at] for k in (1, 2))
+        return Traces(steps, i_a, v_v)
 
     def calibrate(self, seconds: float) -> list[float]:
         first, n = len(self.echoes), round(seconds / FACTS.dt_s)
@@ -167,6 +185,10 @@ class SimBench:
     # ---- the internal relay: SI, TMS 0.1, 300 A, whatever the device does -----------------------
 
     def _changed(self) -> None:
+        s, is_live = self.source, self.is_closed or (self.source is not None and not self.source.follow_52a)
+        i_a = balanced(self.inputs().i_a) if s is None else s.i_a
+        v_v = balanced(V_NOMINAL) if s is None else s.v_v
+        self.history.append((self._step(self.now_s), i_a if is_live else (0j, 0j, 0j), v_v))
         if not self.has_shadow:
             return
         self._shadow_to_now()
