@@ -266,6 +266,8 @@ class Panel:
         words = [f"disk {recorder_status.DISK[told['disk']]}"] if told["disk"] else []
         words += [f"{told['lost']} events lost"] if told["lost"] else []
         words += [f"{told['errors']} writes failed"] if told["errors"] else []
+        missed = told["disturbances_missed"]
+        words += [f"{missed} disturbances missed"] if missed else []
         return "".join(f"  {word}" for word in words)
 
     def _recorder(self) -> dict[str, int] | None:

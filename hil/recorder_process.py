@@ -9,6 +9,7 @@ Light imports: it starts again within a second, and nothing here may import numb
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import signal
 import sqlite3
@@ -27,7 +28,7 @@ from hil.recorder.disturbance_setup import Limits, disturbance_recorder
 from hil.recorder.event_tail import EventTail
 from hil.recorder.journal import DamagedError, Journal
 from hil.recorder.retention import Retention
-from hil.recorder.room import FULL, OK, Room
+from hil.recorder.room import FULL, LOW, OK, Room
 from hil.recorder.soe import Namer
 from hil.recorder.soe_db import SoeDatabase
 from hil.recorder.soe_writer import NO_ROOM, SoeWriter, next_position
@@ -52,6 +53,8 @@ EVENTS_S = 0.01
 SECOND_NS = 1_000_000_000
 FLUSH_ROWS, FLUSH_S = 100_000, 10.0
 """Trends are written when so many rows wait, or for so long."""
+LOW_IMAGE_S = 60.0
+"""Between two images while there is little room: what is left is for events [s]."""
 ENDING_S = 0.3
 """How long the recorder waits for the core's last step once it is told to stop [s]."""
 MB = 1_000_000
@@ -106,7 +109,7 @@ class Recorder:
         self._tail = EventTail(self._events)
         self._limits = Limits(settings["disturbances"]["triggers"], index_of(spec.points))
         self._spec = spec
-        self._imaged_step = -1
+        self._imaged_step, self._imaged_s = -1, -math.inf
         self._n_images = self._n_rows = self._n_errors = 0
         self._failed: OSError | None = None
 
@@ -199,9 +202,12 @@ class Recorder:
         snapshot = self._board.read()
         if snapshot is None or snapshot.step <= self._imaged_step or self.room.state == FULL:
             return
+        now = time.monotonic()
+        if self.room.state == LOW and now < self._imaged_s + LOW_IMAGE_S:
+            return
         position = self._head.head  # read after the image: what led to it lies before
         self._images.commit([images.encode(snapshot, position)])
-        self._imaged_step = snapshot.step
+        self._imaged_step, self._imaged_s = snapshot.step, now
         self._n_images += 1
 
     def _follow(self) -> None:

@@ -11,7 +11,7 @@ from hil import paths
 from hil.relaytest.command import Opened
 from hil.relaytest.live import Outputs, bench_of
 from hil.relaytest.plan import Plan
-from hil.run_dir import live_run_dirs
+from hil.run_dir import live_run_dirs, state_dir
 from hil.runspec import RunSpec
 from rtcore.errors import HostError
 
@@ -34,6 +34,8 @@ def running_bench(plan: Plan) -> Iterator[Opened]:
             f"station {plan.head.station!r} does not run (running: {running}); "
             f"start it with: gridhil run {plan.head.station}"
         )
+    if len(found) > 1:  # those that keep their records where this command would
+        found = [s for s in found if s.state_dir == state_dir(s.name)] or found
     if len(found) > 1:
         raise HostError(f"station {plan.head.station!r} runs {len(found)} times; stop all but one")
     spec = found[0]

@@ -158,7 +158,11 @@ def test_a_sound_device_passes_24_shots_a_pickup_search_and_a_reset_test(
 @pytest.mark.parametrize(
     ("defect", "test", "name"),
     [
-        ("slow10", SHOTS.format(repeats=1), "operates 10 % slow at every multiple"),
+        (
+            "slow10",
+            SHOTS.format(repeats=1).replace("[3, 5, 8, 12, 16, 20]", "[1.5, 2, 2.5]"),
+            "operates 10 % slow at every multiple",
+        ),
         ("wrong_curve", SHOTS.format(repeats=1), "wrong curve: follows iec_vi_b, set is iec_si_a"),
         ("pickup5", PICKUP, "% high"),
         ("no_reset", RESET, "does not reset"),

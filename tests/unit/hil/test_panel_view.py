@@ -106,3 +106,12 @@ def test_every_loop_figure_has_a_head_of_its_own() -> None:
 def test_empty_lists_are_said_to_be_empty() -> None:
     text = "\n".join(lines(dc.replace(SHOWN, lists=([], [], [])), 80, 24))
     assert "last commands: none" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_a_disk_that_is_full_is_seen_before_the_folder_is_cut_off(size: tuple[int, int]) -> None:
+    records = f"records  disk full  12 events, 1 disturbances  in /{'a-long-folder/' * 20}"
+    found = lines(dc.replace(SHOWN, device="device serving", records=records), *size)
+    assert len(found) < size[1]
+    (line,) = [x for x in found if x.startswith("records  disk full  12 events")]
+    assert len(line) <= size[0]

@@ -225,6 +225,24 @@ def test_trips_and_limits_make_records_and_one_that_was_killed_makes_up_for_its_
     assert np.flatnonzero(np.diff(closed)).tolist() == [round(0.05 * 4800) - 1]
 
 
+def test_with_little_room_events_go_on_and_images_become_few_and_trends_stop(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, min_free_mb=10**8)  # more than any disk has
+    core = Core(spec)
+    core.start()
+    process = start(spec)
+    wait(lambda: acknowledged(spec)["seq"] > 1500, process)
+    looked = acknowledged(spec)["beat_ns"]
+    wait(
+        lambda: acknowledged(spec)["beat_ns"] > looked + 2_500_000_000, process
+    )  # two more looks at the disk
+    core.end()
+    stop(process)
+    told = acknowledged(spec)
+    assert status.DISK[told["disk"]] == "low"
+    assert (told["images"], told["trend_rows"], told["errors"]) == (1, 0, 0)
+    assert positions(spec) == list(range(core.ring.head))
+
+
 @pytest.mark.slow
 def test_ten_thousand_events_over_five_seconds_are_recorded_with_none_lost_or_out_of_order(
     spec: RunSpec,
