@@ -30,7 +30,7 @@ from protocols.roles import OPERATOR, may
 from rtcore.board import CTL_AT, CTL_BEAT_NS
 from rtcore.errors import HostError, UserInputError
 
-COMPILE_TIMEOUT_S = 300.0
+COMPILE_TIMEOUT_S = 600.0
 GATEWAY_TIMEOUT_S = 30.0
 HANG_S = 3.0
 CORE_HANG_S, CORE_HANG_PERIODS = 10.0, 3
