@@ -28,7 +28,7 @@ NAP_S = 0.002
 SEEN_BEFORE_S = 1.0
 """From the start of the watch to the first slip that is judged: its arrears were seen growing."""
 
-LATE_S = 0.005
+LATE_S = 0.001
 """Lateness that is noted; a sleep in a quiet machine ends within some tens of microseconds."""
 
 
