@@ -366,7 +366,7 @@ def _point(
             "opcua": "Boolean" if _is_two_state(row) else "Double",
         },
         states=(row.states[0], row.states[1]) if row.states else None,
-        is_health=template.is_health,
+        is_health=template.is_health or row.is_health,
         role=role_of(source, row.attr),
     )
 

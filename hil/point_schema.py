@@ -57,6 +57,7 @@ class PointRow(Section):
     deadband: float = Field(default=0.0, ge=0.0)
     instrument: str = ""
     states: Annotated[list[str], AfterValidator(_two_names)] | None = None
+    is_health: bool = False
 
 
 class TemplateHead(Section):

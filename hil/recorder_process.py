@@ -1,8 +1,8 @@
 """Recorder process: ``python -m hil.recorder_process SPEC_JSON``.
 
 One thread does nothing but move events from the core's ring to the journal; the other looks at the board
-ten times a second for trends and disturbances, keeps an image every second, lets the database follow and
-watches the disk. A part that fails is told in the log and tried again; only the journal is worth ending for.
+ten times a second for trends and disturbances, keeps an image every second, lets the database follow,
+watches the disk and sets the alarm points. A part that fails is told in the log and tried again; only the journal is worth ending for.
 Light imports: it starts again within a second, and nothing here may import numba.
 """
 
@@ -23,6 +23,7 @@ from hil import segment
 from hil.gateway_process import CORE_MEMORY_S
 from hil.gateway_status import SERVING
 from hil.recorder import images, run_folder
+from hil.recorder.alarms import alarms_of
 from hil.recorder.disturbance import DisturbanceRecorder
 from hil.recorder.disturbance_setup import Limits, disturbance_recorder
 from hil.recorder.event_tail import EventTail
@@ -96,6 +97,7 @@ class Recorder:
             self.room.make,
         )
         self._head = EventTail(self._events)
+        self._alarms = alarms_of(spec)
         self._database: SoeDatabase | None = None
         self._sampler = TrendSampler(spec.points)
         self._trends = TrendFiles(
@@ -187,6 +189,7 @@ class Recorder:
     def _each_second(self) -> None:
         self._quality = time_quality()
         self._part("disk", self._look_at_the_disk)
+        self._show_alarms()
         self._part("images", self._keep_image)
         self._part("database", self._follow)
         self._part("place", self._save_places)
@@ -197,6 +200,10 @@ class Recorder:
 
     def _look_at_the_disk(self) -> None:
         self.room.look()
+
+    def _show_alarms(self) -> None:
+        if self._alarms is not None and (snapshot := self._board.read()) is not None:
+            self._alarms.show(snapshot, self.room.state, is_lossy=self._writer.n_lost > 0)
 
     def _keep_image(self) -> None:
         snapshot = self._board.read()

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtcore.points import Point
 
-PRODUCERS = ("modbus", "opcua", "console", "device", "bench")
+PRODUCERS = ("modbus", "opcua", "console", "device", "bench", "recorder")
 """One command ring per producer process."""
 
 

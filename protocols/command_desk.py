@@ -1,7 +1,8 @@
 """Command desk: audit, send, wait for the verdict, audit again; one per gateway process.
 
 What a master is told is done has been done, exactly once, and both the wish and the answer
-are on disk before the master reads the answer.
+are on disk before the master reads the answer. Points of health (``Point.is_health``), which a device may
+write in every cycle of its own and from which nothing in the plant follows, are audited only when refused.
 """
 
 from __future__ import annotations
@@ -99,9 +100,8 @@ class CommandDesk:
         if reason is not Reason.DONE:
             return await self.refuse(writes, who, reason)
         writes = self.gateway.settled(writes)
-        try:
-            await self._audit.append(self._record("command", writes, who))
-        except OSError:
+        is_kept = not all(self.gateway.points[i].is_health for i, _ in writes)
+        if is_kept and not await self._keep(self._record("command", writes, who)):
             return Verdict(Reason.AUDIT_FAILED)
         started_ns = time.monotonic_ns()
         ids = self.gateway.producer.push(writes, started_ns)
@@ -115,12 +115,18 @@ class CommandDesk:
         await self._until_published(verdict)
         latency_us = (time.monotonic_ns() - started_ns) // 1000
         record = self._record("verdict", writes, who, verdict=verdict, latency_us=latency_us)
-        try:
-            await self._audit.append(record)
-        except OSError:
+        if (is_kept or not verdict.is_done) and not await self._keep(record):
             return Verdict(Reason.AUDIT_FAILED)
         self._count(writes, verdict)
         return verdict
+
+    async def _keep(self, record: dict[str, Any]) -> bool:
+        """Audit; tell whether the record is on disk."""
+        try:
+            await self._audit.append(record)
+        except OSError:
+            return False
+        return True
 
     def _expect(self, command_id: int) -> asyncio.Future[Verdict]:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()

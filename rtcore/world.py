@@ -319,9 +319,10 @@ class RelayInputs(NamedTuple):
 
 
 class Ideal(NamedTuple):
-    """What the relay at ``at`` (-1: none) sees in place of the network."""
+    """What the relay at ``at`` (-1: none) sees in place of the network; ``direct``: past its CTs and VTs."""
 
     at: Words
+    direct: Words
     i: Complex
     v: Complex
     f_hz: Floats

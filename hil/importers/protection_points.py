@@ -74,6 +74,9 @@ WHOLE = (
 )  # fmt: skip
 """Outputs that count, number or hold bits."""
 
+HEALTH = ("token_in_sp", "round_trip_s", "round_trips")
+"""Attributes that follow from the wall clock: their points are no part of the plant's history."""
+
 RELAY_UNIT_FIRST = 11
 ELEMENT_IR, ELEMENT_DI, ELEMENT_CO = 1000, 64, 64
 ELEMENT_SPAN, SETTINGS_SPAN, BITS_SPAN = 40, 60, 16
@@ -95,7 +98,9 @@ def template(spec: Spec, shown: Sequence[str]) -> str:
         if attr.name.removesuffix("_sp") in names and attr.writable:
             name += "_SP"  # beside the value in force
         head = {"name": name, "attr": attr.name}
-        text = {"description": attr.doc}
+        text: dict[str, Any] = {"description": attr.doc}
+        if attr.name in HEALTH:
+            text["is_health"] = True
         is_flag = attr.name.startswith("is_")
         low, high = RANGES.get(attr.name, (-RANGE_MAX, RANGE_MAX))
         unit = {"unit": attr.unit} if attr.unit else {}

@@ -128,7 +128,7 @@ class RelayFacts:
     Attributes
     ----------
     ct_ratio, vt_ratio : float
-        Primary over secondary; 1 where there is no such transformer.
+        Primary over secondary; 1 where there is no such transformer, or its ratio is not known.
     v_nominal_v : float
         Nominal voltage, phase to ground, primary [V].
     """
@@ -171,8 +171,15 @@ class Bench(Protocol):
 
     facts: Facts
 
-    def connect(self, location: str) -> None:
-        """Put the test set at a relay: its trips are blocked, it measures as a shadow from now on."""
+    def connect(self, location: str, *, through_ct: bool = False) -> None:
+        """Put the test set at a relay: its trips are blocked, it measures as a shadow from now on.
+
+        Parameters
+        ----------
+        through_ct : bool
+            The sources stand at the primary side: the location's CTs and VTs add their errors, noise
+            and saturation. Otherwise they stand at the relay's terminals, where there are none.
+        """
 
     def inject(self, injection: Injection | None) -> Applied:
         """Set the sources; with None the location sees the feeder again."""
@@ -191,6 +198,9 @@ class Bench(Protocol):
 
     def health(self, first_step: int, last_step: int) -> Health:
         """Return the worst of these steps, both included."""
+
+    def signs(self, first_step: int, last_step: int) -> Sequence[int]:
+        """Return the steps of these in which the device gave a sign of life, ascending."""
 
     def traces(self, first_step: int, last_step: int) -> Traces:
         """Return what the relay at the location saw, of these steps; both included, some may be lost."""

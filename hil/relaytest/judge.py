@@ -35,6 +35,22 @@ def invalid_reason(health: Health, tolerance_s: float, silent_limit_s: float) ->
     return "; ".join(found)
 
 
+def silence_reason(record: ShotRecord, cal: Calibration) -> str:
+    """Return why a shot does not count in which the device paused longer than in the calibrations.
+
+    A pause widens the interval of a time (``delay``); only where that changes a verdict is the shot spoilt.
+    """
+    for m in record.plan.measures:
+        start, stop = record.find(m.start), record.find(m.stop)
+        if m.is_absent or start is None or stop is None:
+            continue
+        pause_s = record.silence_steps(start, stop) * cal.dt_s
+        with_it, without = (_reading(record, m, cal, is_counted).verdict for is_counted in (True, False))
+        if with_it != without:
+            return f"the device paused for {pause_s * 1e3:.3g} ms within the measured time"
+    return ""
+
+
 def verdict_of(
     low: float, high: float, allowed_low: float, allowed_high: float, grace: float = 0.0
 ) -> tuple[str, str]:
@@ -111,7 +127,7 @@ def _repeated(record: ShotRecord) -> Iterator[Reading]:
         yield Reading("steady pickup", "", FAIL, f"chatter: {pickups} pickups in one shot")
 
 
-def _reading(record: ShotRecord, m: Measure, cal: Calibration) -> Reading:
+def _reading(record: ShotRecord, m: Measure, cal: Calibration, is_silence_counted: bool = True) -> Reading:
     start, stop = record.find(m.start), record.find(m.stop)
     shadow_s = _shadow_s(record, m)
     if m.is_absent:
@@ -135,7 +151,8 @@ def _reading(record: ShotRecord, m: Measure, cal: Calibration) -> Reading:
             allowed_high=allowed[1],
             shadow=shadow_s,
         )
-    return _timed(record, m, cal, start, stop, expected_s, shadow_s)
+    silent_s = record.silence_steps(start, stop) * cal.dt_s if is_silence_counted else 0.0
+    return _timed(record, m, cal, start, stop, silent_s, expected_s, shadow_s)
 
 
 def _timed(
@@ -144,11 +161,12 @@ def _timed(
     cal: Calibration,
     start: Mark,
     stop: Mark,
+    silent_s: float,
     expected_s: float | None,
     shadow_s: float | None,
 ) -> Reading:
     raw_s = (stop.instant_ns - start.instant_ns) / 1e9
-    mean_s, low_s, high_s = delay(start, stop, cal)
+    mean_s, low_s, high_s = delay(start, stop, cal, silent_s)
     spread_s = m.n_edges * cal.half_width_s if m.n_edges and cal.is_known else 0.0
     measured, low, high = raw_s - mean_s, raw_s - high_s - spread_s, raw_s - low_s + spread_s
     allowed_low, allowed_high = _allowed(m, expected_s)
@@ -187,18 +205,20 @@ def _timed(
     )
 
 
-def delay(start: Mark, stop: Mark, cal: Calibration) -> tuple[float, float, float]:
+def delay(start: Mark, stop: Mark, cal: Calibration, silent_s: float = 0.0) -> tuple[float, float, float]:
     """Return mean, least and largest delay in a raw time between two marks [s].
 
     What happens in the plant is known to the step. From the plant to the device's output it is the
     calibrated delay; between two outputs of the device the mean cancels and twice the half-width
-    remains at most; from an output to the plant nothing is in between.
+    remains at most; from an output to the plant nothing is in between. Where the device was silent for
+    longer between the marks than the calibrated delay allows, it may have been late by as much.
     """
+    pause_s = max(cal.min_s + silent_s + cal.dt_s / 2.0 - cal.high_s, 0.0) if cal.is_known else 0.0
     if not stop.is_device:
         return 0.0, -cal.dt_s, cal.dt_s
     if not start.is_device:
-        return cal.mean_s, cal.low_s, cal.high_s
-    width_s = cal.high_s - cal.low_s
+        return cal.mean_s, cal.low_s, cal.high_s + pause_s
+    width_s = cal.high_s - cal.low_s + pause_s
     return (0.0 if cal.is_known else math.nan), -width_s, width_s
 
 

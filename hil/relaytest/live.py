@@ -158,14 +158,15 @@ class LiveBench:
 
     # ---- the bench ----------------------------------------------------------------------------
 
-    def connect(self, location: str) -> None:
+    def connect(self, location: str, *, through_ct: bool = False) -> None:
         """Put the test set at a relay: its trips are blocked, it measures as a shadow from now on."""
         scheme = self.plan.scheme
         assert scheme is not None
         number = [r.name for r in scheme.relays].index(location) + 1
         self.disconnect()
         self._relay = scheme.relays[number - 1]
-        self.command({f"{SET}.LOCATION": number, f"{self._relay_tag()}.BLOCKED": 1})
+        blocked = f"{self._relay_tag()}.BLOCKED"
+        self.command({f"{SET}.LOCATION": number, f"{SET}.THROUGH_CT": through_ct, blocked: 1})
         self._meaning = self._meanings()
         self._tail = TraceTail(segment.attach(self.spec.waves_path), number - 1)
         self.drain()
@@ -173,7 +174,8 @@ class LiveBench:
     def disconnect(self) -> None:
         """Take the sources away and let the relay trip again."""
         if self._relay is not None:
-            self.command({f"{SET}.ACTIVE": 0, f"{self._relay_tag()}.BLOCKED": 0, f"{SET}.LOCATION": 0})
+            blocked = f"{self._relay_tag()}.BLOCKED"
+            self.command({f"{SET}.ACTIVE": 0, blocked: 0, f"{SET}.LOCATION": 0, f"{SET}.THROUGH_CT": 0})
             self._relay = None
 
     def close(self) -> None:
@@ -246,8 +248,7 @@ class LiveBench:
         while self._take() < last_step:
             time.sleep(POLL_S)
         late = [s for step, s in self._late if first_step <= step <= last_step]
-        signs = [s for s in self._signs if first_step <= s <= last_step]
-        marks = [first_step, *signs, last_step]
+        marks = [first_step, *self.signs(first_step, last_step), last_step]
         silent = max(b - a for a, b in itertools.pairwise(marks)) * self.dt_s
         return Health(
             late_max_s=max(late, default=0.0),
@@ -255,6 +256,10 @@ class LiveBench:
             n_overruns=len(late),
             device_silent_s=silent if self._signs else 0.0,
         )
+
+    def signs(self, first_step: int, last_step: int) -> list[int]:
+        """Return the steps in which the device wrote anything."""
+        return [s for s in self._signs if first_step <= s <= last_step]
 
     def traces(self, first_step: int, last_step: int) -> Traces:
         """Return what the relay at the location saw, of these steps; both included, some may be lost."""

@@ -13,7 +13,7 @@ from hil.relaytest import schema as sc
 from hil.relaytest import searches
 from hil.relaytest.bench import Bench
 from hil.relaytest.findings import findings
-from hil.relaytest.judge import LATE_MAX_S, invalid_reason, readings
+from hil.relaytest.judge import LATE_MAX_S, invalid_reason, readings, silence_reason
 from hil.relaytest.plan import Plan, Test
 from hil.relaytest.results import Shot, TestResult, combined
 from hil.relaytest.shooting import shoot
@@ -61,7 +61,7 @@ def run(plan: Plan, bench: Bench, tell: Tell | None = None, utc_s: Callable[[], 
 
 def execute(plan: Plan, bench: Bench, tell: Tell | None = None) -> Iterator[TestResult]:
     """Yield the result of each test as it ends; the sources are off at the end, whatever happens."""
-    bench.connect(plan.head.location)
+    bench.connect(plan.head.location, through_ct=plan.head.through_ct)
     try:
         before = bench.calibrate(plan.connection.calibrate_s)
         for test in plan.tests:
@@ -114,8 +114,11 @@ def _judge(plan: Plan, result: TestResult) -> None:
     assert cal is not None
     is_held = plan.device.output == "held"
     for shot in result.shots:
-        if not shot.is_search:
-            shot.readings = readings(shot.record, cal, is_held)
+        if shot.is_search:
+            continue
+        shot.readings = readings(shot.record, cal, is_held)
+        if not shot.invalid:
+            shot.invalid = silence_reason(shot.record, cal)
     if not cal.is_known:
         result.notes.append("no token came back: times cannot be judged")
     elif cal.coverage < 0.985:
@@ -169,6 +172,8 @@ def _valid(number: int, once: Callable[[], Shot], cal: Calibration) -> Iterator[
         for record in shot.records:
             tolerance_s = min(record.plan.tolerance_s, 4.0 * LATE_MAX_S)
             if why := invalid_reason(record.health, tolerance_s, cal.silent_limit_s):
+                reasons.append(why)
+            if why := silence_reason(record, cal):
                 reasons.append(why)
         shot.invalid = "; ".join(dict.fromkeys(reasons))
         shot.is_superseded = bool(shot.invalid) and attempt < ATTEMPTS

@@ -35,7 +35,11 @@ class PlanSection(Section):
     location: str
     """Relay of the station's scheme in whose place the device stands."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Of noise."""
+    """Of noise, and of when in the device's poll a fault begins."""
+    through_ct: bool = False
+    """The sources stand at the primary side: the location's CTs and VTs add errors, noise, saturation."""
+    vt_ratio: Annotated[float, Field(gt=1, le=1e5)] | None = None
+    """Primary over secondary voltage that the device is set for; voltages "V sec" need one."""
 
 
 class DeviceSection(Section):
@@ -103,7 +107,7 @@ class ConnectionSection(Section):
     calibrate_s: Seconds = 5.0
     """Length of each calibration."""
     silent_s: Seconds | None = None
-    """Silence of the device that spoils a shot; default 0.5 s, or ten times its median answer."""
+    """Silence of the device that spoils a shot; default 0.5 s, or ten times the time between two answers."""
 
 
 class TestSection(Section):
@@ -129,11 +133,28 @@ class TestSection(Section):
     """Voltage of the faulted phases during the fault; as before by default."""
 
 
+class GridSection(Section):
+    """Multiples evenly spaced on the logarithmic axis, both ends included."""
+
+    low: Positive
+    high: Positive
+    n: Annotated[int, Field(ge=2, le=100)]
+
+    @property
+    def multiples(self) -> tuple[float, ...]:
+        """The multiples, to three significant digits."""
+        ratio = self.high / self.low
+        return tuple(float(f"{self.low * ratio ** (k / (self.n - 1)):.3g}") for k in range(self.n))
+
+
 class TripTime(TestSection):
     """Shots at multiples of pickup: operate time against the curve; below 1 no trip."""
 
     kind: Literal["trip_time"]
-    multiples: Multiples
+    multiples: Multiples | None = None
+    """A list of them."""
+    grid: GridSection | None = None
+    """Further ones on a grid; one of the two is needed."""
     loops: Loops = ("abc",)
     repeats: Repeats = 1
     hold_s: Seconds = 2.0

@@ -74,6 +74,7 @@ class Shooter:
             self.bench.apply_fault(None)
         steps = [m.step for m in self.record.marks if m.what.startswith("state:")]
         self.record.health = self.bench.health(steps[0], steps[-1])
+        self.record.signs = list(self.bench.signs(steps[0], steps[-1]))
         self.record.marks.sort(key=lambda m: m.instant_ns)
         self._record(steps[0])
         return self.record

@@ -7,6 +7,7 @@ second one since the state ``zero`` began. The event 52a is ``52a_open`` and ``5
 from __future__ import annotations
 
 import dataclasses as dc
+import itertools
 import re
 
 from hil.relaytest.bench import ALL_EVENTS, DEVICE_EVENTS, Health, Injection, Seen
@@ -136,6 +137,8 @@ class ShotRecord:
     marks: list[Mark] = dc.field(default_factory=list)
     health: Health = dc.field(default_factory=Health)
     recording: Recording | None = None
+    signs: list[int] = dc.field(default_factory=list)
+    """Steps in which the device gave a sign of life."""
 
     @property
     def zero_ns(self) -> int:
@@ -163,6 +166,11 @@ class ShotRecord:
         name, nth = split(reference)
         found = [m for m in self.marks if m.what == name and m.instant_ns >= self.zero_ns]
         return found[nth - 1] if len(found) >= nth else None
+
+    def silence_steps(self, first: Mark, last: Mark) -> int:
+        """Return the longest silence of the device that touches the time between two marks; 0 unknown."""
+        gaps = itertools.pairwise(self.signs)
+        return max((b - a for a, b in gaps if b > first.step and a < last.step), default=0)
 
     def since(self, name: str) -> list[Mark]:
         """Return the events from the start of a state on."""

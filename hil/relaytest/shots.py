@@ -153,8 +153,11 @@ def _need_element(c: Context) -> Element:
 
 def _trip_time(c: Context, t: sc.TripTime) -> Iterator[ShotPlan]:
     element = _need_element(c)
+    multiples = [*(t.multiples or ()), *(t.grid.multiples if t.grid else ())]
+    if not multiples:
+        raise ValueError("no multiple; one of multiples, grid is needed")
     for loop in t.loops:
-        for multiple in t.multiples:
+        for multiple in multiples:
             source = c.fault(multiple * element.pickup_a, loop)
             if multiple <= 1.0:
                 fault = State("fault", source, t.hold_s, TRIP)

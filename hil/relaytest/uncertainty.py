@@ -20,12 +20,13 @@ covered.
 from __future__ import annotations
 
 import dataclasses as dc
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
 COVERAGE = 0.99
-SILENT_S, SILENT_MEDIANS = 0.5, 10.0
-"""Silence is more than half a second, and more than ten times the median delay."""
+SILENT_S, SILENT_POLLS = 0.5, 10.0
+"""Silence is more than half a second, and more than ten times the median time between two answers."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -145,14 +146,15 @@ def calibration(
     after : sequence of float or None
         None while there is none yet; empty when the device has stopped answering: that is a drift.
     silent_limit_s : float, optional
-        What is called silence; by default it follows from the median.
+        What is called silence; by default it follows from the time between two answers, of which a dead
+        time is one of many, while it is a large part of the delays.
     """
     every = [*before, *(after or ())]
     nan = math.nan
     if not every:
         limit_s = silent_limit_s or SILENT_S
         return Calibration(0, nan, nan, nan, nan, nan, 0.0, nan, nan, nan, dt_s, 0.0, limit_s)
-    limit_s = silent_limit_s or max(SILENT_S, SILENT_MEDIANS * sorted(every)[len(every) // 2])
+    limit_s = silent_limit_s or max(SILENT_S, SILENT_POLLS * _median(answer_gaps_s(every, dt_s)))
     good_before = [d for d in before if d <= limit_s]
     good_after = [d for d in after or () if d <= limit_s]
     both = [*good_before, *good_after] or every
@@ -201,14 +203,22 @@ def delays_s(echoes: Iterable[tuple[int, int]], dt_s: float, n_steps: int) -> li
 
 
 def poll_period_s(delays: Sequence[float], dt_s: float) -> float:
-    """Return the mean time between two answers, from delays in the order of the steps [s].
+    """Return the mean time between two answers, from delays in the order of the steps [s]."""
+    gaps = answer_gaps_s(delays, dt_s)
+    return _mean(gaps) if gaps else math.nan
+
+
+def answer_gaps_s(delays: Sequence[float], dt_s: float) -> list[float]:
+    """Return the times between answers, from delays in the order of the steps [s].
 
     Within one answer the delay falls by a step from step to step; it rises where the next one begins.
     """
     rises = [k for k in range(1, len(delays)) if delays[k] > delays[k - 1] - 0.5 * dt_s]
-    if len(rises) < 2:
-        return math.nan
-    return (rises[-1] - rises[0]) * dt_s / (len(rises) - 1)
+    return [(b - a) * dt_s for a, b in itertools.pairwise(rises)]
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2] if values else 0.0
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -96,6 +96,7 @@ def instances(network: Network, scheme: Scheme | None = None) -> dict[str, list[
         "arming": ["station"],
         "injection": ["set"],
         "loop": ["loop"],
+        "recorder": ["recorder"],
         **_protection(scheme or NO_SCHEME),
     }
 

@@ -1,4 +1,4 @@
-"""Health of the real-time loop, as points: written by the loop, read by anyone."""
+"""Health of the loop and of the recorder, as points: written by the station itself, read by anyone."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ class LoopHealth:
 )
 class Scratch:
     """A register for masters to practise on."""
+
+
+def _alarm(name: str, doc: str) -> Attr:
+    return Attr(name, "", doc, writable="setpoint", role="station")
+
+
+@component(
+    "recorder",
+    attrs=(
+        _alarm("is_disk_low_sp", "1 while the disk of the records has little room: trends are removed"),
+        _alarm("is_disk_full_sp", "1 while the disk of the records is full: only events are kept"),
+        _alarm("is_lossy_sp", "1 once events were lost to the record"),
+    ),
+)
+class RecorderHealth:
+    """Alarms of the recorder, which it sets itself; a user has no role that may."""

@@ -7,6 +7,10 @@ against the frame of nominal frequency. With ``is_following_sp`` current flows o
 of the location's breaker is closed, so that trips and reclosures act on it as on a real feeder. Instead
 of the setpoints a record (COMTRADE, reduced to phasors) can be played, once from its first frame.
 
+The sources stand for a test set at the relay's terminals: what they give is what the relay sees. With
+``is_through_ct_sp`` they stand at the primary side instead, and the location's CTs and VTs add their ratio
+and phase errors, noise and saturation.
+
 ``token`` is the number of the step modulo 65536. A device that echoes it shows how long its
 measurements and commands are under way: ``round_trip_s`` is from the step whose image carried the token
 to the step at whose beginning the echo was applied, just as operate times are counted. Binary inputs take
@@ -57,6 +61,7 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
             Attr(f"is_input_{k}_sp", "", f"binary input {k}, for {what}", writable="setpoint")
             for k, what in enumerate(INPUTS, 1)
         ),
+        _setpoint("is_through_ct_sp", "", "1: the location's CTs and VTs add errors, noise and saturation"),
         Attr("token", "", "number of the step modulo 65536"),
         Attr("is_on", "", "1 while its quantities are in place", stamp="on_ago_s"),
         Attr("on_ago_s", "s", "time from the last change of is_on to the end of its step"),
@@ -99,8 +104,9 @@ def step(s, own, breaker, play, first, ideal, f0_hz, step, dt_s):  # type: ignor
         State rows.
     play, first : complex128[n_frames, 6], int64[n_records + 1]
         Frames of all records, one a step, and where each record begins.
-    ideal : tuple with at, i, v, f_hz
-        int64[1], complex128[3] [A], complex128[3] [V], float64[1].
+    ideal : tuple with at, direct, i, v, f_hz
+        int64[1], int64[1], complex128[3] [A], complex128[3] [V], float64[1]; ``direct`` is ``at`` where the
+        transformers are passed by, else -1.
     """
     _count_token(s, step, dt_s)
     r = int(s["location_sp"][0]) - 1
@@ -109,6 +115,7 @@ def step(s, own, breaker, play, first, ideal, f0_hz, step, dt_s):  # type: ignor
         s["is_on"][0], s["on_ago_s"][0] = 1.0 if is_on else 0.0, dt_s
         s["on_s"][0] = s["turn_rad"][0] = s["frame"][0] = 0.0
     ideal.at[0] = r if is_on else -1
+    ideal.direct[0] = -1 if s["is_through_ct_sp"][0] != 0.0 else ideal.at[0]
     s["is_playing"][0] = 0.0
     if not is_on:
         return

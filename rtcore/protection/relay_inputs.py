@@ -158,7 +158,7 @@ def _noisy(z, sigma, noise, key, stream):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _currents(p, columns, gain, tables, i, i_seq, r, noise, key, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
+def _currents(p, columns, gain, tables, i, i_seq, r, is_direct, noise, key, change_ago_s, dt_s):  # type: ignore[no-untyped-def]
     """Turn the true currents of a relay into those it sees; returns whether all are as a step ago."""
     sigma, is_same = p["ct_noise_pct"][r] / 100.0, True
     limit_a, lowest = INCEPTION_CT * p["ct_primary_a"][r], 1.0
@@ -167,6 +167,9 @@ def _currents(p, columns, gain, tables, i, i_seq, r, noise, key, change_ago_s, d
         i_a, before_a = size(i[r, k]), columns[r, I_BEFORE + k]
         is_same = is_same and abs(i_a - before_a) <= SAME_CURRENT * before_a
         columns[r, I_BEFORE + k] = i_a
+        if is_direct:
+            columns[r, SINCE + k] = -1.0
+            continue
         i[r, k] *= gain[r, k]
         if sigma > 0.0:
             i[r, k] = _noisy(i[r, k], sigma, noise, key, NOISE_STREAMS * r + 2 * k)
@@ -197,7 +200,10 @@ def _voltages(p, columns, gain, ideal, v, vt_at, u, u_seq, r, noise, key):  # ty
         if at < 0 or lost == 4.0 or lost == k + 1.0:
             u[r, k] = 0.0
             continue
-        u[r, k] = _number(ideal.v[k] if r == ideal.at[0] else v[at]) * gain[r, 3 + k]
+        u[r, k] = _number(ideal.v[k] if r == ideal.at[0] else v[at])
+        if r == ideal.direct[0]:
+            continue
+        u[r, k] *= gain[r, 3 + k]
         if sigma > 0.0:
             u[r, k] = _noisy(u[r, k], sigma, noise, key, NOISE_STREAMS * r + 6 + 2 * k)
     if n == 3:
@@ -307,8 +313,9 @@ def see(  # type: ignore[no-untyped-def]
         The first four, complex128[n, 3], are written in every step: phases a, b, c and sequences
         0, 1, 2 [A, V]; ``i`` comes with the true currents. ``f_hz`` is shown; ``v_base_v`` is the
         line-to-neutral base of the VTs' bus.
-    ideal : tuple with at, v
-        The relay at ``at`` has these voltages before its VTs, complex128[3] [V]; int64[1], -1 none.
+    ideal : tuple with at, direct, v
+        The relay at ``at`` has these voltages before its VTs, complex128[3] [V]; int64[1], -1 none. The one
+        at ``direct`` sees its currents and voltages as they are, but for VT fuses that are out.
     v : complex128[n_nodes]
         Solved voltages [V].
     noise, key : float64[], uint64
@@ -321,7 +328,8 @@ def see(  # type: ignore[no-untyped-def]
     """
     i, i_seq, u, u_seq, base_v = seen.i, seen.i_seq, seen.v, seen.v_seq, seen.v_base_v
     for r in range(columns.shape[0]):
-        is_same = _currents(p, columns, gain, tables, i, i_seq, r, noise, key, change_ago_s, dt_s)
+        is_direct = r == ideal.direct[0]
+        is_same = _currents(p, columns, gain, tables, i, i_seq, r, is_direct, noise, key, change_ago_s, dt_s)
         if _voltages(p, columns, gain, ideal, v, vt_at, u, u_seq, r, noise, key):
             _supervise(p, columns, u, u_seq, i_seq, base_v[r], r, is_same)
         if (step + r) % every == 0:

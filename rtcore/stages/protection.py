@@ -61,7 +61,7 @@ def protect(  # type: ignore[no-untyped-def]
     ----------
     breaker, sync, frequency : structured
         State rows of breakers, synchronism checks and frequency elements.
-    ideal : tuple with at, i, v, f_hz
+    ideal : tuple with at, direct, i, v, f_hz
         What the relay at ``at`` sees in place of the network, -1 none.
     network : tuple
         Node voltages and states of the units, as last solved.

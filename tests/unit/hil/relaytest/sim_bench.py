@@ -72,8 +72,8 @@ class SimBench:
 
     # ---- Bench --------------------------------------------------------------------------------
 
-    def connect(self, location: str) -> None:
-        self.log.append(f"connect {location}")
+    def connect(self, location: str, *, through_ct: bool = False) -> None:
+        self.log.append(f"connect {location} {'through its CTs' if through_ct else 'at its terminals'}")
 
     def inject(self, injection: Injection | None) -> Applied:
         return self._applied(lambda: self._set(injection))
@@ -106,9 +106,12 @@ class SimBench:
     def health(self, first_step: int, last_step: int) -> Health:
         if self.healths:
             return self.healths.pop(0)
-        arrivals = [first_step, *(a for _, a in self.echoes if first_step <= a <= last_step), last_step]
+        arrivals = [first_step, *self.signs(first_step, last_step), last_step]
         silent = max(b - a for a, b in itertools.pairwise(arrivals)) * FACTS.dt_s
         return Health(late_max_s=2e-4, device_silent_s=silent)
+
+    def signs(self, first_step: int, last_step: int) -> list[int]:
+        return [a for _, a in self.echoes if first_step <= a <= last_step]
 
     def traces(self, first_step: int, last_step: int) -> Traces:
         steps = np.arange(first_step, min(last_step, self._step(self.now_s)) + 1)

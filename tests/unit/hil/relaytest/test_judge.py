@@ -3,9 +3,10 @@
 import pytest
 
 from hil.relaytest.bench import Health
-from hil.relaytest.judge import invalid_reason, verdict_of
+from hil.relaytest.judge import invalid_reason, readings, silence_reason, verdict_of
 from hil.relaytest.results import FAIL, INCONCLUSIVE, INVALID, PASS, Reading, Shot, combined
-from hil.relaytest.shot_model import ShotPlan, ShotRecord, split
+from hil.relaytest.shot_model import Mark, Measure, ShotPlan, ShotRecord, split
+from hil.relaytest.uncertainty import calibration
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,43 @@ def test_reference_names_an_event_by_its_number() -> None:
     assert split("trip#2") == ("trip", 2)
     with pytest.raises(ValueError, match="no reference"):
         split("trip#0")
+
+
+def timed(trip_step: int, signs: list[int]) -> ShotRecord:
+    """A fault in step 1000 that is to be seen as a trip within 95 to 105 ms."""
+    plan = ShotPlan("", (), (Measure("operate time", "fault", "trip", 0.1, 0.095, 0.105),))
+    marks = [
+        Mark(what, step, step * 1_000_000, step * 1_000_000)
+        for what, step in (("state:fault", 1000), ("trip", trip_step))
+    ]
+    return ShotRecord(plan, marks, signs=signs)
+
+
+CAL = calibration([0.001 * (1 + k % 5) for k in range(5000, 0, -1)], None, 0.001)
+"""Polls every 5 ms, the shortest delay 1 ms."""
+
+
+def test_a_late_trip_is_a_failure_while_the_device_was_heard_of_all_the_time() -> None:
+    record = timed(1170, list(range(900, 1200, 5)))
+    assert [r.verdict for r in readings(record, CAL)] == [FAIL]
+    assert silence_reason(record, CAL) == ""
+
+
+@pytest.mark.parametrize("before_step", [1100, 1002])  # a pause at the end; at the beginning
+def test_a_late_trip_after_a_pause_of_the_device_spoils_the_shot(before_step: int) -> None:
+    signs = [s for s in range(900, 1200, 5) if not before_step - 2 < s < before_step + 68]
+    record = timed(1170, signs)
+    assert [r.verdict for r in readings(record, CAL)] == [INCONCLUSIVE]
+    assert "paused for 7" in silence_reason(record, CAL)
+
+
+def test_a_pause_before_or_after_the_measured_time_spoils_nothing() -> None:
+    record = timed(1102, [*range(700, 800, 5), *range(992, 1103, 5), 1300])
+    assert [r.verdict for r in readings(record, CAL)] == [PASS]
+    assert silence_reason(record, CAL) == ""
+
+
+def test_a_pause_that_does_not_change_the_verdict_spoils_nothing() -> None:
+    record = timed(2000, [s for s in range(900, 2100, 5) if not 1500 < s < 1600])
+    assert [r.verdict for r in readings(record, CAL)] == [FAIL]
+    assert silence_reason(record, CAL) == ""

@@ -57,6 +57,17 @@ def test_silence_is_named_and_not_taken_for_a_delay() -> None:
     assert cal.max_s <= 0.5
 
 
+def test_a_dead_time_that_fills_most_of_a_calibration_is_still_silence() -> None:
+    polls = [0.005 - 0.001 * (k % 5) for k in range(1000)]
+    dead = [0.001 * (2000 - k) for k in range(2000)]  # most of the delays are the dead time's
+    cal = calibration([*polls, *dead, *polls], None, DT_S)
+    assert cal.silent_limit_s == 0.5
+    assert cal.silent_s == pytest.approx(2.0)
+    # a device that polls every 2 s answers in its own time
+    slow = [2.0 - 0.001 * (k % 2000) for k in range(20_000)]
+    assert calibration(slow, None, DT_S).silent_s == 0.0
+
+
 def test_budget_names_every_part_of_the_way() -> None:
     cal = calibration([0.003, 0.002, 0.001] * 400, [0.003, 0.002, 0.001] * 400, DT_S)
     terms = [term for term, _, _ in cal.budget()]

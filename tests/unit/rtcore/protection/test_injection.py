@@ -150,3 +150,15 @@ def test_a_place_that_is_not_there_changes_nothing(feeder: Feeder, location: int
     feeder.run(0.05)
     assert feeder.value(f"{SET}.ON") == 0.0
     assert feeder.value("CB.RCL.IA") == pytest.approx(before, rel=0.02)
+
+
+def test_the_sources_are_at_the_relays_terminals_unless_they_are_to_go_through_its_transformers(
+    feeder: Feeder,
+) -> None:
+    feeder.e.world.relays.inputs.gain[RCL - 1, 0] = 1.02  # a CT that shows 2 % more
+    inject(feeder, RCL, 100.0)
+    feeder.run(0.05)
+    assert feeder.value("P.R_RCL_IN.IA_A") == pytest.approx(100.0, rel=1e-12)
+    feeder.do(f"{SET}.THROUGH_CT", 1.0)
+    feeder.run(0.05)
+    assert feeder.value("P.R_RCL_IN.IA_A") == pytest.approx(102.0, rel=1e-12)

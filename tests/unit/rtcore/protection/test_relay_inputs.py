@@ -52,7 +52,9 @@ class Rig:
         self.tables = tables(self.p, 60.0)
         self.vt_at = np.arange(3 * n, dtype=np.int32).reshape(n, 3)
         self.seen = Seen(*(np.zeros((n, 3), complex) for _ in range(4)), np.full(n, 60.0), np.full(n, BASE_V))
-        self.ideal = Ideal(np.full(1, -1), np.zeros(3, complex), np.zeros(3, complex), np.full(1, 60.0))
+        self.ideal = Ideal(
+            *(np.full(1, -1), np.full(1, -1), np.zeros(3, complex), np.zeros(3, complex), np.full(1, 60.0))
+        )
         self.i, self.v = np.tile(100.0 * ABC, (n, 1)), np.tile(BASE_V * ABC, (n, 1))
 
     def step(self, change_ago_s: float = DT_S, dt_s: float = DT_S) -> None:
