@@ -345,7 +345,8 @@ def check(
 @app.command()
 def bench(
     name: Annotated[
-        str | None, typer.Argument(help="step, relays, solver, loop, modbus, opcua or startup.")
+        str | None,
+        typer.Argument(help="step, relays, solver, loop, modbus, opcua, relaytest or startup."),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
     json_: Json = False,

@@ -1,16 +1,23 @@
-"""What every gateway process does at its start: attach to the core's memory."""
+"""What every gateway process does: take its orders, attach to the core's memory, say what is wrong, end."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from hil import segment
 from hil.runspec import RunSpec
+from hil.supervisor import EXIT_HOST, die_with_parent
 from protocols.gateway import Gateway
 from protocols.status_events import StatusEvents
 from rtcore.board import Board
+from rtcore.errors import HostError, UserInputError
 from rtcore.ring import EventReader, Producer, RingPair
 
+EXIT_INPUT = 2
 CORE_MEMORY_S = 20.0
 """How long a gateway waits for the core to make its memory; the core does that first thing [s]."""
 
@@ -26,3 +33,35 @@ def attach(spec: RunSpec, producer: str, *, has_events: bool = False) -> Gateway
     pair.check()
     events = StatusEvents(EventReader(segment.attach(spec.events_path))) if has_events else None
     return Gateway(spec.points, board, Producer(pair, os.getpid() & 0x7FFFFFFF), events)
+
+
+def main(module: str, arguments: Sequence[str], serve: Callable[[RunSpec], int]) -> int:
+    """Run a gateway process until it has ended; return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of the command line: the file of the run's ``RunSpec``.
+    serve : callable
+        Serves until SIGTERM; gives the exit code.
+    """
+    if len(arguments) != 1:
+        say(f"usage: python -m {module} SPEC_JSON", is_error=True)
+        return EXIT_INPUT
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
+    die_with_parent()
+    try:
+        return serve(RunSpec.load(Path(arguments[0])))
+    except UserInputError as error:
+        say(str(error), is_error=True)
+        return EXIT_INPUT
+    except HostError as error:
+        say(str(error), is_error=True)
+        return EXIT_HOST
+
+
+def say(text: str, *, is_error: bool = False) -> None:
+    """Write a line for the log at once."""
+    stream = sys.stderr if is_error else sys.stdout
+    stream.write(text + "\n")
+    stream.flush()

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import uvloop
@@ -22,7 +21,6 @@ from hil.device_status import DeviceStatus
 from hil.gateway_status import SERVING, STARTING
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
-from hil.supervisor import die_with_parent
 from protocols.command_desk import CommandDesk
 from protocols.device_exchange import DeviceExchange
 from protocols.device_link import Link, LinkError
@@ -30,7 +28,7 @@ from protocols.modbus_client import ModbusClient
 from protocols.modbus_link import ModbusLink
 from protocols.wiring import ModbusPlace, OpcuaPlace, Place, Wiring
 from protocols.wiring_image import ReadPlan, WiringImage
-from rtcore.errors import HostError, Problem, UserInputError
+from rtcore.errors import Problem, UserInputError
 
 STATUS_S = 0.2
 
@@ -102,30 +100,17 @@ def _counters(exchange: DeviceExchange, desk: CommandDesk) -> tuple[dict[str, in
 async def _until_sigterm(spec: RunSpec) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await serve(spec, stopping, _say)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    await serve(spec, stopping, gateway_process.say)
 
 
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m hil.gw_device SPEC_JSON\n")
-        return 2
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
-    die_with_parent()
-    try:
-        uvloop.run(_until_sigterm(RunSpec.load(Path(arguments[0]))))
-    except UserInputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except HostError as error:
-        sys.stderr.write(f"{error}\n")
-        return 3
-    return 0
+
+    def run(spec: RunSpec) -> int:
+        uvloop.run(_until_sigterm(spec))
+        return 0
+
+    return gateway_process.main("hil.gw_device", arguments, run)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import uvloop
 
@@ -20,11 +19,10 @@ from hil import gateway_process, ports
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
-from hil.supervisor import die_with_parent
 from hil.users_watch import UsersWatch
 from protocols.command_desk import CommandDesk
 from protocols.modbus_server import ModbusServer, prepare
-from rtcore.errors import HostError, UserInputError
+from rtcore.errors import HostError
 
 STATUS_S = 0.2
 
@@ -56,13 +54,13 @@ async def serve(spec: RunSpec) -> None:
     status.write(state=STARTING, pid=os.getpid())
     gateway = gateway_process.attach(spec, "modbus")
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("modbus")))
-    watch = UsersWatch(spec.state_dir, _say)
+    watch = UsersWatch(spec.state_dir, gateway_process.say)
     server = ModbusServer(gateway, desk, places, settings, watch.accounts)
     try:
         host, port = await server.start()
     except OSError as error:
         raise HostError(ports.refusal(settings.host, settings.port, "Modbus", error)) from None
-    _say(f"ready {host}:{port}")
+    gateway_process.say(f"ready {host}:{port}")
     while not stopping.is_set():
         if watch.look():
             await desk.note("users", protocol="modbus", **watch.record())
@@ -81,27 +79,14 @@ async def serve(spec: RunSpec) -> None:
     await server.stop()
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m hil.gw_modbus SPEC_JSON\n")
-        return 2
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
-    die_with_parent()
-    try:
-        uvloop.run(serve(RunSpec.load(Path(arguments[0]))))
-    except UserInputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except HostError as error:
-        sys.stderr.write(f"{error}\n")
-        return 3
-    return 0
+
+    def run(spec: RunSpec) -> int:
+        uvloop.run(serve(spec))
+        return 0
+
+    return gateway_process.main("hil.gw_modbus", arguments, run)
 
 
 if __name__ == "__main__":

@@ -11,48 +11,32 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from hil import credentials, gateway_process, ports, users
+from hil.gateway_process import say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
-from hil.supervisor import die_with_parent
 from hil.users_watch import UsersWatch
 from protocols.command_desk import CommandDesk
 from protocols.opcua_server import OpcuaServer
 from protocols.opcua_settings import OpcuaSettings
 from protocols.roles import OPERATOR
-from rtcore.errors import HostError, UserInputError
+from rtcore.errors import HostError
 
 STATUS_S = 0.2
-EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
+EXIT_FAILED = 1
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Run the gateway; return the exit code."""
-    die_with_parent()
-    arguments = sys.argv[1:] if argv is None else argv
-    if len(arguments) != 1:
-        _say("usage: python -m hil.gw_opcua SPEC_JSON", error=True)
-        return 2
-    spec = RunSpec.load(Path(arguments[0]))
-    try:
-        return asyncio.run(_serve(spec))
-    except UserInputError as error:
-        _say(str(error), error=True)
-        return EXIT_INPUT
-    except HostError as error:
-        _say(str(error), error=True)
-        return EXIT_HOST
+    return gateway_process.main("hil.gw_opcua", arguments, lambda spec: asyncio.run(_serve(spec)))
 
 
 async def _serve(spec: RunSpec) -> int:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to handle
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     status = GatewayStatus.create(spec.gateway_path("opcua"))
     status.write(state=STARTING, pid=os.getpid())
     desk, server, watch = _assemble(spec)
@@ -61,7 +45,7 @@ async def _serve(spec: RunSpec) -> int:
     except OSError as error:
         settings = server.settings
         raise HostError(ports.refusal(settings.host, settings.port, "OPC UA", error)) from None
-    _say(f"ready {server.url}")
+    say(f"ready {server.url}")
     reporter = asyncio.create_task(_report(status, desk, server, watch))
     stopped = asyncio.create_task(stop.wait())
     ends: set[asyncio.Future[Any]] = {stopped, server.failed, reporter}
@@ -73,7 +57,7 @@ async def _serve(spec: RunSpec) -> int:
         task.cancel()
     await server.stop()
     if failure is not None:
-        _say(f"OPC UA gateway failed: {failure!r}", error=True)
+        say(f"OPC UA gateway failed: {failure!r}", is_error=True)
         return EXIT_FAILED
     return 0
 
@@ -84,15 +68,15 @@ def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
     settings = OpcuaSettings.of(spec.opcua)
     password = users.ensure_operator(spec.state_dir)
     if password is not None:
-        _say(f"OPC UA user {OPERATOR}, password {password} (shown this once; only a hash is kept)")
-    watch = UsersWatch(spec.state_dir, _say)
+        say(f"OPC UA user {OPERATOR}, password {password} (shown this once; only a hash is kept)")
+    watch = UsersWatch(spec.state_dir, say)
     server = OpcuaServer(
         spec.station,
         gateway,
         desk,
         settings,
         watch.accounts,
-        credentials.ensure_identity(spec.state_dir, spec.name, settings.host, _say),
+        credentials.ensure_identity(spec.state_dir, spec.name, settings.host, say),
         credentials.application_uri(spec.name),
     )
     return desk, server, watch
@@ -113,11 +97,5 @@ async def _report(status: GatewayStatus, desk: CommandDesk, server: OpcuaServer,
         await asyncio.sleep(STATUS_S)
 
 
-def _say(text: str, *, error: bool = False) -> None:
-    stream = sys.stderr if error else sys.stdout
-    stream.write(text + "\n")
-    stream.flush()
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(sys.argv[1:]))

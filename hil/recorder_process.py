@@ -2,7 +2,8 @@
 
 One thread does nothing but move events from the core's ring to the journal; the other looks at the board
 ten times a second for trends and disturbances, keeps an image every second, lets the database follow,
-watches the disk and sets the alarm points. A part that fails is told in the log and tried again; only the journal is worth ending for.
+watches the disk and sets the alarm points. A part that fails is told in the log and tried again; only the
+journal is worth ending for.
 Light imports: it starts again within a second, and nothing here may import numba.
 """
 
@@ -188,8 +189,8 @@ class Recorder:
 
     def _each_second(self) -> None:
         self._quality = time_quality()
+        self._show_alarms()  # before the look, which may find room again where a write was refused just now
         self._part("disk", self._look_at_the_disk)
-        self._show_alarms()
         self._part("images", self._keep_image)
         self._part("database", self._follow)
         self._part("place", self._save_places)

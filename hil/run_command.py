@@ -21,7 +21,7 @@ from hil.output import err
 from hil.panel import Panel
 from hil.profiles import Profile
 from hil.recorder.configuration import part_hashes
-from hil.recorder.disturbance_setup import relay_rows, trigger_problems
+from hil.recorder.disturbance_setup import relay_rows
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_rules import check_sections
@@ -203,8 +203,6 @@ def recorder_dict(plan: Plan, profile: Profile | None) -> dict[str, Any]:
     settings = plan.station.recorder
     if not settings.enabled:
         return {}
-    if problems := trigger_problems(plan):
-        raise UserInputError(problems)
     disturbances = {"f0_hz": plan.network.base_frequency_hz, "relays": relay_rows(plan)}
     return settings.model_dump() | {
         "configuration": part_hashes(plan, profile),

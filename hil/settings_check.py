@@ -2,7 +2,8 @@
 
 A file inside a network, profile or points folder stands for the whole folder. A protection scheme, a fault
 library or a wiring table by itself is checked as far as it can be without a station: none of its names is.
-A station is checked with the wiring table that it names, a relay test plan with its station.
+A station is checked with all that it names: wiring table, limits of its recorder, records that it can play.
+A relay test plan is checked with its station.
 """
 
 from __future__ import annotations

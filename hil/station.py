@@ -171,12 +171,9 @@ def read_playback(station: Station, dt_s: float, f0_hz: float) -> list[npt.NDArr
     """Return the frames of the records that the test set can play; UserInputError with all their faults."""
     if not station.injection.play:
         return []
-    from hil.recorder.player import QUANTITIES, Playback, all_frames
+    from hil.recorder.player import Playback, all_frames
 
-    records = []
-    for section in station.injection.play:
-        channels = {q: name for q in QUANTITIES if (name := getattr(section, q)) is not None}
-        records.append(Playback(path=station.path.parent / section.file, channels=channels))
+    records = [Playback.of(section, station.path.parent) for section in station.injection.play]
     return all_frames(records, dt_s, f0_hz)
 
 

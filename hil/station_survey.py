@@ -18,8 +18,9 @@ from hil.point_files import PointSet, survey_points
 from hil.profile_settings import ProfileSettings, stand_in
 from hil.profiles import check_coverage, read_profile
 from hil.protection_files import survey_scheme
+from hil.recorder.disturbance_setup import limit_problems
 from hil.settings import Draft, draft_station
-from hil.settings_sections import DeviceSection, ModbusSection, TimeSection
+from hil.settings_sections import DeviceSection, InjectionSection, ModbusSection, RecorderSection, TimeSection
 from hil.settings_types import utc_ns
 from hil.station import read_station_plant
 from hil.weather import WeatherSettings, ambient
@@ -48,10 +49,12 @@ class Survey:
     problems: list[Problem]
 
     def history_problems(self) -> list[Problem]:
-        """Return what is wrong with the tables over time, loads and temperature; takes a while."""
-        return _of(lambda: _check_profile(self.draft, self.load_names), self.draft) + _of(
-            lambda: _check_weather(self.draft), self.draft
-        )
+        """Return what is wrong with what is over time: loads, temperature, records to play; takes a while."""
+        return [
+            *_of(lambda: _check_profile(self.draft, self.load_names), self.draft),
+            *_of(lambda: _check_weather(self.draft), self.draft),
+            *_playback_problems(self.draft, self.network),
+        ]
 
 
 def survey(name_or_path: str) -> Survey:
@@ -81,7 +84,8 @@ def survey(name_or_path: str) -> Survey:
         points, wrong = survey_points(draft.found["points"], known)
         is_whole = not wrong
         problems += wrong + _map_problems(draft, points, is_whole=is_whole)
-    problems += _wiring_problems(draft, points if is_whole else None)
+    known_points = points if is_whole else None
+    problems += _wiring_problems(draft, known_points) + _trigger_problems(draft, known_points)
     return Survey(draft, network, load_names, points, scheme, faults, plant, list(dict.fromkeys(problems)))
 
 
@@ -107,6 +111,26 @@ def _wiring_problems(draft: Draft, points: PointSet | None) -> list[Problem]:
         return survey_wiring(path, None)[1]
     known = [] if points is None else points.points
     return _of(lambda: device_dict(Wired(draft.path, device), known), draft)
+
+
+def _trigger_problems(draft: Draft, points: PointSet | None) -> list[Problem]:
+    """Check the limits that trigger disturbance records; where no points are known, none of their tags."""
+    recorder: RecorderSection | None = draft.sections.get("recorder")
+    if recorder is None:
+        return []
+    tags = None if points is None else [p.tag for p in points.points]
+    return limit_problems(str(draft.path), recorder.disturbances.triggers, tags)
+
+
+def _playback_problems(draft: Draft, network: Network | None) -> list[Problem]:
+    """Look into the records that the test set can play."""
+    injection: InjectionSection | None = draft.sections.get("injection")
+    if injection is None or not injection.play:
+        return []
+    from hil.recorder.player import Playback, playback_problems  # its reader takes a while to import
+
+    records = [Playback.of(section, draft.path.parent) for section in injection.play]
+    return playback_problems(records, None if network is None else network.base_frequency_hz)
 
 
 def _check_profile(draft: Draft, load_names: list[str] | None) -> None:

@@ -58,7 +58,7 @@ class Alarms:
             recorder that started again knows of no loss.
         """
         if self._unanswered:
-            self._unanswered -= self._producer.poll().keys()
+            self._unanswered.difference_update(self._producer.poll())
             return
         wanted = {DISK_LOW: disk >= LOW, DISK_FULL: disk == FULL}
         if is_lossy:

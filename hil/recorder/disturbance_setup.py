@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from rtcore.ring import E_KIND, E_OLD, E_TARGET, EVENT_CAPACITY, EVENT_STATUS
 from rtcore.waves import WaveReader
 
 if TYPE_CHECKING:
+    from hil.settings_sections import TriggerSection
     from hil.station import Plan as StationPlan
 
 FOLDER = "disturbances"
@@ -45,17 +46,17 @@ def relay_rows(plan: StationPlan) -> list[dict[str, Any]]:
     ]
 
 
-def trigger_problems(plan: StationPlan) -> list[Problem]:
-    """Return what is wrong with the limits that trigger records."""
-    tags = [p.tag for p in plan.points.points]
+def limit_problems(
+    file: str, triggers: Sequence[TriggerSection], tags: Collection[str] | None
+) -> list[Problem]:
+    """Return what is wrong with the limits of a station file that trigger records; tags None: not known."""
     found = []
-    for k, t in enumerate(plan.station.recorder.disturbances.triggers):
+    for k, t in enumerate(triggers):
         place = f"recorder.disturbances.triggers[{k}]"
-        if t.tag not in tags:
-            hint = did_you_mean(t.tag, tags)
-            found.append(Problem(str(plan.station.path), f"{place}.tag", f"no point {t.tag!r}{hint}"))
+        if tags is not None and t.tag not in tags:
+            found.append(Problem(file, f"{place}.tag", f"no point {t.tag!r}{did_you_mean(t.tag, tags)}"))
         if t.above is None and t.below is None:
-            found.append(Problem(str(plan.station.path), place, "has no limit: above or below"))
+            found.append(Problem(file, place, "has no limit: above or below"))
     return found
 
 

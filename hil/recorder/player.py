@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import comtrade
 import numpy as np
 
-from hil.recorder.waves import Complex, phasors_of
+from hil.recorder.waves import Complex, Floats, phasors_of
+from hil.settings_sections import PlaybackSection
 from rtcore.errors import Problem, UserInputError
 
 QUANTITIES = ("ia", "ib", "ic", "va", "vb", "vc")
@@ -35,6 +37,12 @@ class Playback:
     path: Path
     channels: dict[str, str]
 
+    @classmethod
+    def of(cls, section: PlaybackSection, folder: Path) -> Playback:
+        """Return the record that a station file in this folder names."""
+        channels = {q: name for q in QUANTITIES if (name := getattr(section, q)) is not None}
+        return cls(path=folder / section.file, channels=channels)
+
 
 def frames(playback: Playback, dt_s: float, f0_hz: float) -> Complex:
     """Return the phasors of a record, one frame a step.
@@ -49,6 +57,42 @@ def frames(playback: Playback, dt_s: float, f0_hz: float) -> Complex:
     ------
     UserInputError
         Everything that is wrong with the file or its channels.
+    """
+    samples, rate_hz = _read(playback, f0_hz)
+    return phasors_of(samples, rate_hz, f0_hz, dt_s)
+
+
+def all_frames(playbacks: Sequence[Playback], dt_s: float, f0_hz: float) -> list[Complex]:
+    """Return the frames of several records; one UserInputError has the problems of all."""
+    found, problems = [], []
+    for playback in playbacks:
+        try:
+            found.append(frames(playback, dt_s, f0_hz))
+        except UserInputError as error:
+            problems += error.problems
+    if problems:
+        raise UserInputError(problems)
+    return found
+
+
+def playback_problems(playbacks: Sequence[Playback], f0_hz: float | None) -> list[Problem]:
+    """Return what is wrong with records; without a frequency none of them is too short."""
+    problems: list[Problem] = []
+    for playback in playbacks:
+        try:
+            _read(playback, math.inf if f0_hz is None else f0_hz)
+        except UserInputError as error:
+            problems += error.problems
+    return problems
+
+
+def _read(playback: Playback, f0_hz: float) -> tuple[Floats, float]:
+    """Return the samples of a record, float64[n, 6] in primary A and V, and their rate [Hz].
+
+    Raises
+    ------
+    UserInputError
+        Everything that is wrong with it; less than a cycle of ``f0_hz`` is.
     """
     record = _load(playback.path)
     problems: list[Problem] = []
@@ -79,23 +123,12 @@ def frames(playback: Playback, dt_s: float, f0_hz: float) -> Complex:
         problems.append(Problem(str(playback.path), "samples", f"{n} are less than a cycle of {f0_hz:g} Hz"))
     if problems:
         raise UserInputError(problems)
-    return phasors_of(samples, rate_hz, f0_hz, dt_s)
-
-
-def all_frames(playbacks: Sequence[Playback], dt_s: float, f0_hz: float) -> list[Complex]:
-    """Return the frames of several records; one UserInputError has the problems of all."""
-    found, problems = [], []
-    for playback in playbacks:
-        try:
-            found.append(frames(playback, dt_s, f0_hz))
-        except UserInputError as error:
-            problems += error.problems
-    if problems:
-        raise UserInputError(problems)
-    return found
+    return samples, rate_hz
 
 
 def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise UserInputError([Problem(str(path), "file", "there is no such file")])
     record = comtrade.Comtrade(use_double_precision=True)
     try:
         if path.suffix.lower() == ".cff":

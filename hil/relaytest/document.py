@@ -207,7 +207,10 @@ def _polar(p: complex) -> list[float]:
 
 
 def _recording(r: Recording) -> dict[str, Any]:
-    return {"rms": _stretch(r.rms), "wave": None if r.wave is None else _stretch(r.wave)}
+    rms = _stretch(r.rms)
+    if r.f_hz is not None:
+        rms["f_hz"] = [finite(f) for f in np.round(r.f_hz, 4).tolist()]
+    return {"rms": rms, "wave": None if r.wave is None else _stretch(r.wave)}
 
 
 def _stretch(s: Stretch) -> dict[str, list[Any]]:

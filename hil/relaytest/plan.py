@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import dataclasses as dc
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,11 +37,11 @@ from typing import Any, TypeVar
 
 from hil.paths import config_dir
 from hil.relaytest import schema as sc
-from hil.relaytest.bench import Facts, Injection, largest
+from hil.relaytest.bench import Facts, RelayFacts
 from hil.relaytest.element import Element
-from hil.relaytest.searches import extremes
-from hil.relaytest.shot_model import EVENT_NAMES, ShotPlan, split
-from hil.relaytest.shots import Context, shots
+from hil.relaytest.plan_checks import TestChecks, check_secondaries
+from hil.relaytest.shot_model import ShotPlan
+from hil.relaytest.shots import Context
 from hil.relaytest.tolerance import NAMED, Tolerance
 from hil.settings_errors import Section, check_model, load_toml
 from rtcore.errors import Problem, UserInputError, did_you_mean
@@ -50,6 +49,9 @@ from rtcore.protection.curves import CURVES
 
 S = TypeVar("S", bound=Section)
 TABLES = ("plan", "device", "outputs", "settings", "tolerance", "connection", "test")
+UNKNOWN_ELEMENT = Element(1.0, "iec_si_a", 1.0)
+UNKNOWN_TOLERANCE = NAMED["iec60255-151"]
+"""Stand in for what is wrong in a plan, so that the rest of it can be checked."""
 FactsOf = Callable[[str, Path], Facts]
 """Facts of a station from its name and the folder of the file that names it; raises UserInputError."""
 
@@ -113,6 +115,15 @@ def read_plan(path: Path, facts_of: FactsOf) -> Plan:
     return plan
 
 
+def _stand_in(raw: object) -> sc.PlanSection | None:
+    """Return as much of a wrong [plan] as the tests can be checked with; None when that is too little."""
+    given = raw if isinstance(raw, Mapping) else {}
+    station, location = given.get("station"), given.get("location")
+    if not isinstance(station, str) or not isinstance(location, str):
+        return None
+    return sc.PlanSection(name="unknown", station=station, location=location)
+
+
 class _Draft:
     """A plan while its problems are being collected."""
 
@@ -136,21 +147,26 @@ class _Draft:
         given = self.section(sc.ToleranceSection, raw, "tolerance", is_needed=True)
         tolerance = None if given is None else self.tolerance(given, "tolerance")
         sections = self.tests(raw)
+        head = head or _stand_in(raw.get("plan"))
         facts = None if head is None else self.facts(head)
-        relay = None if facts is None or head is None else facts.locations.get(head.location)
+        if head is None or facts is None or not facts.locations:
+            return None
+        # where something that the tests rest on is wrong, they are checked with a stand-in for it
+        relay = facts.locations.get(head.location) or next(iter(facts.locations.values()))
+        tolerance = tolerance or UNKNOWN_TOLERANCE
         element = None
-        if settings is not None and relay is not None and facts is not None:
+        if settings is not None:
             element = self.element(settings, relay)
-        if head is None or facts is None or relay is None or tolerance is None:
-            return None
-        if settings is not None and element is None:
-            return None
+        elif "settings" in raw:
+            element = UNKNOWN_ELEMENT
         tags = {k: v for k, v in outputs.model_dump().items() if v is not None}
         for output, tag in tags.items():
             if tag not in facts.tags:
                 hint = did_you_mean(tag, facts.tags)
                 self.problem(f"outputs.{output}", f"no point {tag!r} in the station{hint}")
-        checker = _TestChecks(self, facts, device)
+            if list(tags.values()).count(tag) > 1:
+                self.problem(f"outputs.{output}", f"{tag!r} is named twice; each output needs its own")
+        checker = TestChecks(self.problem, facts, device, tags)
         tests = []
         for number, section in sections:
             own = tolerance
@@ -223,24 +239,27 @@ class _Draft:
             known = ", ".join(sorted(facts.locations))
             hint = did_you_mean(head.location, facts.locations)
             self.problem("plan.location", f"no relay {head.location!r}{hint}; there are: {known or 'none'}")
+        elif head.vt_ratio is not None:
+            relay = dc.replace(facts.locations[head.location], vt_ratio=head.vt_ratio)
+            facts = dc.replace(facts, locations={**facts.locations, head.location: relay})
         return facts
 
-    def element(self, settings: sc.SettingsSection, relay: Any) -> Element | None:
-        """Return the element under test."""
+    def element(self, settings: sc.SettingsSection, relay: RelayFacts) -> Element:
+        """Return the element under test; one that stands for it, with a problem, when there is none."""
+        given = settings.model_dump(exclude={"pickup"})
         if settings.curve not in CURVES:
             hint = did_you_mean(settings.curve, CURVES)
             self.problem("settings.curve", f"no curve {settings.curve!r}{hint}; one of {', '.join(CURVES)}")
-            return None
+            given["curve"] = UNKNOWN_ELEMENT.curve
+        pickup_a = 0.0
         try:
             pickup_a = settings.pickup.current_a(relay, None)
+            if pickup_a <= 0:
+                self.problem("settings.pickup", "must be more than 0")
         except ValueError as error:
             self.problem("settings.pickup", str(error))
-            return None
-        if pickup_a <= 0:
-            self.problem("settings.pickup", "must be more than 0")
-            return None
-        given = settings.model_dump(exclude={"pickup"})
-        return Element(pickup_a=pickup_a, **given)
+        check_secondaries(self.problem, "settings", settings, relay)
+        return Element(pickup_a=pickup_a or UNKNOWN_ELEMENT.pickup_a, **given)
 
     def tolerance(
         self, given: sc.ToleranceSection, place: str, base: Tolerance | None = None
@@ -269,101 +288,3 @@ class _Draft:
         changed: dict[str, Any] = {k: v for k, v in own.items() if v is not None}
         name = base.name if not changed or base.name == "own" else f"{base.name}, changed"
         return dc.replace(base, name=name, **changed)
-
-
-class _TestChecks:
-    """What is impossible in the shots of a test."""
-
-    def __init__(self, draft: _Draft, facts: Facts, device: sc.DeviceSection) -> None:
-        self.draft, self.facts, self.device = draft, facts, device
-
-    def shots(self, number: int, context: Context) -> tuple[ShotPlan, ...]:
-        """Return the shots of a test, with a problem for all that cannot be done."""
-        place, test = f"test[{number}]", context.test
-        self.fault_name(place, test)
-        self.references(place, test)
-        try:
-            plans = tuple(shots(context))
-            injections = extremes(context)
-        except ValueError as error:
-            self.draft.problem(place, str(error))
-            return ()
-        for plan in dict.fromkeys(plans):
-            self.times(place, plan)
-            injections += [s.source for s in plan.states if isinstance(s.source, Injection)]
-        self.sources(place, injections)
-        if getattr(test, "observe", "") == "pickup" and not self.device.pickup_signal:
-            what = 'the device reports no pickup (device.pickup_signal); observe = "trip"'
-            self.draft.problem(f"{place}.observe", what)
-        return plans
-
-    def sources(self, place: str, injections: list[Injection]) -> None:
-        """Check what the sources must give."""
-        f = self.facts
-        limits = (
-            (max(largest(i.i_a) for i in injections), f.i_max_a, "A") if injections else (0.0, 1.0, "A"),
-            (max(largest(i.v_v) for i in injections), f.v_max_v, "V") if injections else (0.0, 1.0, "V"),
-        )
-        for value, limit, unit in limits:
-            if value > limit:
-                self.draft.problem(
-                    place, f"needs {value:.6g} {unit}; the sources give {limit:.6g} {unit} at most"
-                )
-        for i in injections:
-            if not f.f_min_hz <= i.f_hz <= f.f_max_hz:
-                what = f"{i.f_hz:g} Hz is out of range; {f.f_min_hz:g} to {f.f_max_hz:g} Hz"
-                self.draft.problem(place, what)
-            if abs(i.df_hz_s) > f.df_max_hz_s:
-                self.draft.problem(
-                    place, f"{i.df_hz_s:g} Hz/s is out of range; {f.df_max_hz_s:g} Hz/s at most"
-                )
-
-    def times(self, place: str, plan: ShotPlan) -> None:
-        """Check that nothing is shorter than a step."""
-        dt_s = self.facts.dt_s
-        for state in plan.states:
-            if state.duration_s < dt_s:
-                what = f"{plan.label}: state {state.name} lasts {state.duration_s:.3g} s, less than a step"
-                self.draft.problem(place, f"{what} ({dt_s:.3g} s)")
-        for m in plan.measures:
-            if m.expected_s is not None and not m.is_absent and 0 < m.expected_s < dt_s:
-                what = f"{plan.label}: {m.name} of {m.expected_s:.3g} s is less than a step ({dt_s:.3g} s)"
-                self.draft.problem(place, what)
-            if not m.is_absent and not (m.tolerance_s > 0 and math.isfinite(m.tolerance_s)):
-                self.draft.problem(place, f"{plan.label}: {m.name} has no tolerance")
-
-    def fault_name(self, place: str, test: sc.TestSection) -> None:
-        """Check the name of a fault of the library."""
-        if isinstance(test, sc.NetworkFault) and test.fault not in self.facts.faults:
-            hint = did_you_mean(test.fault, self.facts.faults)
-            known = ", ".join(self.facts.faults) or "none"
-            self.draft.problem(f"{place}.fault", f"no fault {test.fault!r}{hint}; the library has: {known}")
-
-    def references(self, place: str, test: sc.TestSection) -> None:
-        """Check the events and states that a sequence names."""
-        if not isinstance(test, sc.Sequence):
-            return
-        names = [s.name for s in test.state]
-        for k, state in enumerate(test.state):
-            if names.count(state.name) > 1 or state.name in (*EVENT_NAMES, "off"):
-                self.draft.problem(f"{place}.state[{k}].name", f"{state.name!r} is taken")
-            for reference in state.until:
-                self.reference(f"{place}.state[{k}].until", reference, EVENT_NAMES)
-        for k, m in enumerate(test.measure):
-            for key, reference in (("start", m.start), ("stop", m.stop)):
-                self.reference(f"{place}.measure[{k}].{key}", reference, {*EVENT_NAMES, *names, "off"})
-        for reference in test.never:
-            self.reference(f"{place}.never", reference, EVENT_NAMES)
-
-    def reference(self, place: str, reference: str, allowed: Any) -> None:
-        """Check one reference."""
-        try:
-            name, _ = split(reference)
-        except ValueError as error:
-            self.draft.problem(place, str(error))
-            return
-        if name not in allowed:
-            hint = did_you_mean(name, allowed)
-            self.draft.problem(
-                place, f"nothing is called {name!r}{hint}; one of {', '.join(sorted(allowed))}"
-            )

@@ -16,8 +16,8 @@ from hil.scenario_report import NOT_XML, make_folder
 from rtcore.errors import HostError
 
 Row = Mapping[str, Any]
-NUMBERS = re.compile(r"\[\n[-+\d.eE,\s]+\]")
-"""A list of numbers in indented JSON; a text is none, as no text has a line break as such."""
+NUMBERS = re.compile(r"\[\n(?:null|[-+\d.eE,\s])+\]")
+"""A list of numbers and gaps in indented JSON; a text is none, as no text has a line break as such."""
 COLUMNS = (
     "test",
     "kind",
@@ -93,22 +93,24 @@ def junit(doc: Row) -> str:
     """Return JUnit XML: one suite a test, one case a shot.
 
     FAIL is a failure, INVALID and INCONCLUSIVE are errors: the device is not shown to be wrong, and
-    not to be right. Times are measured operate times [s].
+    not to be right. Nothing is skipped; a test without a shot is one case with an error. Times are
+    measured operate times [s]. Elements, attributes and their order are those of the schema of Jenkins'
+    JUnit plugin, which GitLab and GitHub readers follow.
     """
     root = ET.Element("testsuites", name=f"gridhil relaytest {doc['plan']['name']}")
     for t in doc["tests"]:
         shots = [s for s in t["shots"] if not s["superseded"]]
-        failures = sum(s["verdict"] == "FAIL" for s in shots)
-        errors = sum(s["verdict"] in ("INVALID", "INCONCLUSIVE") for s in shots)
         suite = ET.SubElement(
             root,
             "testsuite",
             name=t["name"],
-            tests=str(len(shots)),
-            failures=str(failures),
-            errors=str(errors),
+            tests=str(max(len(shots), 1)),
+            failures=str(sum(s["verdict"] == "FAIL" for s in shots)),
+            errors=str(sum(s["verdict"] in ("INVALID", "INCONCLUSIVE") for s in shots) if shots else 1),
             skipped="0",
+            time=f"{sum(map(_took_s, shots)):.6f}",
             timestamp=doc["started"].removesuffix("+00:00"),
+            hostname=_xml(doc["host"]["name"]),
         )
         properties = ET.SubElement(suite, "properties")
         facts = {"verdict": t["verdict"], "plan_sha256": doc["plan"]["sha256"], "seed": doc["plan"]["seed"]}
@@ -116,23 +118,17 @@ def junit(doc: Row) -> str:
             ET.SubElement(properties, "property", name=name, value=_xml(str(value)))
         for s in shots:
             _case(suite, doc, t, s)
-    for key in ("tests", "failures", "errors"):
+        if not shots:
+            _error(_named(suite, doc, t, "no shot", 0.0), "INVALID", t["said"], "")
+    for key in ("tests", "failures", "errors", "skipped"):
         root.set(key, str(sum(int(suite.get(key, 0)) for suite in root)))
+    root.set("time", f"{sum(float(suite.get('time', 0)) for suite in root):.6f}")
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _case(suite: ET.Element, doc: Row, t: Row, s: Row) -> None:
-    took_s = next(
-        (r["measured"] for r in s["readings"] if r["unit"] == "s" and r["measured"] is not None), 0.0
-    )
-    case = ET.SubElement(
-        suite,
-        "testcase",
-        classname=f"{doc['plan']['name']}.{t['name']}",
-        name=_xml(f"{s['number']} {s['label']}".strip()),
-        time=f"{max(took_s, 0.0):.6f}",
-    )
+    case = _named(suite, doc, t, f"{s['number']} {s['label']}".strip(), _took_s(s))
     lines = [f"{r['name']}: {r['verdict']}, {r['why']}{_numbers(r)}" for r in s["readings"]]
     message = s["invalid"] or "; ".join(
         f"{r['name']}: {r['why']}" for r in s["readings"] if r["verdict"] != "PASS"
@@ -140,9 +136,23 @@ def _case(suite: ET.Element, doc: Row, t: Row, s: Row) -> None:
     if s["verdict"] == "PASS":
         ET.SubElement(case, "system-out").text = _xml("\n".join(lines))
         return
-    kind = "failure" if s["verdict"] == "FAIL" else "error"
-    found = ET.SubElement(case, kind, message=_xml(message), type=s["verdict"])
-    found.text = _xml("\n".join([*t["findings"], *lines]))
+    _error(case, s["verdict"], message, "\n".join([*t["findings"], *lines]))
+
+
+def _named(suite: ET.Element, doc: Row, t: Row, name: str, took_s: float) -> ET.Element:
+    classname = f"{doc['plan']['name']}.{t['name']}"
+    return ET.SubElement(suite, "testcase", classname=classname, name=_xml(name), time=f"{took_s:.6f}")
+
+
+def _error(case: ET.Element, verdict: str, message: str, text: str) -> None:
+    kind = "failure" if verdict == "FAIL" else "error"
+    ET.SubElement(case, kind, message=_xml(message), type=verdict).text = _xml(text)
+
+
+def _took_s(s: Row) -> float:
+    """Return the first time that was measured in a shot [s]; 0 when none was."""
+    times = (r["measured"] for r in s["readings"] if r["unit"] == "s" and r["measured"] is not None)
+    return max(next(times, 0.0), 0.0)
 
 
 def _numbers(r: Row) -> str:

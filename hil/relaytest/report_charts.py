@@ -120,38 +120,55 @@ def _mark(x: float, y: float, verdict: str) -> str:
 
 
 PHASE_COLOUR = ("#b3261e", "#8a6200", "#1f4e9c")
-SIZE = 190
+SIZE, PHASORS_WIDTH = 190, 216
+TITLE_MAX = 36
+"""Letters of a title that fit above a drawing of phasors."""
 
 
-def phasor_chart(state: Row) -> str:
-    """Return voltages (thin) and currents (thick) of a state, each to its own scale, with their sizes."""
-    centre, radius = SIZE / 2, SIZE / 2 - 22
-    name = escape(state["name"])
-    parts = [opened(SIZE, SIZE + 78, f"phasors of {name}"), f'<text {BOLD} x="4" y="13">{name}</text>']
-    parts.append(f'<circle {FRAME} cx="{centre}" cy="{centre + 10}" r="{radius}"/>')
+def phasor_chart(states: Sequence[Row], labels: Sequence[str]) -> str:
+    """Return voltages (thin) and currents (thick), each to its own scale, with their sizes below.
+
+    Parameters
+    ----------
+    states, labels : sequence
+        States that differ in the size of the current alone, the first is drawn; and the label of each.
+    """
+    state, centre, radius = states[0], PHASORS_WIDTH / 2, SIZE / 2 - 22
+    middle = SIZE / 2 + 22
+    ends = dict.fromkeys((labels[0], labels[-1]))
+    title = " to ".join(x for x in ends if x)
+    title = title if len(title) <= TITLE_MAX else f"{title[: TITLE_MAX - 1]}…"
+    parts = [opened(PHASORS_WIDTH, SIZE + 92, f"phasors of {state['name']}")]
+    parts.append(f'<text {BOLD} x="4" y="13">{escape(state["name"])}</text>')
+    parts.append(f'<text fill="#666" x="4" y="27">{escape(title)}</text>')
+    parts.append(f'<circle {FRAME} cx="{centre}" cy="{middle}" r="{radius}"/>')
     for kind, width, length in (("v", 1.2, 1.0), ("i", 3.0, 0.75)):
-        phasors = state[kind]
-        top = max(p[0] for p in phasors)
-        for k, (size, deg) in enumerate(phasors):
+        top = max(p[0] for p in state[kind])
+        for k, (size, deg) in enumerate(state[kind]):
             if not top or size <= 1e-9 * top:
                 continue
             reach = radius * length * size / top
             x = centre + reach * math.cos(math.radians(deg))
-            y = centre + 10 - reach * math.sin(math.radians(deg))
+            y = middle - reach * math.sin(math.radians(deg))
             parts.append(
-                f'<line x1="{centre}" y1="{centre + 10}" x2="{x:.1f}" y2="{y:.1f}" '
+                f'<line x1="{centre}" y1="{middle}" x2="{x:.1f}" y2="{y:.1f}" '
                 f'stroke="{PHASE_COLOUR[k]}" stroke-width="{width}"/>'
             )
     for k in range(3):
-        v, i = state["v"][k], state["i"][k]
-        text = f"{'abc'[k]}: {_polar(v[0] / 1e3, v[1], '.3f', 'kV')}, {_polar(i[0], i[1], '.4g', 'A')}"
-        parts.append(f'<text x="4" y="{SIZE + 24 + 15 * k}" fill="{PHASE_COLOUR[k]}">{escape(text)}</text>')
-    parts.append(f'<text x="4" y="{SIZE + 24 + 45}">{state["f_hz"]:g} Hz {_slope(state["df_hz_s"])}</text>')
+        (size, deg), i_a = state["v"][k], [s["i"][k][0] for s in states]
+        v = _polar(size / 1e3, size / 1e3, deg, ".3f", "kV")
+        i = _polar(min(i_a), max(i_a), state["i"][k][1], ".4g", "A")
+        text = f"{'abc'[k]}: {v}, {i}"
+        parts.append(f'<text x="4" y="{SIZE + 38 + 15 * k}" fill="{PHASE_COLOUR[k]}">{escape(text)}</text>')
+    parts.append(f'<text x="4" y="{SIZE + 38 + 45}">{state["f_hz"]:g} Hz {_slope(state["df_hz_s"])}</text>')
     return "".join(parts) + "</svg>"
 
 
-def _polar(size: float, deg: float, form: str, unit: str) -> str:
-    return f"{size:{form}} {unit} {deg:.0f}°" if size > 0.0 else f"0 {unit}"  # nothing has no angle
+def _polar(low: float, high: float, deg: float, form: str, unit: str) -> str:
+    if high <= 0.0:
+        return f"0 {unit}"  # nothing has no angle
+    ends = dict.fromkeys((f"{low:{form}}", f"{high:{form}}"))
+    return f"{' .. '.join(ends)} {unit} {deg:.0f}°"
 
 
 def _slope(df_hz_s: float) -> str:

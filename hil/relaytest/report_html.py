@@ -10,7 +10,7 @@ from typing import Any
 from hil.relaytest.report_charts import curve_chart, phasor_chart
 from hil.relaytest.report_choice import chosen
 from hil.relaytest.report_recording import heart, whole_shot
-from hil.relaytest.report_table import badge, deviation, interval, number, table, two_lines
+from hil.relaytest.report_table import badge, deviation, interval, number, table, titled, two_lines
 
 Row = Mapping[str, Any]
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
@@ -22,7 +22,8 @@ body { font: 14px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 60re
   color: #1c2024; background: #fff; }
 h1 { font-size: 1.4rem; margin: 0 0 .4rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.3rem 0 .4rem; }
-.v { display: inline-block; padding: .05rem .5rem; border-radius: .3rem; color: #fff; font-weight: 600; }
+.v { display: inline-block; white-space: nowrap; padding: .05rem .5rem; border-radius: .3rem;
+  color: #fff; font-weight: 600; }
 .PASS { background: var(--good); } .FAIL { background: var(--bad); }
 .INCONCLUSIVE { background: var(--open); } .INVALID { background: var(--grey); }
 table { border-collapse: collapse; width: 100%; font-size: .88em; }
@@ -41,9 +42,9 @@ svg { max-width: 100%; height: auto; vertical-align: middle; }
 @media print {
   body { margin: 0; max-width: none; padding: 0; font-size: 10px; }
   h1 { font-size: 16px; } h2 { font-size: 13px; } h3 { font-size: 11px; }
-  h2, h3, h3 + p { break-after: avoid; } .c svg { width: 22.5%; }
-  tr, p, svg, .rec, .finding, .sign { break-inside: avoid; }
-  thead { display: table-header-group; } section { break-before: page; }
+  h2, h2 + p, h3, .finding { break-after: avoid; } .c { gap: .3rem; } .c svg { width: 24%; }
+  tr, p, svg, .keep, .rec, .finding, .sign { break-inside: avoid; }
+  thead { display: table-header-group; } .sign { break-before: avoid; }
 }
 """
 
@@ -61,6 +62,7 @@ def html(doc: Row) -> str:
             *(f"<p>{escape(p)}</p>" for p in plan["description"].split("\n\n") if p.strip()),
             *_summary(doc),
             *_facts(doc),
+            *_legend(doc),
             *(line for t in doc["tests"] for line in _test(t)),
             '<div class="sign"><div>tested by</div><div>checked by</div></div>',
             "</body></html>\n",
@@ -77,7 +79,6 @@ def _summary(doc: Row) -> Iterator[str]:
     yield from table(("verdict", "test", ">shots", "what was found"), rows)
     counts = ", ".join(f"{n} {verdict}" for verdict, n in doc["counts"].items())
     yield f"<p>Shots: {counts}.{_repeated(doc['repeated'])}</p>"
-    yield f"<p>{escape(doc['limits'])}</p>"
 
 
 def _repeated(n: int) -> str:
@@ -96,13 +97,14 @@ def _facts(doc: Row) -> Iterator[str]:
         "settings file (SHA-256)": device["settings_sha256"] or "",
         "tester": device["tester"],
         "location": f"{plan['location']} of {plan['station']}",
-        "transformers": f"CT {place['ct_ratio']:g} : 1, VT {place['vt_ratio']:g} : 1",
+        "transformers": f"CT {_ratio(place['ct_ratio'])}, VT {_ratio(place['vt_ratio'])}",
+        "sources": SOURCES[plan["through_ct"]],
         "nominal": f"{place['v_nominal_v'] / 1e3:.4g} kV phase to ground, {place['f_nominal_hz']:g} Hz",
         "settings": _settings(doc["settings"]),
         "tolerance": _tolerance(doc["tolerance"]),
         "run at": doc["started"],
         "plan": f"{plan['file']}, SHA-256 {plan['sha256']}",
-        "seed": str(plan["seed"]),
+        "seed of noise and of when shots begin": str(plan["seed"]),
         "step": f"{doc['step_s'] * 1e3:g} ms",
         **doc["station"],
         "software": ", ".join(f"{k} {v}" for k, v in doc["software"].items()),
@@ -113,6 +115,37 @@ def _facts(doc: Row) -> Iterator[str]:
         if value:
             yield f"<tr><th>{escape(key)}</th><td class=w>{_wrapped(value)}</td></tr>"
     yield "</table>"
+
+
+SOURCES = {
+    False: "at the relay's terminals; no errors of CTs and VTs",
+    True: "at the primary side; the location's CTs and VTs add errors, noise and saturation",
+}
+"""Where the sources stand, by the plan's ``through_ct``."""
+
+
+def _ratio(ratio: float) -> str:
+    return "none" if ratio == 1.0 else f"{ratio:g} : 1"
+
+
+LEGEND = {
+    "Recordings": "Primary values that the relay at the location saw. Time 0 is the beginning of the state "
+    "that is timed. Above: RMS values of the whole shot, where phases are equal thick is a, thin is c; the "
+    "frequency over a cycle, where it is not nominal. Below: waveforms about the fault, made of the phasors "
+    "of each step; they show nothing below a cycle. Bars: signal present. Arrowheads: command given.",
+    "Uncertainty": "Time = raw time less the mean delay from a step to the device's echo of it. The part of "
+    "that delay that is the device's own pass cannot be told from the connection: it is subtracted, too.",
+    "Verdicts": "PASS: the 99 % interval lies within what is allowed. FAIL: it lies outside. INCONCLUSIVE: "
+    "it reaches over a limit; the device is neither shown to be right nor to be wrong. INVALID: loop or "
+    "connection were disturbed; the shot does not count.",
+}
+
+
+def _legend(doc: Row) -> Iterator[str]:
+    yield '<div class="keep"><h2>How to read this report</h2>'
+    for name, text in {"Limits": doc["limits"], **LEGEND}.items():
+        yield f"<p><b>{name}.</b> {escape(text)}</p>"
+    yield "</div>"
 
 
 def _wrapped(value: str) -> str:
@@ -187,44 +220,37 @@ def _readings(shots: Sequence[Row]) -> Iterator[str]:
                 )
             )
             old.append(s["superseded"])
-    yield "<h3>Results</h3>"
-    yield from table(READINGS, rows, old)
+    yield from titled("Results", READINGS, rows, old)
 
 
 def _statistics(rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         return
     keys = ("min", "mean", "max", "sd", "expected")
-    yield "<h3>Repeats</h3>"
-    yield from table(
-        ("applied", "quantity", ">n", ">min", ">mean", ">max", ">σ", ">expected"),
-        [(r["label"], r["name"], str(r["n"]), *(number(r[k]) for k in keys)) for r in rows],
-    )
+    columns = ("applied", "quantity", ">n", ">min", ">mean", ">max", ">σ", ">expected")
+    lines = [(r["label"], r["name"], str(r["n"]), *(number(r[k]) for k in keys)) for r in rows]
+    yield from titled("Repeats", columns, lines)
 
 
 def _phasors(shots: Sequence[Row]) -> Iterator[str]:
-    """Draw the states that have sources, each different one once."""
-    drawn: dict[str, str] = {}
+    """Draw the states that have sources; those that differ only in the size of the current together."""
+    alike: dict[str, list[tuple[Row, str]]] = {}
     for s in shots:
         for state in s["states"]:
             if "v" in state and state["name"] != "off":
-                name = state["name"] if state["name"] == "prefault" else f"{s['label']}: {state['name']}"
-                drawn.setdefault(
-                    str((state["v"], state["i"], state["f_hz"])), phasor_chart({**state, "name": name})
-                )
-    if drawn:
-        yield "<h3>Phasors applied</h3><p>Thin: voltages. Thick: currents. Each to its own scale.</p>"
-        yield '<div class="c">'
-        yield from drawn.values()
-        yield "</div>"
+                alike.setdefault(_shape(state), []).append((state, s["label"]))
+    if alike:
+        charts = (phasor_chart([state for state, _ in a], [label for _, label in a]) for a in alike.values())
+        yield '<div class="keep"><h3>Phasors applied</h3>'
+        yield "<p>Thin: voltages. Thick: currents. Each to its own scale.</p>"
+        yield f'<div class="c">{"".join(charts)}</div></div>'
 
 
-RECORDINGS = (
-    "Primary values that the relay at the location saw. Time 0 is the beginning of the state that is timed. "
-    "Above: RMS values of the whole shot; where phases are equal, thick is a, thin is c. Below: waveforms "
-    "about the fault, made of the phasors of each step; they show nothing below a cycle. Bars: "
-    "signal present. Arrowheads: command given."
-)
+def _shape(state: Row) -> str:
+    """Return what makes a picture of phasors look as it does."""
+    top = max(size for size, _ in state["i"]) or 1.0
+    i = [(round(size / top, 4), deg) for size, deg in state["i"]]
+    return str((state["name"], state["v"], i, top > 0.0, state["f_hz"], state["df_hz_s"]))
 
 
 def _recordings(shots: Sequence[Row]) -> Iterator[str]:
@@ -232,13 +258,15 @@ def _recordings(shots: Sequence[Row]) -> Iterator[str]:
     shown = chosen(shots)
     if not shown:
         return
-    yield "<h3>Recordings</h3>"
-    yield f"<p>{RECORDINGS}</p>"
+    head = "<h3>Timelines and recordings</h3>"
     for s, role in shown:
         name = f"Shot {s['number']}{_attempt(s)} {s['label']}".rstrip() + (f": {role}" if role else "")
-        yield f'<div class="rec"><p>{badge(s["verdict"])} {escape(name)}</p>{whole_shot(s)}{heart(s)}</div>'
+        title = f"{head}<p>{badge(s['verdict'])} {escape(name)}</p>"
+        yield f'<div class="rec">{title}{whole_shot(s)}{heart(s)}</div>'
+        head = ""
     if len(shots) > len(shown):
-        yield f"<p>The other {len(shots) - len(shown)} are in results.json.</p>"
+        n = len(shots) - len(shown)
+        yield f"<p>{n} more {'is' if n == 1 else 'are'} in results.json.</p>"
 
 
 def _attempt(s: Row) -> str:
@@ -248,13 +276,12 @@ def _attempt(s: Row) -> str:
 def _calibration(c: Row | None) -> Iterator[str]:
     if c is None:
         return
-    rows = [(r["term"], "" if r["s"] is None else f"{r['s'] * 1e3:.2f}", r["how"]) for r in c["budget"]]
-    yield "<h3>Uncertainty</h3>"
-    yield from table(("term", ">ms", "how it is known"), rows)
-    yield (
-        "<p>Time = raw time less the mean delay from a step to the device's echo of it. The part of that "
-        "delay that is the device's own pass cannot be told from the connection: it is subtracted, too.</p>"
-    )
+    rows = [(r["term"], _ms(r["s"]), r["how"]) for r in c["budget"]]
+    yield from titled("Uncertainty", ("term", ">ms", "how it is known"), rows)
+
+
+def _ms(s: float | None) -> str:
+    return "" if s is None else f"{round(s * 1e3, 2) + 0.0:.2f}"  # no -0.00
 
 
 def _health(shots: Sequence[Row]) -> Iterator[str]:
@@ -268,5 +295,4 @@ def _health(shots: Sequence[Row]) -> Iterator[str]:
             (f"{s['number']} ({s['attempt']})", late, slipped, str(h["n_overruns"]), silent, s["invalid"])
         )
     columns = (">shot", ">latest step", ">slipped", ">overruns", ">device silent", "does not count")
-    yield "<h3>Loop and connection in each shot</h3>"
-    yield from table(columns, rows)
+    yield from titled("Loop and connection in each shot", columns, rows)

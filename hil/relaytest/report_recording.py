@@ -1,4 +1,4 @@
-"""A shot as a recorder shows it, as inline SVG: currents, voltages, and binary signals below them."""
+"""A shot as a recorder shows it, as inline SVG: currents, voltages, frequency, and binary signals below."""
 
 from __future__ import annotations
 
@@ -35,6 +35,27 @@ SIGNALS = (
 )
 """Title of a lane, the event that raises it, the one that ends it (none: a pulse)."""
 Lane = tuple[str, str, str]
+F_SPAN_HZ = 1.0
+"""A chart of the frequency shows at least so much."""
+
+
+class Line(NamedTuple):
+    """A line of a panel; None is a gap."""
+
+    values: Sequence[float | None]
+    colour: str
+    width: float
+    name: str
+
+
+class Panel(NamedTuple):
+    """Lines over time with an axis of their own, from ``low`` to ``high``."""
+
+    name: str
+    t_s: Sequence[float]
+    lines: Sequence[Line]
+    low: float
+    high: float
 
 
 class Axis(NamedTuple):
@@ -61,7 +82,10 @@ def whole_shot(shot: Row) -> str:
         times += recording["rms"]["t_s"]
     margin = 0.03 * max(max(times) - min(times), 1e-3)
     axis = Axis(min(times), max(times) + margin)
-    return _chart("RMS values and binary signals", shot, axis, recording and recording["rms"], " RMS", NESTED)
+    panels = [] if recording is None else _panels(recording["rms"], " RMS", NESTED)
+    if recording is not None and "f_hz" in recording["rms"]:
+        panels.append(_frequency(recording["rms"]))
+    return _chart("RMS values and binary signals", shot, axis, panels)
 
 
 def heart(shot: Row) -> str:
@@ -71,23 +95,43 @@ def heart(shot: Row) -> str:
         return ""
     wave = recording["wave"]
     axis = Axis(wave["t_s"][0], wave["t_s"][-1])
-    return _chart("waveforms and binary signals", shot, axis, wave, "", (1.3, 1.3, 1.3))
+    return _chart("waveforms and binary signals", shot, axis, _panels(wave, "", (1.3, 1.3, 1.3)))
 
 
-def _chart(
-    name: str, shot: Row, axis: Axis, stretch: Row | None, kind: str, widths: tuple[float, float, float]
-) -> str:
+def _panels(stretch: Row, kind: str, widths: tuple[float, float, float]) -> list[Panel]:
+    """Return the panels of currents and voltages."""
+    found = []
+    for quantity, unit, name in (("i_a", "A", "I"), ("v_v", "V", "V")):
+        rows = stretch[quantity]
+        low, high = min(0.0, *map(min, rows)), max(0.0, *map(max, rows))
+        factor, prefix = (1e-3, "k") if max(high, -low) >= 1000.0 else (1.0, "")
+        lines = [
+            Line([factor * row[k] for row in rows], PHASE_COLOUR[k], widths[k], "abc"[k]) for k in range(3)
+        ]
+        low, high = (factor * low, factor * high) if high - low >= 1e-3 else (0.0, 1.0)
+        found.append(Panel(f"{name} [{prefix}{unit}]{kind}", stretch["t_s"], lines, low, high))
+    return found
+
+
+def _frequency(stretch: Row) -> Panel:
+    """Return the panel of the frequency; without voltage there is none, and a gap in the line."""
+    values = [f for f in stretch["f_hz"] if f is not None]
+    middle = (min(values) + max(values)) / 2.0
+    half = max(max(values) - middle, F_SPAN_HZ / 2.0)
+    return Panel(
+        "f [Hz]", stretch["t_s"], [Line(stretch["f_hz"], INK, 1.4, "")], middle - half, middle + half
+    )
+
+
+def _chart(name: str, shot: Row, axis: Axis, panels: Sequence[Panel]) -> str:
     lanes = [s for s in SIGNALS if _is_seen(axis, s, shot["events"])]
-    n_panels = 0 if stretch is None else 2
-    lanes_top = TOP + n_panels * (PANEL + GAP)
+    lanes_top = TOP + len(panels) * (PANEL + GAP)
     bottom = lanes_top + len(lanes) * LANE
     parts = [opened(WIDTH, bottom + AXIS, f"{name} of shot {shot['number']}")]
     parts += _time_axis(axis, bottom)
     parts += _states(axis, shot["events"], bottom)
-    if stretch is not None:
-        for k, (quantity, unit) in enumerate((("i_a", "A"), ("v_v", "V"))):
-            y = TOP + k * (PANEL + GAP)
-            parts += _panel(axis, y, stretch["t_s"], stretch[quantity], unit, kind, widths)
+    for k, panel in enumerate(panels):
+        parts += _panel(axis, TOP + k * (PANEL + GAP), panel)
     for k, lane in enumerate(lanes):
         parts += _lane(axis, lanes_top + k * LANE, lane, shot["events"])
     return "".join(parts) + "</svg>"
@@ -126,41 +170,38 @@ def _states(axis: Axis, events: Sequence[Row], bottom: float) -> Iterable[str]:
             free = at + LETTER * len(name) + 4
 
 
-def _panel(
-    axis: Axis,
-    top: float,
-    t_s: Sequence[float],
-    rows: Sequence[Sequence[float]],
-    unit: str,
-    kind: str,
-    widths: tuple[float, float, float],
-) -> Iterable[str]:
-    low, high = min(map(min, rows)), max(map(max, rows))
-    low, high = min(low, 0.0), max(high, 0.0)
-    if high - low < 1e-3:
-        high = 1.0
-    factor, prefix = (1e-3, "k") if max(high, -low) >= 1000.0 else (1.0, "")
+def _panel(axis: Axis, top: float, panel: Panel) -> Iterable[str]:
+    low, high = panel.low, panel.high
     span = (high - low) * 1.1
 
     def y(value: float) -> float:
         return top + PANEL - (value - low + 0.05 * (high - low)) / span * PANEL
 
-    yield f'<text x="4" y="{top + 12}">{unit_name(unit)} [{prefix}{unit}]{kind}</text>'
-    for k in range(3):
-        yield f'<text fill="{PHASE_COLOUR[k]}" x="{4 + 14 * k}" y="{top + 26}">{"abc"[k]}</text>'
-    for v in ticks(low * factor, high * factor, 3):
-        at = y(v / factor)
-        yield f'<line {GRID} x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        yield f'<text {END} x="{LEFT - 5}" y="{at + 4:.1f}">{v:.6g}</text>'
-    for k in range(3):
-        line = points([(axis.x(t), y(row[k])) for t, row in zip(t_s, rows, strict=True)])
-        style = f'fill="none" stroke="{PHASE_COLOUR[k]}" stroke-width="{widths[k]}"'
-        yield f'<polyline {style} points="{line}"/>'
+    yield f'<text x="4" y="{top + 12}">{panel.name}</text>'
+    for k, line in enumerate(panel.lines):
+        yield f'<text fill="{line.colour}" x="{4 + 14 * k}" y="{top + 26}">{line.name}</text>'
+    finer = (ticks(low, high, n) for n in (3, 4, 5))
+    for v in next((found for found in finer if len(found) >= 2), []):
+        yield f'<line {GRID} x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
+        yield f'<text {END} x="{LEFT - 5}" y="{y(v) + 4:.1f}">{v:.6g}</text>'
+    for line in panel.lines:
+        style = f'fill="none" stroke="{line.colour}" stroke-width="{line.width}"'
+        for stretch in _unbroken(panel.t_s, line.values):
+            corners = points([(axis.x(t_s), y(value)) for t_s, value in stretch])
+            yield f'<polyline {style} points="{corners}"/>'
 
 
-def unit_name(unit: str) -> str:
-    """Return the symbol of the quantity with a unit."""
-    return {"A": "I", "V": "V"}[unit]
+def _unbroken(t_s: Sequence[float], values: Sequence[float | None]) -> Iterable[list[tuple[float, float]]]:
+    """Yield the stretches of a line between its gaps."""
+    stretch = list[tuple[float, float]]()
+    for t, value in zip(t_s, values, strict=True):
+        if value is not None:
+            stretch.append((t, value))
+        elif stretch:
+            yield stretch
+            stretch = []
+    if stretch:
+        yield stretch
 
 
 def _lane(axis: Axis, top: float, lane: Lane, events: Sequence[Row]) -> Iterable[str]:

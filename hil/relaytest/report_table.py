@@ -9,6 +9,10 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
+SHORT = 14
+"""Rows of a table that is not to be broken."""
+
+
 class Html(str):
     """Text that is HTML already."""
 
@@ -36,6 +40,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], old: Iterable[b
         cells = "".join(f"<td class={a}>{safe(v)}</td>" for v, a in zip(row, aligned, strict=True))
         yield f"<tr class=old>{cells}</tr>" if next(marks, False) else f"<tr>{cells}</tr>"
     yield "</table>"
+
+
+def titled(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], old: Iterable[bool] = ()
+) -> Iterator[str]:
+    """Yield a table below its title, on one page when it is short."""
+    is_short = len(rows) <= SHORT
+    yield f"{'<div class=keep>' if is_short else ''}<h3>{escape(title)}</h3>"
+    yield from table(columns, rows, old)
+    if is_short:
+        yield "</div>"
 
 
 def safe(text: str) -> str:

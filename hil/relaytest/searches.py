@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hil.relaytest import schema as sc
 from hil.relaytest.bench import Bench, Injection
@@ -23,11 +23,12 @@ def extremes(c: Context) -> list[Injection]:
     if isinstance(t, sc.Pickup):
         span = t.span_pct / 100.0
         level = setting(c, t)
-        if t.method == "pulse" and t.dropout:
-            raise ValueError('a pulse search finds no dropout; dropout = false or method = "ramp"')
         if t.observe == "trip" and t.dropout:
             raise ValueError('dropout is not seen by trips; dropout = false or observe = "pickup"')
-        return [source(c, t, level * (1.0 - span)), source(c, t, level * (1.0 + span))]
+        ends = [1.0 - span, 1.0 + span]
+        if t.dropout:
+            ends.append(_ratio(c, t) + (-span if t.direction == "over" else span))
+        return [source(c, t, level * end) for end in ends]
     if isinstance(t, sc.DirectionSector):
         if abs(t.to_deg - t.from_deg) >= 360.0 or t.to_deg == t.from_deg:
             raise ValueError("from_deg and to_deg span no sector")
@@ -122,28 +123,31 @@ def _dropout(
         level = at - k * step
         state = State(f"down_{level:.6g}", source(c, t, level), dwell_s, frozenset({"dropout"}))
         if "dropout" in shooter.hold(state):
-            low, high = sorted((level, level + step))
-            interval = low / picked[1], high / picked[0]
-            allowed = tuple(ratio * (1.0 + s * c.tolerance.level_pct / 100.0) for s in (-1.0, 1.0))
-            verdict, why = verdict_of(*interval, *allowed)
-            return Reading(
-                "dropout ratio",
-                "",
-                verdict,
-                why,
-                sum(interval) / 2.0,
-                *interval,
-                expected=ratio,
-                allowed_low=allowed[0],
-                allowed_high=allowed[1],
-            )
+            return _ratio_reading(c, ratio, sorted((level, level + step)), picked)
+    return _no_dropout(t, level, ratio)
+
+
+def _ratio_reading(c: Context, ratio: float, dropped: Sequence[float], picked: Sequence[float]) -> Reading:
+    """Return the dropout ratio from the intervals of both levels, each low, high."""
+    interval = dropped[0] / picked[1], dropped[1] / picked[0]
+    allowed = tuple(ratio * (1.0 + s * c.tolerance.level_pct / 100.0) for s in (-1.0, 1.0))
+    verdict, why = verdict_of(*interval, *allowed)
     return Reading(
         "dropout ratio",
         "",
-        FAIL,
-        f"no dropout down to {level:.6g} {_unit(t)}: it does not reset",
+        verdict,
+        why,
+        sum(interval) / 2.0,
+        *interval,
         expected=ratio,
+        allowed_low=allowed[0],
+        allowed_high=allowed[1],
     )
+
+
+def _no_dropout(t: sc.Pickup, level: float, ratio: float) -> Reading:
+    why = f"no dropout down to {level:.6g} {_unit(t)}: it does not reset"
+    return Reading("dropout ratio", "", FAIL, why, expected=ratio)
 
 
 def _ratio(c: Context, t: sc.Pickup) -> float:
@@ -174,7 +178,44 @@ def _pulses(bench: Bench, c: Context, t: sc.Pickup, dwell_s: float) -> Search:
             some = middle
         else:
             none = middle
-    return records, [_level_reading("pickup", t, c, level, *sorted((none, some)))]
+    picked = sorted((none, some))
+    readings = [_level_reading("pickup", t, c, level, *picked)]
+    if t.dropout:
+        readings.append(_pulsed_dropout(bench, c, t, picked, dwell_s, records))
+    return records, readings
+
+
+def _pulsed_dropout(
+    bench: Bench,
+    c: Context,
+    t: sc.Pickup,
+    picked: Sequence[float],
+    dwell_s: float,
+    records: list[ShotRecord],
+) -> Reading:
+    """Search dropout by pulses, too: each time picked up far beyond the setting, then down to a level."""
+    level, sign, ratio = setting(c, t), 1.0 if t.direction == "over" else -1.0, _ratio(c, t)
+    span = t.span_pct / 100.0 * level
+
+    def drops_out(at: float) -> bool:
+        shooter = Shooter(bench, _plan(c, t, f"down to {at:.6g} {_unit(t)}"), 0.0)
+        shooter.hold(c.prefault)
+        shooter.hold(State("fault", source(c, t, level + sign * span), dwell_s, frozenset({"pickup"})))
+        is_seen = "dropout" in shooter.hold(State("down", source(c, t, at), dwell_s, frozenset({"dropout"})))
+        shooter.hold(c.off)
+        records.append(shooter.finish())
+        return is_seen
+
+    holds, drops = picked[1 if sign > 0 else 0], level * ratio - sign * span
+    if not drops_out(drops):
+        return _no_dropout(t, drops, ratio)
+    while abs(holds - drops) > t.step_pct / 100.0 * level:
+        middle = (holds + drops) / 2.0
+        if drops_out(middle):
+            drops = middle
+        else:
+            holds = middle
+    return _ratio_reading(c, ratio, sorted((holds, drops)), picked)
 
 
 def _pulse(

@@ -29,9 +29,7 @@ def injections(
     frames = [np.asarray(r, np.complex128).reshape(-1, FRAME) for r in records]
     return Injections(
         s=s,
-        ideal=Ideal(
-            np.full(1, -1), np.full(1, -1), np.zeros(3, complex), np.zeros(3, complex), np.zeros(1)
-        ),
+        ideal=Ideal(np.full(1, -1), np.full(1, -1), np.zeros(3, complex), np.zeros(3, complex), np.zeros(1)),
         terminal_of=_rows([r.terminal for r in relays], terminals),
         bus_of=_rows([r.vt_bus for r in relays], buses),
         play=np.concatenate([np.zeros((0, FRAME), complex), *frames]),

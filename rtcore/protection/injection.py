@@ -2,10 +2,11 @@
 
 While it is on, the relay at its location and the instruments of the bay see its six quantities in
 place of the plant's; the plant itself goes on. Magnitudes and angles are setpoints, primary values.
-The frequency may ramp: f = f_sp + df_sp * t, t counted from the beginning, and the phasors turn with it
-against the frame of nominal frequency. With ``is_following_sp`` current flows only in phases whose pole
-of the location's breaker is closed, so that trips and reclosures act on it as on a real feeder. Instead
-of the setpoints a record (COMTRADE, reduced to phasors) can be played, once from its first frame.
+The frequency may ramp: f = f_sp + df_sp * t, t counted from the beginning or, later, from the step in which
+one of the two was changed, and the phasors turn with it against the frame of nominal frequency. With
+``is_following_sp`` current flows only in phases whose pole of the location's breaker is closed, so that
+trips and reclosures act on it as on a real feeder. Instead of the setpoints a record (COMTRADE, reduced to
+phasors) can be played, once from its first frame.
 
 The sources stand for a test set at the relay's terminals: what they give is what the relay sees. With
 ``is_through_ct_sp`` they stand at the primary side instead, and the location's CTs and VTs add their ratio
@@ -66,6 +67,9 @@ def _setpoint(name: str, unit: str, doc: str) -> Attr:
         Attr("is_on", "", "1 while its quantities are in place", stamp="on_ago_s"),
         Attr("on_ago_s", "s", "time from the last change of is_on to the end of its step"),
         Attr("on_s", "s", "time since it is on"),
+        Attr("ramp_s", "s", "time since the frequency and its ramp are what they are"),
+        Attr("ramp_f_hz", "Hz", "frequency at the beginning of the ramp"),
+        Attr("ramp_df_hz_s", "Hz/s", "its slope"),
         Attr("is_playing", "", "1 while a record is played"),
         Attr("frame", "", "frame of the record that is played"),
         Attr("turn_rad", "rad", "angle that the phasors have turned by"),
@@ -113,13 +117,13 @@ def step(s, own, breaker, play, first, ideal, f0_hz, step, dt_s):  # type: ignor
     is_on = s["is_active_sp"][0] != 0.0 and 0 <= r < own.shape[0]
     if is_on != (s["is_on"][0] != 0.0):
         s["is_on"][0], s["on_ago_s"][0] = 1.0 if is_on else 0.0, dt_s
-        s["on_s"][0] = s["turn_rad"][0] = s["frame"][0] = 0.0
+        s["on_s"][0] = s["ramp_s"][0] = s["turn_rad"][0] = s["frame"][0] = 0.0
     ideal.at[0] = r if is_on else -1
     ideal.direct[0] = -1 if s["is_through_ct_sp"][0] != 0.0 else ideal.at[0]
     s["is_playing"][0] = 0.0
     if not is_on:
         return
-    f_hz = min(max(s["f_hz_sp"][0] + s["df_hz_s_sp"][0] * s["on_s"][0], F_MIN_HZ), F_MAX_HZ)
+    f_hz = _ramp(s, dt_s)
     s["on_s"][0] += dt_s
     record = int(s["play_sp"][0]) - 1
     if 0 <= record < first.shape[0] - 1:
@@ -157,6 +161,16 @@ def _count_token(s, step, dt_s):  # type: ignore[no-untyped-def]
         s["token_seen"][0] = s["token_in_sp"][0]
         s["round_trip_s"][0] = ((step - int(s["token_in_sp"][0])) % TOKENS) * dt_s
         s["round_trips"][0] += 1.0
+
+
+@kernel
+def _ramp(s, dt_s):  # type: ignore[no-untyped-def]
+    """Return the frequency of this step."""
+    if s["f_hz_sp"][0] != s["ramp_f_hz"][0] or s["df_hz_s_sp"][0] != s["ramp_df_hz_s"][0]:
+        s["ramp_f_hz"][0], s["ramp_df_hz_s"][0], s["ramp_s"][0] = s["f_hz_sp"][0], s["df_hz_s_sp"][0], 0.0
+    f_hz = s["ramp_f_hz"][0] + s["ramp_df_hz_s"][0] * s["ramp_s"][0]
+    s["ramp_s"][0] += dt_s
+    return min(max(f_hz, F_MIN_HZ), F_MAX_HZ)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """A live station is recorded; the recorder dies and comes back; the run is done again from its record.
 
 The same run makes disturbance records: of a breaker that is tripped, of a limit that is crossed, and of what
-happened while the recorder was dead.
+happened while the recorder was dead. Another one has little room for its records, and says so to masters.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from rtcore.ring import (
     EventReader,
     bits_float,
 )
+from tests.support.modbus_rig import Master
 from tests.support.station import Station, gridhil, running, say
 
 CPU_MAX = 0.10
@@ -273,3 +274,53 @@ def test_a_flipped_command_of_the_live_run_is_found(recorded: Recorded, tmp_path
     assert "SUB.TEST.SCRATCH1: recorded 4711.0, replayed 4710.0" in done.stdout
     assert "command since: step " in done.stdout
     assert done.stdout.splitlines()[-1].startswith("FAIL  run ")
+
+
+# ---------------------------------------------------------------- little room is an alarm
+
+
+ALARMS = ("DISK_LOW", "DISK_FULL", "LOSSY")
+
+
+def discrete(master: Master, station: Station, tag: str) -> int:
+    unit, table, address, _ = station.spec.points[station.index[tag]].wire["modbus"].split(":")
+    assert table == "di"
+    answer = master.ask(int(unit), b"\x02" + struct.pack(">HH", int(address), 1))
+    assert answer[:2] == b"\x02\x01"
+    return answer[2] & 1
+
+
+@pytest.mark.timeout(700)
+def test_little_room_is_an_alarm_that_masters_read_that_a_restart_clears_and_a_replay_reproduces(
+    tmp_path: Path,
+) -> None:
+    text = (paths.config_dir() / "stations" / "iowa240.toml").read_text()
+    (tmp_path / "iowa240.toml").write_text(text + "\n[recorder]\nmin_free_mb = 100_000_000\n")
+    with running(tmp_path, str(tmp_path / "iowa240.toml")) as station, station.master() as master:
+        wait(lambda: discrete(master, station, "SUB.REC.DISK_LOW") == 1)
+        assert [station.value(f"SUB.REC.{name}") for name in ALARMS] == [1.0, 0.0, 0.0]
+        *_, coil, _ = station.spec.points[station.index["SUB.REC.SET_DISK_LOW"]].wire["modbus"].split(":")
+        assert master.ask(1, b"\x05" + struct.pack(">HH", int(coil), 0))[0] == 0x85, "no user may set it"
+        limit = {"min_free_mb": 0}
+        dc.replace(station.spec, recorder=station.spec.recorder | limit).save()  # as if there were room again
+        os.kill(told(station)["pid"], signal.SIGKILL)
+        wait(lambda: discrete(master, station, "SUB.REC.DISK_LOW") == 0)
+        images_before = told(station)["images"]
+        wait(lambda: told(station)["images"] > images_before + 1)  # what a replay is compared with
+        station.stop()
+        folder = run_folder.folder_of(station.spec)
+    found = [(r.kind, r.tag, r.new, r.cause) for r in records(folder) if r.tag.startswith("SUB.REC.")]
+    assert found == [
+        change
+        for new in (1.0, 0.0)
+        for change in (
+            ("command", "SUB.REC.SET_DISK_LOW", new, "recorder"),
+            ("status", "SUB.REC.DISK_LOW", new, ""),
+        )
+    ]
+    done = gridhil("replay", str(folder), "--json", state=tmp_path, timeout_s=600.0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report["verdict"], report["comparison"], report["commands"]) == ("PASS", "bit for bit", 2)
+    compared = {row["name"]: row["compared"] for row in report["results"]}
+    assert compared["event"] >= 2, "the alarm, both ways"

@@ -12,6 +12,7 @@ import functools
 import numpy as np
 import pytest
 
+from hil.engine_snapshot import Snapshot
 from hil.station import load_setup
 from rtcore.assemble import Setup
 from rtcore.clock import SimClock
@@ -34,12 +35,29 @@ def station() -> Setup:
     return load_setup("iowa240-der", 1_000_000)
 
 
-def watch(dt_ms: float = 5.0, seed: int = 1) -> Watch:
-    """Return the station on a July noon at rest."""
+def at_rest(dt_ms: float, seed: int) -> Engine:
+    """Return a new engine of the station on a July noon at rest."""
     clock = SimClock(station().clock.epoch_ns, round(dt_ms * 1e6))
-    found = Watch(Engine(dc.replace(station(), clock=clock, seed=seed)), "cb_hv", "bus_xfmr")
-    found.seconds(0.5)
-    return found
+    engine = Engine(dc.replace(station(), clock=clock, seed=seed))
+    looking_at(engine).seconds(0.5)
+    return engine
+
+
+def looking_at(engine: Engine) -> Watch:
+    return Watch(engine, "cb_hv", "bus_xfmr")
+
+
+@functools.cache
+def moment_at_rest(dt_ms: float) -> tuple[Engine, Snapshot]:
+    engine = at_rest(dt_ms, 1)
+    return engine, Snapshot(engine)
+
+
+def watch(dt_ms: float = 5.0) -> Watch:
+    """Return the station on a July noon at rest: one engine, brought back each time."""
+    engine, moment = moment_at_rest(dt_ms)
+    moment.restore()
+    return looking_at(engine)
 
 
 def value(w: Watch, tag: str) -> float:
@@ -204,12 +222,22 @@ def test_the_grid_is_not_closed_onto_a_black_start_that_still_rises() -> None:
     check(w)
 
 
-@pytest.mark.parametrize("back_ms", [10, 30, 45, 55])
-def test_mains_that_come_back_while_a_dead_line_is_being_closed_are_not_joined_blindly(back_ms: int) -> None:
+@functools.cache
+def moment_of_slipping() -> tuple[Engine, Snapshot]:
+    """The island has slipped away from where the grid will be."""
     w = watch(1.0)
     w.do("SUB.SRC.MAINS", 0.0)
     wait_for(w, ISLAND, 1.0)
-    w.seconds(7.0)  # the island slips away from where the grid will be
+    w.seconds(7.0)
+    check(w)
+    return w.engine, Snapshot(w.engine)
+
+
+@pytest.mark.parametrize("back_ms", [10, 30, 45, 55])
+def test_mains_that_come_back_while_a_dead_line_is_being_closed_are_not_joined_blindly(back_ms: int) -> None:
+    engine, moment = moment_of_slipping()
+    moment.restore()
+    w = looking_at(engine)
     w.do("DER.PCC.CLOSE")  # a dead line may be closed
     w.steps(back_ms)
     w.do("SUB.SRC.MAINS", 1.0)
@@ -285,7 +313,7 @@ def play(w: Watch, seed: int, n: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_sequence_of_events_makes_two_masters_or_a_blind_closing(seed: int) -> None:
-    w = watch(5.0, seed=seed + 1)
+    w = looking_at(at_rest(5.0, seed + 1))
     told = play(w, seed, 100)
     try:
         check(w)
@@ -307,15 +335,17 @@ def test_no_sequence_of_events_makes_two_masters_or_a_blind_closing(seed: int) -
 
 
 def test_the_same_seed_and_commands_give_the_same_history() -> None:
-    digests = []
-    for _ in range(2):
-        w = watch(5.0, seed=3)
-        play(w, 11, 40)
-        digests.append((w.engine.digest, w.engine.image))
-    assert digests[0] == digests[1]
-    other = watch(5.0, seed=4)
-    play(other, 11, 40)
-    assert other.engine.digest != digests[0][0]
+    """A history is a chain of digests: that of another seed never comes back to this one's."""
+    first, again, other = at_rest(5.0, 3), at_rest(5.0, 3), at_rest(5.0, 4)
+    moment = Snapshot(first)
+    play(looking_at(first), 11, 40)
+    play(looking_at(again), 11, 40)
+    assert (first.digest, first.image) == (again.digest, again.image)
+    moment.restore()
+    play(looking_at(first), 11, 5)
+    play(looking_at(other), 11, 5)
+    assert first.n_steps == other.n_steps
+    assert first.digest != other.digest
 
 
 def test_every_transition_is_in_the_event_list() -> None:

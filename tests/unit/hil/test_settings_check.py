@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -74,7 +75,7 @@ station = "iowa240"
 location = "cb_210"
 [settings]
 pickup = "400 A"
-curve = "iec_si"
+curve = "iec_si_a"
 time_dial = 0.1
 [[test]]
 kind = "trip_tim"
@@ -119,7 +120,7 @@ def test_a_table_with_a_misspelt_table_is_a_wiring_table_still(tmp_path: Path) -
     assert "did you mean 'to_device'?" in found
 
 
-# ---------------------------------------------------------------- the table that a station names
+# ---------------------------------------------------------------- what a station names
 
 
 def test_a_station_is_checked_with_its_wiring_table(tmp_path: Path) -> None:
@@ -143,3 +144,68 @@ def test_a_table_that_is_not_there_is_told_even_where_the_point_list_is_wrong(tm
     assert text.count('"nowhere"') == 1
     found = problems(tmp_path / "mine.toml", text)
     assert any("did you mean 'relay_cb_201'?" in f for f in found)
+
+
+RECORD = """{station},1,1999
+2,2A,0D
+1,IA,A,,A,1,0,0,-32767,32767,1,1,P
+2,TEMP,,,degC,1,0,0,-32767,32767,1,1,P
+60
+1
+1000,{n}
+26/11/2026,00:00:00.000000
+26/11/2026,00:00:00.000000
+ASCII
+1
+"""
+
+
+def record(folder: Path, name: str, n: int) -> None:
+    """A COMTRADE record of ``n`` samples at 1 kHz."""
+    (folder / f"{name}.cfg").write_text(RECORD.format(station=name, n=n), encoding="utf-8")
+    rows = [f"{k + 1},{1000 * k},1,20" for k in range(n)]
+    (folder / f"{name}.dat").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def played(file: str, ia: str = "IA") -> str:
+    return f'[[injection.play]]\nfile = "{file}"\nia = "{ia}"\n'
+
+
+def test_records_to_play_limits_that_trigger_and_the_wiring_table_come_in_one_report(tmp_path: Path) -> None:
+    record(tmp_path, "short", 10)  # a cycle of 60 Hz has 16.7
+    record(tmp_path, "good", 40)
+    more = [
+        'wiring = "relay_cb_210"',
+        played("absent.cfg"),
+        played("short.cfg"),
+        played("good.cfg", ia="IB"),
+        played("good.cfg", ia="TEMP"),
+        played("good.cfg"),
+        '[recorder.disturbances]\ntriggers = [{ tag = "SUB.BUS1.VAA", below = 1 }, { tag = "SUB.BUS1.VA" }]',
+    ]
+    found = problems(tmp_path / "mine.toml", station_with("\n".join(more)))
+    assert sorted(f.replace(f"{tmp_path}/", "").partition(";")[0] for f in found) == [
+        "absent.cfg: file: there is no such file",
+        "device.wiring: no wiring file 'relay_cb_210'",
+        "good.cfg: channels.ia: no channel 'IB'",
+        "good.cfg: channels.ia: unit 'degC' of channel 'TEMP' is not known",
+        "recorder.disturbances.triggers[0].tag: no point 'SUB.BUS1.VAA'",
+        "recorder.disturbances.triggers[1]: has no limit: above or below",
+        "short.cfg: samples: 10 are less than a cycle of 60 Hz",
+    ]
+
+
+def test_records_and_limits_are_looked_at_although_network_and_points_are_not_there(tmp_path: Path) -> None:
+    record(tmp_path, "short", 10)
+    text = station_with(
+        played("short.cfg")
+        + played("short.cfg", ia="IB")
+        + '[recorder.disturbances]\ntriggers = [{ tag = "WHAT.EVER", below = 1 }, { tag = "SUB.BUS1.VA" }]'
+    )
+    for key in ("network", "points"):
+        text = re.sub(rf'^{key} = ".*"', f'{key} = "nowhere"', text, flags=re.MULTILINE)
+    found = problems(tmp_path / "mine.toml", text)
+    assert [f.replace(f"{tmp_path}/", "").partition(";")[0] for f in found if "nowhere" not in f] == [
+        "recorder.disturbances.triggers[1]: has no limit: above or below",
+        "short.cfg: channels.ia: no channel 'IB'",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from hil import run_command, wiring_files
 from hil.settings import Station, read_station
 from hil.settings_sections import DeviceSection
-from hil.station import Plan
+from hil.station import Plan, read_plan
 from hil.wiring_files import device_dict, read_wiring, survey_wiring
 from protocols.wiring import ModbusPlace, OpcuaPlace, Wiring
 from rtcore.errors import UserInputError
+from rtcore.points import Point
 from tests.support.device_rig import POINTS
 
 ROW = '[[to_device]]\npoint = "CB.X.IA"\naddress = 0\nformat = "float32"\n'
@@ -88,12 +90,31 @@ def test_where_the_device_polls_a_row_needs_its_point_alone(folder: Path) -> Non
     assert wiring.commanded() == ["CB.X.TRIP", "TST.TOKEN_IN"]
 
 
-def test_the_shipped_table_fits_the_default_station_s_points() -> None:
-    from hil.station import read_plan
+@cache
+def shipped_points() -> list[Point]:
+    return read_plan("iowa240").points.points
 
-    plan = read_plan("iowa240")
-    wiring = read_wiring("relay_cb_201", plan.points.points)
+
+def test_the_shipped_relay_s_table_fits_the_default_station_s_points() -> None:
+    wiring = read_wiring("relay_cb_201", shipped_points())
     assert wiring.failsafe == (("FDR_B.CB_201.TRIP", 1.0),)
+
+
+@pytest.mark.parametrize("name", ["standin_modbus", "standin_opcua"])
+def test_the_stand_in_s_tables_fit_the_default_station_s_points(name: str) -> None:
+    wiring = read_wiring(name, shipped_points())
+    assert wiring.protocol == name.partition("_")[2]
+    assert wiring.token is not None
+    assert (wiring.token.point_out, wiring.token.point_in) == ("LAB.INJECT.TOKEN", "LAB.INJECT.TOKEN_IN")
+    contacts = {row.point for row in wiring.from_device}
+    assert contacts >= {f"LAB.INJECT.INPUT_{k}" for k in (1, 2, 3)}
+    assert set(wiring.failsafe) == {(tag, 0.0) for tag in contacts}, "those of a lost device are open"
+
+
+def test_both_tables_of_the_stand_in_carry_the_same_points() -> None:
+    modbus, opcua = (read_wiring(f"standin_{p}", shipped_points()) for p in ("modbus", "opcua"))
+    for side in ("to_device", "from_device"):
+        assert {r.point for r in getattr(modbus, side)} == {r.point for r in getattr(opcua, side)}
 
 
 # ---------------------------------------------------------------- mistakes

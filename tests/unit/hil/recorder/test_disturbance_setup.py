@@ -12,10 +12,9 @@ from hil.recorder.disturbance_setup import (
     disturbance_recorder,
     relay_rows,
     states_before,
-    trigger_problems,
 )
 from hil.recorder.event_tail import EventTail
-from hil.run_command import recorder_dict
+from hil.settings_check import check_file
 from hil.station import Plan, read_plan
 from rtcore import board as bd
 from rtcore.errors import UserInputError
@@ -113,15 +112,15 @@ def test_every_relay_of_a_station_is_recorded_with_its_ratio_and_time_constant(t
 
 
 def test_every_bad_trigger_is_told_in_one_report_before_anything_starts(tmp_path: Path) -> None:
-    plan = plan_with(
-        tmp_path,
-        'triggers = [{ tag = "SUB.BUS1.VAA", below = 7000 }, { tag = "SUB.BUS1.VB" }, '
-        '{ tag = "SUB.BUS1.VA", below = 7000 }]',
-    )
-    found = [(p.place.removeprefix("recorder.disturbances."), p.what) for p in trigger_problems(plan)]
+    with pytest.raises(UserInputError) as caught:
+        plan_with(
+            tmp_path,
+            'triggers = [{ tag = "SUB.BUS1.VAA", below = 7000 }, { tag = "SUB.BUS1.VB" }, '
+            '{ tag = "SUB.BUS1.VA", below = 7000 }]',
+        )
+    problems = caught.value.problems
+    found = [(p.place.removeprefix("recorder.disturbances."), p.what) for p in problems]
     assert [place for place, _ in found] == ["triggers[0].tag", "triggers[1]"]
     assert "did you mean 'SUB.BUS1.V" in found[0][1]
     assert "above or below" in found[1][1]
-    with pytest.raises(UserInputError) as caught:
-        recorder_dict(plan, None)
-    assert len(caught.value.problems) == 2
+    assert check_file(tmp_path / "iowa240.toml") == problems

@@ -34,6 +34,7 @@ FACTS = Facts(
     f_max_hz=65.0,
     df_max_hz_s=10.0,
     faults=("head", "far"),
+    tags=frozenset(("BF.RETRIP", "BF.BACKUP")),
 )
 STEP_NS = 1_000_000
 OPEN_S, CLOSE_S = 0.05, 0.06
@@ -62,8 +63,8 @@ class SimBench:
         self.shadow_x, self.shadow_s, self.shadow_version = 0.0, 0.0, 0
         self.echoes: list[tuple[int, int]] = []
         self.log: list[str] = []
-        self.history: list[tuple[int, Phasors, Phasors]] = []
-        """Phasors of currents and voltages from each step on in which they changed."""
+        self.history: list[tuple[int, Phasors, Phasors, float, float]] = []
+        """Currents, voltages, frequency and its rate of change from each step on in which they changed."""
         self.healths: list[Health] = []
         """Of the next shots, instead of good health."""
         self.extra_s = 0.0
@@ -114,10 +115,14 @@ class SimBench:
         return [a for _, a in self.echoes if first_step <= a <= last_step]
 
     def traces(self, first_step: int, last_step: int) -> Traces:
-        steps = np.arange(first_step, min(last_step, self._step(self.now_s)) + 1)
-        at = np.searchsorted([h[0] for h in self.history], steps, side="right") - 1
-        i_a, v_v = (np.array([h[k] for h in self.history])[at] for k in (1, 2))
-        return Traces(steps, i_a, v_v)
+        begun = np.array([h[0] for h in self.history])
+        steps = np.arange(begun[0], min(last_step, self._step(self.now_s)) + 1)
+        at = np.searchsorted(begun, steps, side="right") - 1
+        i_a, v_v, f_hz, df_hz_s = (np.array([h[k] for h in self.history])[at] for k in (1, 2, 3, 4))
+        slip_hz = f_hz + df_hz_s * (steps - begun[at]) * FACTS.dt_s - 60.0
+        turn = np.exp(2j * np.pi * np.cumsum(slip_hz) * FACTS.dt_s)[:, None]
+        wanted = steps >= first_step
+        return Traces(steps[wanted], (i_a * turn)[wanted], (v_v * turn)[wanted])
 
     def calibrate(self, seconds: float) -> list[float]:
         first, n = len(self.echoes), round(seconds / FACTS.dt_s)
@@ -191,7 +196,10 @@ class SimBench:
         s, is_live = self.source, self.is_closed or (self.source is not None and not self.source.follow_52a)
         i_a = balanced(self.inputs().i_a) if s is None else s.i_a
         v_v = balanced(V_NOMINAL) if s is None else s.v_v
-        self.history.append((self._step(self.now_s), i_a if is_live else (0j, 0j, 0j), v_v))
+        f_hz, df_hz_s = (60.0, 0.0) if s is None else (s.f_hz, s.df_hz_s)
+        if s is not None and self.now_s > self.since_s:  # a breaker moved during a ramp
+            f_hz += df_hz_s * (self.now_s - self.since_s)
+        self.history.append((self._step(self.now_s), i_a if is_live else (0j, 0j, 0j), v_v, f_hz, df_hz_s))
         if not self.has_shadow:
             return
         self._shadow_to_now()

@@ -13,7 +13,7 @@ from tests.unit.hil.relaytest.toy_relay import ToyRelay
 
 
 def result_of(folder: Path, test: str, shadow: bool = True, **relay: Any) -> TestResult:
-    text = f'[[test]]\nname = "it"\n{test}'
+    text = f'[outputs]\nretrip = "BF.RETRIP"\nbackup = "BF.BACKUP"\n[[test]]\nname = "it"\n{test}'
     return run(plan_of(folder, text), SimBench(ToyRelay(**relay), shadow=shadow)).tests[0]
 
 
@@ -95,6 +95,19 @@ def test_pulse_search_finds_the_same_pickup_as_a_ramp(tmp_path: Path) -> None:
     levels = [r.shots[0].readings[0] for r in (pulse, ramp)]
     # 306 A lies in both intervals, each 0.5 % (1.5 A) of the setting wide at most
     assert all(r.low <= 306.0 <= r.high and r.high - r.low <= 1.5 + 1e-9 for r in levels)
+
+
+def test_pulse_search_finds_the_same_dropout_as_a_ramp(tmp_path: Path) -> None:
+    pulse = result_of(tmp_path, 'kind = "pickup"\nmethod = "pulse"\n')
+    ramp = result_of(tmp_path, 'kind = "pickup"\n')
+    for result in (pulse, ramp):
+        reading = next(r for r in result.shots[0].readings if r.name == "dropout ratio")
+        assert reading.verdict == PASS
+        # the relay drops out at 0.95; both levels are known to 0.5 % of the setting
+        assert reading.low <= 0.95 <= reading.high
+        assert reading.high - reading.low < 0.0105
+    stuck = result_of(tmp_path, 'kind = "pickup"\nmethod = "pulse"\n', resets=False)
+    assert ("dropout ratio", FAIL) in names(stuck)
 
 
 def test_undervoltage_and_underfrequency_levels_are_searched_downwards(tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
 """What is wrong or impossible in a plan is refused, all of it at once, before anything is energised."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from hil.relaytest.plan import find_plan, read_plan
+from hil.relaytest.runner import run
+from hil.relaytest.schema import KINDS
 from hil.relaytest.station_facts import facts_of
 from rtcore.errors import UserInputError
 from tests.unit.hil.relaytest.plans import HEAD, SHOTS_24, plan_of
+from tests.unit.hil.relaytest.sim_bench import SimBench
+from tests.unit.hil.relaytest.toy_relay import ToyRelay
 
-SHIPPED = sorted((Path(__file__).parents[4] / "config" / "relaytests").glob("*.toml"))
+ROOT = Path(__file__).parents[4]
+SHIPPED = sorted((ROOT / "config" / "relaytests").glob("*.toml"))
 
 
 def problems(folder: Path, tests: str, head: str = HEAD) -> dict[str, str]:
@@ -53,7 +59,7 @@ name = "misspelt"
 [[test]]
 kind = "pickup"
 name = "no_dropout"
-method = "pulse"
+observe = "trip"
 [[test]]
 kind = "sensitivity"
 name = "calm"
@@ -127,3 +133,84 @@ def test_shipped_plans_fit_the_station_that_they_name() -> None:
     for path in SHIPPED:
         assert read_plan(path, lambda _station, _near: facts).tests, path
     assert find_plan("si_51") == SHIPPED[-1]
+
+
+def test_examples_of_the_manual_are_plans_and_there_is_one_of_every_kind(tmp_path: Path) -> None:
+    facts = facts_of("iowa240", Path())
+    text = (ROOT / "docs" / "relaytest.md").read_text(encoding="utf-8")
+    head, *more = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    kinds = set[str]()
+    for block in ["", *more]:
+        path = tmp_path / "plan.toml"
+        path.write_text(head + block)
+        kinds |= {t.section.kind for t in read_plan(path, lambda _station, _near: facts).tests}
+    assert kinds == set(KINDS)
+
+
+def test_wrong_settings_do_not_hide_what_is_wrong_in_the_tests(tmp_path: Path) -> None:
+    too_much = SHOTS_24.replace("[2, 3, 5, 8, 12, 20]", "[2, 100]")
+    off_range = '[[test]]\nkind = "step"\nname = "s"\nf_hz = 30.0\nexpected_s = 0.5\n'
+    found = problems(tmp_path, too_much + off_range, HEAD.replace("iec_si_a", "iec_s_a"))
+    assert set(found) == {"settings.curve", "test[0]", "test[1]"}
+    # with a pickup that is not known, multiples of it are not blamed
+    found = problems(tmp_path, SHOTS_24 + off_range, HEAD.replace('"300 A"', '"300 V"'))
+    assert set(found) == {"settings.pickup", "test[1]"}
+    found = problems(tmp_path, SHOTS_24 + off_range, HEAD.replace("time_dial = 0.1", "time_dial = 0"))
+    assert set(found) == {"settings.time_dial", "test[1]"}
+    found = problems(tmp_path, too_much + off_range, HEAD.replace('name = "trial"', "nam = 1"))
+    assert {"plan.nam", "plan.name", "test[0]", "test[1]"} == set(found)
+    found = problems(tmp_path, too_much, HEAD.replace("abb_ref615", "abb"))
+    assert set(found) == {"tolerance.standard", "test[0]"}
+
+
+def test_grid_is_evenly_spaced_on_the_logarithmic_axis_beside_the_list(tmp_path: Path) -> None:
+    text = 'kind = "trip_time"\nname = "g"\nmultiples = [0.9]\ngrid = {low = 2, high = 16, n = 4}\n'
+    plan = plan_of(tmp_path, f"[[test]]\n{text}")
+    assert [s.multiple for s in plan.tests[0].shots] == [0.9, 2.0, 4.0, 8.0, 16.0]
+    without = '[[test]]\nkind = "trip_time"\nname = "g"\n'
+    assert "one of multiples, grid is needed" in problems(tmp_path, without)["test[0]"]
+
+
+def test_ramp_that_leaves_the_range_of_the_sources_is_refused(tmp_path: Path) -> None:
+    ramp = '[[test]]\nkind = "step"\nname = "r"\ndf_hz_s = -5.0\nexpect = "no_trip"\nhold_s = 4.0\n'
+    assert "ramps to 40 Hz; 45 to 65 Hz" in problems(tmp_path, ramp)["test[0]"]
+    assert plan_of(tmp_path, ramp.replace("4.0", "2.9")).tests
+
+
+def test_dwell_shorter_than_a_step_is_refused(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "pickup"\nname = "p"\ndwell_s = 0.0004\nprefault_s = 0.0004\n'
+    assert set(problems(tmp_path, text)) == {"test[0].dwell_s", "test[0].prefault_s"}
+
+
+def test_output_without_a_point_that_a_shot_waits_for_is_refused(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "breaker_failure"\nname = "b"\ni = "5 x"\nbackup_s = 0.2\n'
+    assert set(problems(tmp_path, text)) == {"outputs.backup"}
+    twice = '[outputs]\nretrip = "BF.RETRIP"\nbackup = "BF.RETRIP"\n'
+    assert "named twice" in problems(tmp_path, twice + text)["outputs.backup"]
+
+
+def test_secondary_value_without_a_ratio_is_refused(tmp_path: Path) -> None:
+    head = HEAD.replace('"iowa240"', '"lab"').replace("cb_203", "cb_201").replace('"300 A"', '"5 A sec"')
+    test = '[[test]]\nkind = "step"\nname = "s"\nv = "60 V sec"\nexpected_s = 0.5\n'
+    facts = facts_of("iowa240", Path())
+    path = tmp_path / "plan.toml"
+    path.write_text(head + test)
+    with pytest.raises(UserInputError) as caught:
+        read_plan(path, lambda _station, _near: facts)
+    (problem,) = caught.value.problems
+    assert (problem.place, "plan.vt_ratio" in problem.what) == ("test[0].v", True)
+    path.write_text(head.replace("[settings]", "vt_ratio = 60.0\n[settings]") + test)
+    plan = read_plan(path, lambda _station, _near: facts)
+    fault = plan.tests[0].shots[0].states[1].source
+    assert not isinstance(fault, str)
+    assert fault is not None
+    assert [abs(v) for v in fault.v_v] == pytest.approx([3600.0] * 3)
+    assert plan.facts.locations["cb_201"].vt_ratio == 60.0
+
+
+def test_sources_stand_at_the_terminals_or_before_the_transformers_as_the_plan_says(tmp_path: Path) -> None:
+    one = SHOTS_24.replace("[2, 3, 5, 8, 12, 20]", "[20]").replace("repeats = 4", "repeats = 1")
+    for option, words in (("", "at its terminals"), ("through_ct = true\n", "through its CTs")):
+        bench = SimBench(ToyRelay())
+        run(plan_of(tmp_path, one, HEAD.replace("[settings]", f"{option}[settings]")), bench)
+        assert bench.log == [f"connect cb_203 {words}"]

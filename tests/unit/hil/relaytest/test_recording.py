@@ -7,7 +7,15 @@ import pytest
 
 from hil.relaytest.bench import Traces, balanced
 from hil.relaytest.live_traces import CHUNK, TraceTail
-from hil.relaytest.recording import EVEN_MAX, JUMPS_MAX, LEVELS, Floats, Recording, recording
+from hil.relaytest.recording import (
+    EVEN_MAX,
+    JUMPS_MAX,
+    LEVELS,
+    Floats,
+    Recording,
+    frequency_hz,
+    recording,
+)
 from rtcore.waves import format_waves, waves_bytes, waves_in
 
 DT_S, F0_HZ, V = 0.001, 60.0, 7967.0
@@ -72,6 +80,65 @@ def test_steps_that_were_lost_leave_no_waveform_but_the_rest() -> None:
     assert found is not None
     assert found.wave is None
     assert len(found.rms.t_s) > 1
+
+
+def turning(f_hz: Floats, jump_at: int | None = None) -> Traces:
+    """Return voltages of a frequency at each step, perhaps with a jump of their angle by 70 degrees."""
+    angle = 2.0 * np.pi * np.cumsum(f_hz - F0_HZ) * DT_S
+    if jump_at is not None:
+        angle[jump_at:] += np.radians(70.0)
+    still = traces(np.full(len(f_hz), 100.0))
+    return Traces(still.step, still.i_a, still.v_v * np.exp(1j * angle)[:, None])
+
+
+def test_frequency_is_that_of_the_turning_voltages_but_for_a_cycle_about_its_step() -> None:
+    f_hz = np.where(np.arange(2000) < 800, 60.0, 58.5)
+    found = frequency_hz(turning(f_hz), DT_S, F0_HZ)
+    away = abs(np.arange(2000) - 800) > 17  # a cycle
+    assert found[away] == pytest.approx(f_hz[away], abs=1e-6)  # rounding of the angles
+    assert ((found > 58.5 - 1e-6) & (found < 60.0 + 1e-6)).all()
+
+
+def test_frequency_follows_a_ramp() -> None:
+    f_hz = 60.0 - 1.0 * np.arange(3000) * DT_S
+    found = frequency_hz(turning(f_hz), DT_S, F0_HZ)
+    assert found[30:-30] == pytest.approx(f_hz[30:-30], abs=1e-6)  # rounding of the angles
+    assert found == pytest.approx(f_hz, abs=0.01)  # at both ends half of the first and last cycle, 1 Hz/s
+
+
+def test_jump_of_the_angle_is_no_frequency_and_a_nominal_one_is_not_kept() -> None:
+    jumped = turning(np.full(1000, 60.0), jump_at=500)
+    assert frequency_hz(jumped, DT_S, F0_HZ) == pytest.approx(60.0, abs=1e-6)
+    found = recording(jumped, 0, 0, DT_S, F0_HZ)
+    assert found is not None
+    assert found.f_hz is None
+
+
+def test_ramp_of_the_frequency_alone_is_kept_with_its_ends_and_bends() -> None:
+    k = np.arange(6000)
+    f_hz = 60.0 - np.clip((k - 1000) * DT_S, 0.0, 2.0)
+    found = recording(turning(f_hz), 100, 100, DT_S, F0_HZ)
+    assert found is not None
+    assert found.f_hz is not None
+    drawn = np.interp(k * DT_S, found.rms.t_s, found.f_hz)
+    assert abs(drawn - f_hz).max() < 0.03  # 25 steps between those that are kept, and a cycle at the bends
+
+
+def test_without_voltage_there_is_no_frequency() -> None:
+    t = turning(np.full(1000, 58.0))
+    dead = np.arange(1000) >= 500
+    found = frequency_hz(Traces(t.step, t.i_a, np.where(dead[:, None], 0.0, t.v_v)), DT_S, F0_HZ)
+    assert np.isnan(found[530:]).all()
+    assert found[:470] == pytest.approx(58.0, abs=1e-6)
+    assert np.isnan(frequency_hz(traces(np.ones(1)), DT_S, F0_HZ)).all()
+
+
+def test_noise_of_voltage_transformers_does_not_look_like_a_frequency() -> None:
+    noise = np.random.default_rng(5).normal(0.0, 0.002, (5000, 3, 2)) @ [1.0, 1j]
+    t = turning(np.full(5000, 60.0))
+    found = recording(Traces(t.step, t.i_a, t.v_v * (1.0 + noise)), 0, 0, DT_S, F0_HZ)
+    assert found is not None
+    assert found.f_hz is None
 
 
 def test_without_traces_there_is_no_recording() -> None:

@@ -88,6 +88,10 @@ def test_page_has_all_that_a_customer_asks_for(doc: Any, page: str) -> None:
         "Loop and connection in each shot",
         "@page { size: A4",
         "not the analogue front end",
+        "no errors of CTs and VTs",
+        "seed of noise",
+        "Timelines and recordings",
+        "Phasors applied",
     ):
         assert text in page, text
 
@@ -116,6 +120,42 @@ def test_junit_counts_failures_and_what_is_not_known(doc: Any) -> None:
     failure = root.find(".//failure")
     assert failure is not None
     assert "operates 10 % slow" in (failure.text or "")
+
+
+def test_junit_is_what_common_readers_take(doc: Any) -> None:
+    mixed = json.loads(json.dumps(doc))
+    shots = mixed["tests"][0]["shots"]
+    shots[1]["verdict"], shots[1]["invalid"] = "INVALID", "the loop slipped"
+    shots[2]["verdict"] = "INCONCLUSIVE"
+    mixed["tests"].append({**mixed["tests"][1], "name": "empty", "shots": [], "verdict": "INVALID"})
+    root = ET.fromstring(junit(mixed))
+    of_verdict = {"FAIL": "failure", "INVALID": "error", "INCONCLUSIVE": "error"}
+    for suite, test in zip(root, mixed["tests"], strict=True):
+        cases = suite.findall("testcase")
+        assert [e.tag for e in suite] == ["properties", *["testcase"] * len(cases)]
+        for name, tag in (
+            ("tests", "testcase"),
+            ("failures", "testcase/failure"),
+            ("errors", "testcase/error"),
+        ):
+            assert int(suite.get(name, -1)) == len(suite.findall(tag))
+        assert suite.get("skipped") == "0"
+        assert float(suite.get("time", -1)) == pytest.approx(
+            sum(float(c.get("time", -1)) for c in cases), abs=5e-5
+        )  # a rounding of 1 us for each case
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp", ""))
+        assert len({(c.get("classname"), c.get("name")) for c in cases}) == len(cases)
+        for case, shot in zip(cases, test["shots"], strict=bool(test["shots"])):
+            assert [e.tag for e in case] == [of_verdict.get(shot["verdict"], "system-out")]
+            assert all(e.get("message") for e in case if e.tag != "system-out")
+    for name in ("tests", "failures", "errors"):
+        assert int(root.get(name, -1)) == sum(int(suite.get(name, -1)) for suite in root)
+    assert root[-1].find("testcase/error") is not None
+
+
+def test_states_that_differ_in_the_size_of_the_current_alone_are_drawn_once(page: str) -> None:
+    assert page.count('aria-label="phasors of') == 2
+    assert "600 .. 6000 A -60°" in page
 
 
 def test_every_file_is_written_and_a_file_in_the_way_is_said(doc: Any, tmp_path: Path) -> None:

@@ -48,6 +48,26 @@ def test_chart_has_three_currents_three_voltages_and_the_signals_that_came(doc: 
     assert heart(doc["tests"][0]["shots"][0]).count("<polyline") == 6
 
 
+def test_frequency_has_a_panel_where_it_is_not_nominal(tmp_path: Path) -> None:
+    ramp = '[[test]]\nkind = "step"\nname = "r"\ndf_hz_s = -1.0\nexpected_s = 1.5\n'
+    done = document(run(plan_of(tmp_path, ramp), SimBench(ToyRelay(under_hz=59.0))))
+    shot = done["tests"][0]["shots"][0]
+    rms = shot["recording"]["rms"]
+    at = [f for t, f in zip(rms["t_s"], rms["f_hz"], strict=True) if abs(t - 1.0) < 0.02]
+    assert at == pytest.approx(
+        [59.0] * len(at), abs=0.05
+    )  # 1 Hz/s over the 20 ms that are looked at, a cycle
+    chart = whole_shot(shot)
+    assert "f [Hz]" in chart
+    assert chart.count("<polyline") == 7
+    rms["f_hz"][len(rms["f_hz"]) // 2] = None
+    assert whole_shot(shot).count("<polyline") == 8  # a gap
+
+
+def test_frequency_has_none_where_it_is_nominal(doc: Any) -> None:
+    assert "f [Hz]" not in whole_shot(doc["tests"][0]["shots"][0])
+
+
 def test_shot_without_recording_still_shows_its_signals(doc: Any) -> None:
     shot = {**doc["tests"][0]["shots"][0], "recording": None}
     assert "device trip" in whole_shot(shot)

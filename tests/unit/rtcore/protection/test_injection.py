@@ -108,6 +108,16 @@ def test_a_ramp_of_frequency_turns_the_phasors_and_is_seen_by_the_relay(feeder: 
     assert feeder.value("P.R_UV_IN.V1_V") == pytest.approx(7967.0, rel=1e-12)
 
 
+def test_a_ramp_begins_where_it_is_set_and_not_where_the_sources_were_turned_on(feeder: Feeder) -> None:
+    inject(feeder, UV, 0.0, v_v=7967.0, F_HZ_SP=60.0)
+    feeder.run(0.3)
+    feeder.do(f"{SET}.DF_HZ_S", -1.0)  # takes effect in the first of the steps that follow
+    feeder.run(0.5)
+    assert feeder.value(f"{SET}.F_HZ") == pytest.approx(60.0 - 0.5, abs=0.0021)  # "do" runs a step or two
+    feeder.do(f"{SET}.F_HZ_SP", 55.0)
+    assert feeder.value(f"{SET}.F_HZ") == pytest.approx(55.0, abs=0.0021)
+
+
 def test_an_undervoltage_element_trips_on_injected_voltage(feeder: Feeder) -> None:
     inject(feeder, UV, 0.0, v_v=0.7 * 13800 / 3**0.5)
     feeder.run(0.5)
