@@ -9,7 +9,7 @@ from typing import Any
 from protocols import modbus_image, modbus_map, opcua_space
 from protocols.gateway import MODBUS_EXCEPTION, OPCUA_STATUS
 from protocols.modbus_codec import FORMATS, ORDERS, encode
-from protocols.roles import ROLES
+from protocols.roles import ROLES, STATION
 from rtcore.commands import REASON_TEXT
 from rtcore.points import Point
 
@@ -161,7 +161,8 @@ def _writing(points: Sequence[Point]) -> str:
         "at once, such as TRIP and CLOSE of a breaker, is refused as GROUP_REFUSED and moves nothing.\n\n"
         f"The role of a point is the least that may command it, in the order {', '.join(ROLES)}. Over OPC UA "
         "it is that of the user who logged in, over Modbus that of the user whose networks hold the "
-        "master's address (`gridhil user`). Where it does not suffice, the refusal is NO_AUTHORITY.\n"
+        "master's address (`gridhil user`). Where it does not suffice, the refusal is NO_AUTHORITY; points "
+        f"of the role {STATION} are set by the station's own processes, and no user may.\n"
     )
 
 

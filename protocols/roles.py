@@ -7,7 +7,8 @@ engineer    and changes settings: protection, controllers
 instructor  and puts disturbances on the plant: faults, failures
 =========== =========================================================================
 
-Whoever has a role has those before it, too. A point names the least role that may command it.
+Whoever has a role has those before it, too. A point names the least role that may command it. Points of
+``STATION`` are set by the station's own processes; no user has that role.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 OBSERVER, OPERATOR, ENGINEER, INSTRUCTOR = ROLES = ("observer", "operator", "engineer", "instructor")
+STATION = "station"
 
 _RANK = {role: rank for rank, role in enumerate(ROLES)}
 

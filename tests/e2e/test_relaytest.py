@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from hil.bench.relaytest import compared as compare
+from hil.bench.relaytest import compared
 from hil.relaytest.bench import Applied, Injection
 from hil.relaytest.live import LiveBench, bench_of
 from hil.relaytest.plan import read_plan
@@ -28,11 +29,8 @@ from hil.relaytest.runner import Run, run
 from hil.relaytest.station_facts import facts_of
 from tests.support.station import ROOT, Station, gridhil, running, say
 
-CI_SHOTS = 24
-N_SHOTS = int(os.environ.get("GRIDHIL_SHOTS", CI_SHOTS))
-"""Of the sound device; GRIDHIL_SHOTS=500 shows the coverage of the interval, in some five minutes."""
-BATCH = 50
-"""Of many shots: each batch lies between two calibrations, so that a drift costs no more than a batch."""
+MANY = int(os.environ.get("GRIDHIL_SHOTS", "0"))
+"""Shots at a sound device; 500 show the coverage of the interval, in some seven minutes."""
 HEAD = """
 [plan]
 name = "e2e"
@@ -98,7 +96,7 @@ pause_s = {pause_s}
 """
 
 
-FAST = "[12, 16, 20, 25, 30]"
+FAST = shots("[12, 16, 20, 25, 30]", repeats=10)
 
 
 @pytest.fixture(scope="module")
@@ -170,33 +168,45 @@ def carried_out(
     return done
 
 
-def of_the_sound_device(n_shots: int) -> str:
-    """Return the tests: few shots over the whole curve, or many short ones in batches."""
-    if n_shots == CI_SHOTS:
-        return shots("[3, 5, 8, 12, 16, 20]", repeats=4)
-    return "".join(shots(FAST, BATCH // 5, name=f"batch_{k}") for k in range(n_shots // BATCH))
-
-
-@pytest.mark.timeout(400 if N_SHOTS == CI_SHOTS else 5 * N_SHOTS)
-def test_a_sound_device_passes_and_its_own_log_lies_in_the_stated_intervals(
+@pytest.mark.timeout(400)
+def test_a_sound_device_passes_24_shots_and_its_own_log_lies_in_their_intervals(
     station: Station, tmp_path: Path
 ) -> None:
     log = tmp_path / "device.jsonl"
     with standin(station, log):
-        done = carried_out(station, tmp_path, of_the_sound_device(N_SHOTS), calibrate_s=1.0)
-    compared = compare(done, log)
-    for test in done.tests:
-        invalid = [s.invalid for s in test.shots if s.invalid]
-        assert test.calibration is not None
-        say(f"{test.name} {test.verdict}, half-width {1e3 * test.calibration.half_width_s:.1f} ms; {invalid}")
-    say(str(compared.figures))
-    n, n_inside = len(compared.error_s), int(compared.is_inside.sum())
-    assert [(t.verdict, t.findings) for t in done.tests] == [(PASS, [])] * len(done.tests)
-    assert n == N_SHOTS
-    # The stated coverage is 99 %: of 24 one may be outside, of 500 ten (more come once in a hundred runs).
-    assert n_inside >= n - max(1, round(0.02 * n))
-    if n > CI_SHOTS:  # taken on a quiet machine; a busy one makes it wider
-        assert compared.half_width_s <= 0.015
+        done = carried_out(station, tmp_path, shots("[3, 5, 8, 12, 16, 20]", repeats=4), calibrate_s=1.0)
+    (test,) = done.tests
+    found = compared([done], log)
+    say(f"{found.figures}; invalid: {[s.invalid for s in test.shots if s.invalid]}")
+    assert (test.verdict, test.findings) == (PASS, [])
+    assert len(found.error_s) == 24
+    # The stated coverage is 99 %: one of 24 may be outside.
+    assert found.is_inside.sum() >= 23
+
+
+@pytest.mark.skipif(not MANY, reason="takes minutes: GRIDHIL_SHOTS=500")
+@pytest.mark.timeout(300 + 5 * MANY)
+def test_of_many_shots_at_a_sound_device_99_percent_lie_in_intervals_of_15_ms(
+    station: Station, tmp_path: Path
+) -> None:
+    """Every shot that counts is compared, whatever its verdict; 50 lie between two calibrations."""
+    path, log = tmp_path / "plan.toml", tmp_path / "device.jsonl"
+    path.write_text(plan_text(station, FAST, calibrate_s=1.0), encoding="utf-8")
+    runs = list[Run]()
+    with standin(station, log), bench_of(station.spec) as bench:
+        while sum(not s.invalid for done in runs for s in done.counted) < MANY:
+            runs.append(run(read_plan(path, facts_of), bench))
+            invalid = [s.invalid for s in runs[-1].tests[0].shots if s.invalid]
+            figures = compared(runs[-1:], log).figures
+            say(f"{runs[-1].verdict}: {figures}; invalid {len(invalid)} {invalid[:1]}")
+    found = compared(runs, log)
+    n = len(found.error_s)
+    say(f"together: {found.figures}, standard deviation of the error {1e3 * found.error_s.std():.2f} ms")
+    # 99 % of 500 with the scatter of drawing so many; all inside with room to spare were no proof of more.
+    assert found.is_inside.sum() >= 0.98 * n
+    # The median: a shot in which a busy host held the device up has a wider interval of its own.
+    assert np.median(found.half_width_s) <= 0.015
+    assert FAIL not in [done.verdict for done in runs]
 
 
 @pytest.mark.timeout(200)

@@ -258,10 +258,17 @@ def station_for_clients(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def running(state: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[Station]:
-    """Start a station, wait until it serves, end it at the end of the block."""
+def starting(state: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[Station]:
+    """Start a station, end it at the end of the block."""
     station = Station(state, *arguments, prefix=prefix)
     try:
-        yield station.ready()
+        yield station
     finally:
         station.kill()
+
+
+@contextlib.contextmanager
+def running(state: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[Station]:
+    """Start a station, wait until it serves, end it at the end of the block."""
+    with starting(state, *arguments, prefix=prefix) as station:
+        yield station.ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import functools
 import re
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from hil import paths
 from hil.scenario import run
 from hil.scenario_files import find, names, read_scenario
-from hil.scenario_model import Check
+from hil.scenario_model import Check, Scenario
 from hil.scenario_verdicts import judge
 
 LONG = ("summer_day",)
@@ -23,9 +24,14 @@ pytestmark = pytest.mark.timeout(900)
 CASES = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in names()]
 
 
+@functools.cache
+def shipped(name: str) -> Scenario:
+    return read_scenario(name)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_shipped_scenario_holds(name: str) -> None:
-    done = run(read_scenario(name))
+    done = run(shipped(name))
     results = judge(done)
     assert not [f"{r.title}: {r.message}" for r in results if not r.is_passed]
     assert done.not_converged == done.fp_events == 0
@@ -33,14 +39,14 @@ def test_shipped_scenario_holds(name: str) -> None:
 
 
 def test_a_scenario_repeats_bit_for_bit_and_its_seed_matters() -> None:
-    scenario = dc.replace(read_scenario("loss_of_mains_dusk"), n_steps=4000, asserts=())
+    scenario = dc.replace(shipped("loss_of_mains_dusk"), n_steps=4000, asserts=())
     first, again, other = (run(dc.replace(scenario, seed=s)).digest for s in (1, 1, 2))
     assert first == again != other
 
 
 @pytest.mark.parametrize("name", [n for n in names() if n.startswith(OF_AN_ISLAND)])
 def test_every_island_scenario_looks_for_two_masters_at_every_step(name: str) -> None:
-    scenario = read_scenario(name)
+    scenario = shipped(name)
     checks = [a for a in scenario.asserts if isinstance(a, Check) and a.plus == ("DER.PCC.ST_52A",)]
     (check,) = checks
     assert [t.point.tag for t in check.targets] == ["DER.BESS_1.MODE"]

@@ -86,7 +86,7 @@ def test_iowa240_has_every_device_of_the_station(iowa: PointSet) -> None:
         "avr": 3,
         "capacitor": 2,
         **dict.fromkeys(("source", "upstream", "bus", "frequency", "transformer", "thermal"), 1),
-        **dict.fromkeys(("load_scale", "scratch", "loop"), 1),
+        **dict.fromkeys(("load_scale", "scratch", "loop", "recorder"), 1),
     }
 
 

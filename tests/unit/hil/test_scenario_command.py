@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -46,15 +47,17 @@ def run(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_shipped_scenarios_pass(tmp_path: Path, name: str) -> None:
-    code, out, err = run(tmp_path, name, "--report", str(tmp_path / "out"))
+def test_shipped_scenarios_pass(tmp_path: Path) -> None:
+    report = tmp_path / "out"
+    code, out, err = run(tmp_path, *QUICK, "--report", str(report))
     assert code == 0, out + err
-    assert re.search(rf"^PASS  {name}: (\d+) of \1 passed, .* times real time\), seed \d+$", out, re.M), out
-    root = ET.parse(tmp_path / "out" / "junit.xml").getroot()
-    assert root.get("failures") == "0" and int(root.get("tests", 0)) >= 10
-    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
-    assert (tmp_path / "out" / "record.csv").read_text().count("\n") > 100
+    for name, suite in zip(QUICK, ET.parse(report / "junit.xml").getroot(), strict=True):
+        assert re.search(rf"^PASS  {name}: (\d+) of \1 passed, .* times real time\), seed \d+$", out, re.M), (
+            out
+        )
+        assert suite.get("failures") == "0" and int(suite.get("tests", 0)) >= 10
+        assert (report / name / "report.html").stat().st_size > 10_000
+        assert (report / name / "record.csv").read_text().count("\n") > 100
 
 
 def test_the_example_of_the_documentation_passes(tmp_path: Path) -> None:
@@ -83,11 +86,26 @@ def test_a_failing_scenario_says_what_was_measured_and_ends_with_1(tmp_path: Pat
     assert 'class="v FAIL"' in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_json_is_one_document_and_two_runs_have_one_digest(tmp_path: Path) -> None:
+class Together(NamedTuple):
+    """Two scenarios, good and bad, given in one command."""
+
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Together:
+    folder = tmp_path_factory.mktemp("together")
+    files = [scenario(folder, "good"), scenario(folder, "bad", FAILS)]
+    return Together(folder, *run(folder, *files, "--report", str(folder / "out"), "--json"))
+
+
+def test_json_is_one_document_and_two_runs_have_one_digest(tmp_path: Path, together: Together) -> None:
     file = scenario(tmp_path, "good")
-    first, again, other = (
-        json.loads(run(tmp_path, file, "--json", *more)[1]) for more in ([], [], ["--seed", "8"])
-    )
+    first, other = (json.loads(run(tmp_path, file, "--json", *more)[1]) for more in ([], ["--seed", "8"]))
+    again = json.loads(together.out)["scenarios"][0]
     assert first["verdict"] == "PASS" and {"seed", "config_hash", "results"} <= first.keys()
     assert first["run"]["digest"] == again["run"]["digest"]
     assert first["results"] == again["results"] and first["events"] == again["events"]
@@ -95,16 +113,15 @@ def test_json_is_one_document_and_two_runs_have_one_digest(tmp_path: Path) -> No
     assert other["run"]["digest"] != first["run"]["digest"]
 
 
-def test_several_scenarios_end_with_1_when_one_fails(tmp_path: Path) -> None:
-    files = [scenario(tmp_path, "good"), scenario(tmp_path, "bad", FAILS)]
-    code, out, err = run(tmp_path, *files, "--report", str(tmp_path / "out"), "--json")
+def test_several_scenarios_end_with_1_when_one_fails(together: Together) -> None:
+    folder, code, out, err = together
     assert code == 1, err
     results = json.loads(out)
-    assert results == json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results == json.loads((folder / "out" / "results.json").read_text())
     assert [s["verdict"] for s in results["scenarios"]] == ["PASS", "FAIL"]
-    suites = ET.parse(tmp_path / "out" / "junit.xml").getroot()
+    suites = ET.parse(folder / "out" / "junit.xml").getroot()
     assert [s.get("name") for s in suites] == ["good", "bad"]
-    assert (tmp_path / "out" / "bad" / "report.html").exists()
+    assert (folder / "out" / "bad" / "report.html").exists()
 
 
 def test_every_problem_of_every_file_is_listed_and_nothing_runs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hil.plant_settings import declare_all
 from protocols.accounts import Account, Accounts, parse_address
-from protocols.roles import ROLES, beyond, highest, may
+from protocols.roles import INSTRUCTOR, ROLES, STATION, beyond, highest, may
 from rtcore.component import REGISTRY
 
 LAN = "192.168.7."
@@ -44,7 +44,8 @@ def test_of_several_needed_roles_the_highest_that_is_not_reached_is_named() -> N
 def test_every_role_that_a_component_declares_is_one() -> None:
     declare_all()
     declared = {a.role for spec in REGISTRY.values() for a in spec.attrs if a.role}
-    assert declared <= set(ROLES)
+    assert declared <= {*ROLES, STATION}
+    assert not may(INSTRUCTOR, STATION)  # a user has none of the station's own
 
 
 def test_a_peer_has_the_highest_role_of_the_users_whose_networks_hold_it() -> None:
