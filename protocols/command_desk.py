@@ -2,7 +2,8 @@
 
 What a master is told is done has been done, exactly once, and both the wish and the answer
 are on disk before the master reads the answer. Points of health (``Point.is_health``), which a device may
-write in every cycle of its own and from which nothing in the plant follows, are audited only when refused.
+write in every cycle of its own and from which nothing in the plant follows, are audited only when refused;
+on their way they take as long as others, as connections are timed by them.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class Audit(Protocol):
 
     async def append(self, record: dict[str, Any]) -> None:
         """Write one record; raises OSError when it cannot."""
+
+    async def pass_by(self, record: dict[str, Any]) -> None:
+        """Take as long as ``append`` and keep nothing; raises OSError when it cannot."""
 
 
 class CommandDesk:
@@ -101,7 +105,7 @@ class CommandDesk:
             return await self.refuse(writes, who, reason)
         writes = self.gateway.settled(writes)
         is_kept = not all(self.gateway.points[i].is_health for i, _ in writes)
-        if is_kept and not await self._keep(self._record("command", writes, who)):
+        if not await self._keep(self._record("command", writes, who), is_kept):
             return Verdict(Reason.AUDIT_FAILED)
         started_ns = time.monotonic_ns()
         ids = self.gateway.producer.push(writes, started_ns)
@@ -120,10 +124,10 @@ class CommandDesk:
         self._count(writes, verdict)
         return verdict
 
-    async def _keep(self, record: dict[str, Any]) -> bool:
+    async def _keep(self, record: dict[str, Any], is_kept: bool = True) -> bool:
         """Audit; tell whether the record is on disk."""
         try:
-            await self._audit.append(record)
+            await (self._audit.append if is_kept else self._audit.pass_by)(record)
         except OSError:
             return False
         return True

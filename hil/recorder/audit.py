@@ -10,9 +10,13 @@ import asyncio
 import hashlib
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+PASSING_MAX = 1 << 20
+"""The file that nothing is kept of begins anew beyond this size [bytes]."""
 
 
 class AuditJournal:
@@ -22,16 +26,31 @@ class AuditJournal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._seq, self._chain = _cut_torn_tail(self._fd)
-        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._folder = path.parent
+        self._passing_fd = -1
+        self._pending: list[tuple[int, bytes, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._broken: OSError | None = None
 
     async def append(self, record: dict[str, Any]) -> None:
         """Write one record and return once it is on disk; OSError when it cannot be."""
+        await self._put(self._fd, self._encode(record))
+
+    async def pass_by(self, record: dict[str, Any]) -> None:
+        """Take a record the same way to the disk and keep nothing of it; OSError as ``append``.
+
+        What times a connection must be under way for as long as a command is.
+        """
+        if self._passing_fd < 0:
+            self._passing_fd, name = tempfile.mkstemp(dir=self._folder)
+            Path(name).unlink()
+        await self._put(self._passing_fd, json.dumps(record, separators=(",", ":")).encode())
+
+    async def _put(self, fd: int, line: bytes) -> None:
         if self._broken is not None:
             raise self._broken
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((self._encode(record), done))
+        self._pending.append((fd, line, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._drain())
         await done
@@ -47,22 +66,27 @@ class AuditJournal:
         while self._pending:
             batch, self._pending = self._pending, []
             try:
-                await asyncio.to_thread(self._commit, b"".join(line for line, _ in batch))
+                await asyncio.to_thread(self._commit, [(fd, line) for fd, line, _ in batch])
             except OSError as error:  # never retried: what reached the disk is unknown
                 self._broken = error
-                for _, done in batch + self._pending:
+                for *_, done in batch + self._pending:
                     if not done.done():
                         done.set_exception(error)
                 self._pending = []
                 return
-            for _, done in batch:
+            for *_, done in batch:
                 if not done.done():
                     done.set_result(None)
 
-    def _commit(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._fd, data) :]
-        os.fdatasync(self._fd)
+    def _commit(self, lines: list[tuple[int, bytes]]) -> None:
+        for fd in dict.fromkeys(fd for fd, _ in lines):
+            data = b"".join(line for at, line in lines if at == fd)
+            while data:
+                data = data[os.write(fd, data) :]
+            os.fdatasync(fd)
+        if self._passing_fd >= 0 and os.fstat(self._passing_fd).st_size > PASSING_MAX:
+            os.ftruncate(self._passing_fd, 0)
+            os.lseek(self._passing_fd, 0, os.SEEK_SET)
 
 
 def _cut_torn_tail(fd: int) -> tuple[int, str]:

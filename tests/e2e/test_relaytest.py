@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 from hil.bench.relaytest import compared
+from hil.relaytest import runner
 from hil.relaytest.bench import Applied, Injection
 from hil.relaytest.live import LiveBench, bench_of
 from hil.relaytest.plan import read_plan
@@ -173,8 +175,11 @@ def test_a_sound_device_passes_24_shots_and_its_own_log_lies_in_their_intervals(
     station: Station, tmp_path: Path
 ) -> None:
     log = tmp_path / "device.jsonl"
+    whole_curve = shots("[3, 5, 8, 12, 16, 20]", repeats=4)
+    # 40 ms leave room for the interval on a busy machine; the finer check is the device's own log.
+    tolerance = f"{REF615}\ntime_ms = 40"
     with standin(station, log):
-        done = carried_out(station, tmp_path, shots("[3, 5, 8, 12, 16, 20]", repeats=4), calibrate_s=1.0)
+        done = carried_out(station, tmp_path, whole_curve, tolerance=tolerance, calibrate_s=1.0)
     (test,) = done.tests
     found = compared([done], log)
     say(f"{found.figures}; invalid: {[s.invalid for s in test.shots if s.invalid]}")
@@ -246,7 +251,8 @@ def test_a_sound_device_recloses_twice_and_locks_out_through_the_recloser(
 @pytest.mark.parametrize(
     ("defect", "test", "name"),
     [
-        ("slow10", shots("[1.5, 2, 2.5]"), "operates 10 % slow at every multiple"),
+        # 10 % of 0.5 to 1.9 s; a busy machine adds some milliseconds
+        ("slow10", shots("[1.2, 1.5, 2]"), "operates (9|10|11) % slow at every multiple"),
         ("wrong_curve", shots("[1.5, 2, 3, 5, 8, 12]"), "wrong curve: follows iec_vi_b, set is iec_si_a"),
         ("pickup5", PICKUP, "% high"),
         ("no_reset", RESET, "does not reset"),
@@ -260,13 +266,14 @@ def test_every_defect_is_caught_and_named(
     with standin(station, tmp_path / "device.jsonl", "--defect", defect):
         done = carried_out(station, tmp_path, test)
     assert done.verdict == FAIL
-    assert any(name in f for t in done.tests for f in t.findings), [t.findings for t in done.tests]
+    assert any(re.search(name, f) for t in done.tests for f in t.findings), [t.findings for t in done.tests]
 
 
 @pytest.mark.timeout(200)
 def test_a_device_that_is_dead_for_2_s_is_named_and_the_run_is_invalid(
-    station: Station, tmp_path: Path
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runner, "ATTEMPTS", 1)  # repetitions would be as silent, and take a minute
     # 26 levels of 0.2 s: whenever it begins, it meets a silence of 1 s and more; it lives for 3 s at a time.
     slowly = PICKUP.replace("step_pct = 1.0", "step_pct = 0.5").replace("dwell_s = 0.05", "dwell_s = 0.2")
     with standin(station, tmp_path / "device.jsonl", "--defect", "dead2s"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses as dc
 import json
 import socket
 import struct
@@ -48,7 +49,7 @@ def device_points() -> list[Point]:
         point("CB.X.SP", "1:hr:0:int16*0.1", Kind.SETPOINT, -100.0, 100.0),
         point("CB.X.DRILL", "1:hr:1:uint16", Kind.SETPOINT, 0.0, 10.0, role="instructor"),
         point("TST.TOKEN_OUT", "1:ir:10:uint16", Kind.ANALOG, 0, 65535),
-        point("TST.TOKEN_IN", "1:hr:10:uint16", Kind.SETPOINT, 0, 65535),
+        dc.replace(point("TST.TOKEN_IN", "1:hr:10:uint16", Kind.SETPOINT, 0, 65535), is_health=True),
     ]
 
 

@@ -104,6 +104,10 @@ class MemoryAudit:
             raise OSError(28, "No space left on device")
         self.records.append(record)
 
+    async def pass_by(self, record: dict[str, Any]) -> None:
+        if self.is_broken:
+            raise OSError(28, "No space left on device")
+
 
 class Rig:
     """Core, desk and server; ``with`` runs them."""

@@ -76,6 +76,9 @@ class MemoryAudit:
     async def append(self, record: dict[str, Any]) -> None:
         self.records.append(record)
 
+    async def pass_by(self, record: dict[str, Any]) -> None:
+        pass
+
 
 class Rig:
     """Core, desk and server; ``with`` runs them. Without ``users`` there is an operator."""

@@ -39,6 +39,8 @@ def problems(tmp_path: Path, text: str, mode: str = "modbus-client") -> list[str
         ("cb_201.toml", "opcua-client"),
         ("test_set.toml", "modbus-client"),
         ("test_set.toml", "opcua-client"),
+        ("rcl_1006.toml", "modbus-client"),
+        ("rcl_1006.toml", "opcua-client"),
         ("server.toml", "modbus-server"),
         ("server.toml", "opcua-server"),
     ],

@@ -189,17 +189,27 @@ async def test_echoes_wait_for_no_verdict_and_leave_room_for_the_outputs() -> No
     token = Token(sent=register, echo=register, point_in="TST.TOKEN_IN", pass_on_ms=1.0)
     async with Rig(token).running() as rig:
         gate, asked = asyncio.Event(), list[str]()
-        append = rig.audit.append
 
         async def slow(record: dict[str, object]) -> None:
             asked.append(str(record.get("via")))
             await gate.wait()  # a disk that takes its time
-            await append(record)
 
-        rig.audit.append = slow  # type: ignore[method-assign]
+        rig.audit.append = rig.audit.pass_by = slow  # type: ignore[method-assign]
         await rig.until(lambda: asked.count("token") >= ECHOES_MAX - 2)  # one or two were under way before
         rig.link.answer = lambda: ([1.0, 0.0], [])
         await rig.until(lambda: "1:hr:0:int16" in asked)
         assert asked.count("token") <= ECHOES_MAX
         gate.set()
         await rig.until(lambda: rig.core.pulses == [("CB.X.TRIP", 1.0)])
+
+
+async def test_echoes_leave_nothing_in_the_audit() -> None:
+    register = ModbusPlace(1, "hr", 9, "uint16")
+    token = Token(sent=register, echo=register, point_in="TST.TOKEN_IN", pass_on_ms=1.0)
+    async with Rig(token).running() as rig:
+        await rig.until(lambda: rig.exchange.token.echo is not None and rig.exchange.count.cycles > 20)
+        rig.link.answer = lambda: ([1.0, 0.0], [])
+        await rig.until(lambda: rig.core.pulses == [("CB.X.TRIP", 1.0)])
+    commands = [r["via"] for r in rig.audit.records if r["event"] == "command"]
+    assert "1:hr:0:int16" in commands
+    assert "token" not in commands
