@@ -215,7 +215,9 @@ def until_all_masters_are_back(hammer: Hammer, modbus: ModbusWriter, opcua: Opcu
     written = len(modbus.coils) + UNDER_WAY, len(opcua.values) + UNDER_WAY
     deadline = time.monotonic() + 60.0
     while hammer.n_connected < CLIENTS or (len(modbus.coils), len(opcua.values)) < written:
-        assert modbus.error is opcua.error is hammer.error is None
+        for master in (hammer, modbus, opcua):
+            if master.error is not None:
+                raise master.error
         assert time.monotonic() < deadline, "a master did not come back"
         time.sleep(0.02)
 
