@@ -34,18 +34,22 @@ run: install ## start the default station; Ctrl-C stops it
 # First a station compiles the kernels while tests run that need none. Then what keeps time or counts processes
 # has the machine to itself; at last what only computes shares the processors.
 UNCOMPILED := $(addprefix tests/unit/,examples hil/importers hil/recorder hil/relaytest protocols \
-	$(patsubst %,hil/test_%.py,credentials network_files point_files profiles settings user_command users))
+	$(patsubst %,hil/test_%.py,credentials network_files point_files profiles settings user_command users)) \
+	$(addprefix tests/protocol/test_,modbus_refusals.py modbus_wire_vectors.py modbus_writes.py \
+	opcua_bad_input.py opcua_node.py opcua_nodeset.py opcua_server.py roles_on_the_wire.py)
 IN_TURN := tests/bench tests/e2e tests/protocol $(patsubst %,tests/unit/%.py,hil/test_run_command \
 	hil/test_stop_signals hil/test_supervisor rtcore/test_loop)
-BESIDE := tests/golden tests/meta tests/unit tests/validation
+# Long ones first, so that no processor waits at the end.
+BESIDE := tests/validation tests/meta tests/unit tests/golden
+APART := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 test: install ## run the tests; ARGS="..." chooses some
 ifeq ($(ARGS),)
 	@state=$$(mktemp -d); worst=0; \
 	XDG_STATE_HOME=$$state $(BIN)/gridhil run --duration 1 --modbus-port 0 --opcua-port 0 >$$state/log 2>&1 & \
-	$(BIN)/python -m pytest $(UNCOMPILED) || worst=$$?; \
+	$(BIN)/python -m pytest $(APART) $(UNCOMPILED) || worst=$$?; \
 	wait; rm -rf $$state; \
-	$(BIN)/python -m pytest $(IN_TURN) || worst=$$?; \
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope $(BESIDE) \
+	$(BIN)/python -m pytest $(IN_TURN) $(addprefix --ignore=,$(UNCOMPILED)) || worst=$$?; \
+	$(BIN)/python -m pytest $(APART) $(BESIDE) \
 		$(addprefix --ignore=,$(UNCOMPILED) $(IN_TURN)) || worst=$$?; \
 	exit $$worst
 else

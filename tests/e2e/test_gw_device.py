@@ -21,7 +21,7 @@ from hil.device_status import DeviceView
 from hil.relaytest.bench import Injection, balanced
 from hil.relaytest.live import bench_of
 from hil.relaytest.plan import read_plan
-from hil.relaytest.results import PASS
+from hil.relaytest.results import FAIL, PASS
 from hil.relaytest.runner import Run, run
 from hil.relaytest.station_facts import facts_of
 from protocols.device_exchange import State
@@ -136,9 +136,10 @@ def true_s(log: Path) -> list[float]:
     return [(b - a) * 1e-9 for a, b in zip(at[::2], at[1::2], strict=True)]
 
 
-def check_times(done: Run, log: Path) -> None:
+def check_times(runs: list[Run], log: Path) -> None:
     """What is stated holds what the device itself logged: so the token takes the way that a trip takes."""
-    stated = [r for s in done.tests[0].shots for r in s.readings if r.name == "operate time"]
+    shots = [s for done in runs for s in done.tests[0].shots]
+    stated = [r for s in shots for r in s.readings if r.name == "operate time"]
     true = true_s(log)
     assert len(true) == len(stated) >= SHOTS
     inside = sum(r.low <= t <= r.high for r, t in zip(stated, true, strict=True))
@@ -155,11 +156,14 @@ def test_a_relay_that_is_a_server_passes_and_its_token_times_it(place: Place, tm
     with program(*standin(place, log)):
         place.wait_for(State.RUNNING)
         trips = station.value("LAB.INJECT.ROUND_TRIPS")
+        runs = list[Run]()
         with bench_of(station.spec) as bench:
-            done = run(read_plan(path, facts_of), bench)
+            # Again, at most twice, where a busy host keeps it from saying PASS or FAIL.
+            while len(runs) < 3 and not (runs and runs[-1].verdict in (PASS, FAIL)):
+                runs.append(run(read_plan(path, facts_of), bench))
         assert station.value("LAB.INJECT.ROUND_TRIPS") > trips
         station.wait_for(r"device running, exchange p99 [\d.]+ ms", 15.0)
-    (test,) = done.tests
+    (test,) = runs[-1].tests
     calibration, status = test.calibration, place.status
     assert calibration is not None
     say(
@@ -172,7 +176,7 @@ def test_a_relay_that_is_a_server_passes_and_its_token_times_it(place: Place, tm
     # Every echo is passed on: one a cycle of 5 or 10 ms, even where most of them are late; not one in 100 ms.
     assert calibration.poll_s < 0.05
     assert status.device["strange_tokens"] == status.device["clamped"] == 0
-    check_times(done, log)
+    check_times(runs, log)
 
 
 @pytest.mark.timeout(120)
