@@ -36,7 +36,7 @@ run: install ## start the default station; Ctrl-C stops it
 UNCOMPILED := $(addprefix tests/unit/,examples hil/importers hil/recorder hil/relaytest protocols \
 	$(patsubst %,hil/test_%.py,credentials network_files point_files profiles settings user_command users)) \
 	$(addprefix tests/protocol/test_,modbus_refusals.py modbus_wire_vectors.py modbus_writes.py \
-	opcua_bad_input.py opcua_node.py opcua_nodeset.py opcua_server.py roles_on_the_wire.py)
+	opcua_bad_input.py opcua_node.py opcua_nodeset.py roles_on_the_wire.py)
 IN_TURN := tests/bench tests/e2e tests/protocol $(patsubst %,tests/unit/%.py,hil/test_run_command \
 	hil/test_stop_signals hil/test_supervisor rtcore/test_loop)
 # Long ones first, so that no processor waits at the end.

@@ -196,8 +196,12 @@ class Bench(Protocol):
     def drain(self) -> list[Seen]:
         """Return every event not yet returned, in order, without waiting."""
 
-    def health(self, first_step: int, last_step: int) -> Health:
-        """Return the worst of these steps, both included."""
+    def health(self, first_step: int, zero_step: int, last_step: int) -> Health:
+        """Return the worst of these steps, both ends included.
+
+        The loop's health is that from time 0 on, as what happens before, in the healthy state, is in no
+        measured time; the device's silence also counts where it began before.
+        """
 
     def signs(self, first_step: int, last_step: int) -> Sequence[int]:
         """Return the steps of these in which the device gave a sign of life, ascending."""

@@ -243,16 +243,16 @@ class LiveBench:
         found, self._seen = list(self._seen), deque()
         return found
 
-    def health(self, first_step: int, last_step: int) -> Health:
-        """Return the worst of these steps, both included."""
+    def health(self, first_step: int, zero_step: int, last_step: int) -> Health:
+        """Return the worst of these steps; see ``Bench``."""
         while self._take() < last_step:
             time.sleep(POLL_S)
-        late = [s for step, s in self._late if first_step <= step <= last_step]
+        late = [s for step, s in self._late if zero_step <= step <= last_step]
         marks = [first_step, *self.signs(first_step, last_step), last_step]
         silent = max(b - a for a, b in itertools.pairwise(marks)) * self.dt_s
         return Health(
             late_max_s=max(late, default=0.0),
-            slipped_s=sum(s for step, s in self._slips if first_step <= step <= last_step),
+            slipped_s=sum(s for step, s in self._slips if zero_step <= step <= last_step),
             n_overruns=len(late),
             device_silent_s=silent if self._signs else 0.0,
         )

@@ -69,15 +69,12 @@ class Shooter:
         return seen
 
     def finish(self) -> ShotRecord:
-        """Return the record with the loop's health from time 0 to the beginning of the last state.
-
-        What happens before, in the healthy state, is in no measured time.
-        """
+        """Return the record with the health of the shot until the beginning of the last state."""
         if self.fault is not None:
             self.bench.apply_fault(None)
         steps = [m.step for m in self.record.marks if m.what.startswith("state:")]
         zero = self.record.state(self.record.plan.zero) or self.record.marks[0]
-        self.record.health = self.bench.health(zero.step, steps[-1])
+        self.record.health = self.bench.health(steps[0], zero.step, steps[-1])
         self.record.signs = list(self.bench.signs(steps[0], steps[-1]))
         self.record.marks.sort(key=lambda m: m.instant_ns)
         self._record(steps[0])

@@ -104,7 +104,7 @@ class SimBench:
         found, self.queue = self.queue, []
         return found
 
-    def health(self, first_step: int, last_step: int) -> Health:
+    def health(self, first_step: int, zero_step: int, last_step: int) -> Health:
         if self.healths:
             return self.healths.pop(0)
         arrivals = [first_step, *self.signs(first_step, last_step), last_step]
