@@ -7,6 +7,8 @@ to the record before. A torn last line (power loss, kill) is cut when the journa
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses as dc
 import hashlib
 import json
 import os
@@ -20,21 +22,29 @@ PASSING_MAX = 1 << 20
 
 
 class AuditJournal:
-    """Append-only journal of one process; group commit through one writer thread at a time."""
+    """Append-only journal of one process; group commit through one writer thread at a time.
+
+    What cannot be written is an error to all who wait, and the file is cut back to what was acknowledged, as
+    nobody knows what of the rest reached the disk. The next record tries again: a disk may have room again.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._seq, self._chain = _cut_torn_tail(self._fd)
+        self._good = _Place(os.fstat(self._fd).st_size, self._seq, self._chain)
         self._folder = path.parent
         self._passing_fd = -1
-        self._pending: list[tuple[int, bytes, asyncio.Future[None]]] = []
+        self._pending: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
-        self._broken: OSError | None = None
+        self._is_cut = True
 
     async def append(self, record: dict[str, Any]) -> None:
         """Write one record and return once it is on disk; OSError when it cannot be."""
-        await self._put(self._fd, self._encode(record))
+        if not self._is_cut:
+            self._cut_back()
+        line = self._encode(record)
+        await self._put(_Waiting(self._fd, line, _Place(len(line), self._seq, self._chain)))
 
     async def pass_by(self, record: dict[str, Any]) -> None:
         """Take a record the same way to the disk and keep nothing of it; OSError as ``append``.
@@ -44,16 +54,14 @@ class AuditJournal:
         if self._passing_fd < 0:
             self._passing_fd, name = tempfile.mkstemp(dir=self._folder)
             Path(name).unlink()
-        await self._put(self._passing_fd, json.dumps(record, separators=(",", ":")).encode())
+        line = json.dumps(record, separators=(",", ":")).encode()
+        await self._put(_Waiting(self._passing_fd, line, None))
 
-    async def _put(self, fd: int, line: bytes) -> None:
-        if self._broken is not None:
-            raise self._broken
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((fd, line, done))
+    async def _put(self, waiting: _Waiting) -> None:
+        self._pending.append(waiting)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._drain())
-        await done
+        await waiting.done
 
     def _encode(self, record: dict[str, Any]) -> bytes:
         self._seq += 1
@@ -66,27 +74,65 @@ class AuditJournal:
         while self._pending:
             batch, self._pending = self._pending, []
             try:
-                await asyncio.to_thread(self._commit, [(fd, line) for fd, line, _ in batch])
-            except OSError as error:  # never retried: what reached the disk is unknown
-                self._broken = error
-                for *_, done in batch + self._pending:
-                    if not done.done():
-                        done.set_exception(error)
+                await asyncio.to_thread(self._commit, batch)
+            except OSError as error:
+                self._fail(batch + self._pending, error)
                 self._pending = []
                 return
-            for *_, done in batch:
-                if not done.done():
-                    done.set_result(None)
+            for waiting in batch:
+                if waiting.place is not None:
+                    size = self._good.size + waiting.place.size
+                    self._good = dc.replace(waiting.place, size=size)
+                if not waiting.done.done():
+                    waiting.done.set_result(None)
 
-    def _commit(self, lines: list[tuple[int, bytes]]) -> None:
-        for fd in dict.fromkeys(fd for fd, _ in lines):
-            data = b"".join(line for at, line in lines if at == fd)
+    def _commit(self, batch: list[_Waiting]) -> None:
+        for fd in dict.fromkeys(w.fd for w in batch):
+            data = b"".join(w.line for w in batch if w.fd == fd)
             while data:
                 data = data[os.write(fd, data) :]
             os.fdatasync(fd)
         if self._passing_fd >= 0 and os.fstat(self._passing_fd).st_size > PASSING_MAX:
-            os.ftruncate(self._passing_fd, 0)
-            os.lseek(self._passing_fd, 0, os.SEEK_SET)
+            self._forget_passed()
+
+    def _forget_passed(self) -> None:
+        os.ftruncate(self._passing_fd, 0)
+        os.lseek(self._passing_fd, 0, os.SEEK_SET)
+
+    def _fail(self, waiting: list[_Waiting], error: OSError) -> None:
+        self._is_cut = False
+        if self._passing_fd >= 0:
+            self._forget_passed()
+        with contextlib.suppress(OSError):
+            self._cut_back()
+        for w in waiting:
+            if not w.done.done():
+                w.done.set_exception(error)
+
+    def _cut_back(self) -> None:
+        """Go on from the last record that was acknowledged; OSError when even that cannot be."""
+        os.ftruncate(self._fd, self._good.size)
+        os.fdatasync(self._fd)
+        self._seq, self._chain, self._is_cut = self._good.seq, self._good.chain, True
+
+
+@dc.dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the journal ends, or how long a line is, with the number and digest of its last record."""
+
+    size: int
+    seq: int
+    chain: str
+
+
+@dc.dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A line on its way to the disk; ``place`` None: nothing of it is kept."""
+
+    fd: int
+    line: bytes
+    place: _Place | None
+    done: asyncio.Future[None] = dc.field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 def _cut_torn_tail(fd: int) -> tuple[int, str]:

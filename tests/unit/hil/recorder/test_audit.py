@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -63,17 +64,35 @@ def test_what_passes_by_waits_for_the_disk_as_a_command_does_and_leaves_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["audit.jsonl"]
 
 
-def test_one_that_cannot_be_written_is_an_error_from_then_on(
+def test_on_a_full_disk_everybody_is_told_and_with_room_again_it_goes_on_in_the_same_chain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_fd: int, _data: bytes) -> int:
+    path, real = tmp_path / "audit.jsonl", os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if len(data) > 10:
+            return real(fd, data[:10])  # a part of it still has room
         raise OSError(28, "No space left on device")
 
     async def write() -> None:
-        journal = AuditJournal(tmp_path / "audit.jsonl")
+        journal = AuditJournal(path)
+        await journal.append({"event": "a"})
+        whole = path.read_bytes()
         monkeypatch.setattr(os, "write", full)
         for put in (journal.append, journal.append, journal.pass_by):
             with pytest.raises(OSError, match="No space left"):
-                await put({"event": "a"})
+                await put({"event": "lost"})
+        assert path.read_bytes() == whole
+        monkeypatch.setattr(os, "write", real)
+        await journal.pass_by({"event": "passing"})
+        await journal.append({"event": "b"})
+        await AuditJournal(path).append({"event": "c"})
 
     asyncio.run(write())
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(r["seq"], r["event"]) for r in rows] == [(1, "a"), (2, "b"), (3, "c")]
+    chain = ""
+    for line in path.read_text().splitlines():
+        body = line[: line.rindex(',"chain"')] + "}"
+        chain = hashlib.sha256((chain + body).encode()).hexdigest()[:16]
+        assert json.loads(line)["chain"] == chain
