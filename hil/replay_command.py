@@ -20,6 +20,8 @@ from rtcore.engine import Engine
 from rtcore.errors import Problem, UserInputError
 
 PASS, FAIL = "PASS", "FAIL"
+INCOMPLETE = "INCOMPLETE"
+"""Nothing differs, but what is on record goes far beyond the last image that can be compared."""
 NAMED = ("lock_hash", "kernels", "cpu_model")
 WORDS = {"lock_hash": "versions of packages", "kernels": "kernels", "cpu_model": "processor"}
 
@@ -40,8 +42,10 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """PASS: the same."""
-        return PASS if self.outcome.difference is None else FAIL
+        """PASS: the same; INCOMPLETE: as far as there are images."""
+        if self.outcome.difference is not None:
+            return FAIL
+        return INCOMPLETE if self.recorded.n_beyond else PASS
 
     @property
     def comparison(self) -> str:
@@ -129,6 +133,7 @@ def document(report: Report) -> dict[str, Any]:
         "commands": outcome.n_commands,
         "last_step": outcome.last_step,
         "images_not_covered": recorded.n_uncovered,
+        "not_compared_s": recorded.n_beyond * recorded.run.core.dt_ns / 1e9,
         "largest_relative": outcome.largest_relative if math.isfinite(outcome.largest_relative) else None,
         "results": _results(report),
     }
@@ -179,6 +184,11 @@ def show(report: Report, out: Console) -> None:
         line(
             f"note: {recorded.n_uncovered} images at the end came before their events were on disk; left out"
         )
+    if recorded.n_beyond:
+        dt_s = run.core.dt_ns / 1e9
+        there, of = (recorded.last_step + 1) * dt_s, (recorded.last_record + 1) * dt_s
+        what = "images or events of the rest are not there"
+        line(f"note: only {there:.6g} s of {of:.6g} s could be compared: {what}")
     if difference is not None:
         told = f"recorded {difference.recorded}, replayed {difference.replayed}"
         line(f"first difference: {difference.what}, step {difference.step}, {difference.tag or '-'}: {told}")

@@ -19,6 +19,13 @@ from hil.recorder.soe import Soe as Record
 from hil.settings_errors import Section, check_model
 from rtcore.errors import Problem, UserInputError
 
+REST_S = 5.0
+"""Most that usually follows the last image: images are one a second, and a host may be late [s]."""
+LOW_IMAGE_S = 60.0
+"""Between two images while there is little room on the disk [s]."""
+DISK_LOW = ".DISK_LOW"
+"""Ends the tag of the alarm point which tells that there is."""
+
 
 class StationOf(Section):
     """The station of a run."""
@@ -76,6 +83,10 @@ class RecordedRun:
         Images that can be compared: all events up to them are on record.
     n_uncovered : int
         Images at the end that came before their events were on disk.
+    last_step, last_record : int
+        Step of the last image that can be compared; of the last event or image that is on record.
+    widest : int
+        Most steps from one image to the next.
     """
 
     folder: Path
@@ -85,6 +96,24 @@ class RecordedRun:
     counted: list[int]
     n_images: int
     n_uncovered: int
+    last_step: int
+    last_record: int
+    widest: int
+
+    @property
+    def n_beyond(self) -> int:
+        """Steps on record after the last image that can be compared, where an end leaves fewer; or 0."""
+        beyond = self.last_record - self.last_step
+        return beyond if beyond > self._usual_rest() else 0
+
+    def _usual_rest(self) -> float:
+        """Return how many steps may follow the last image: images are one a second, by the wall clock."""
+        period_ns = self.run.core.period_ns
+        if period_ns <= 0:  # as fast as the host can: what it did from one image to the next
+            return REST_S * self.widest
+        low = {s.tag: s.new for s in self.statuses if s.tag.endswith(DISK_LOW)}
+        rest_s = REST_S + LOW_IMAGE_S if any(low.values()) else REST_S
+        return rest_s * 1e9 / period_ns
 
     def images(self) -> Iterator[images.Recorded]:
         """Yield the images that can be compared, in order of their steps."""
@@ -107,16 +136,29 @@ def read_run(folder: Path) -> RecordedRun:
     records, damaged = _records(folder / SOE)
     problems += damaged
     end = records[-1].next_pos if records else 0
-    n_images, n_uncovered, damaged = _count_images(folder / IMAGES, end, 0 if run is None else len(run.tags))
+    found, damaged = _count_images(folder / IMAGES, end, 0 if run is None else len(run.tags))
     problems += damaged
-    if not problems and n_images == 0:
+    if not problems and found.covered == 0:
         problems.append(Problem(str(folder / IMAGES), "", "holds no image to compare with"))
     if run is None or problems:
         raise UserInputError(problems)
     commands = [r for r in records if r.kind == COMMAND and r.verdict == DONE]
     statuses = [r for r in records if r.kind == STATUS]
     counted = [step for r in records if r.kind == COUNTED for step in r.all_steps]
-    return RecordedRun(folder, run, commands, statuses, counted, n_images, n_uncovered)
+    last_record = max((r.all_steps[-1] if r.kind == COUNTED else r.step for r in records), default=-1)
+    last_record = max(last_record, found.last)
+    return RecordedRun(
+        folder,
+        run,
+        commands,
+        statuses,
+        counted,
+        n_images=found.covered,
+        n_uncovered=found.uncovered,
+        last_step=found.last_covered,
+        last_record=last_record,
+        widest=found.widest,
+    )
 
 
 def _run_file(path: Path) -> tuple[RunFile | None, list[Problem]]:
@@ -156,25 +198,40 @@ def _records(path: Path) -> tuple[list[Record], list[Problem]]:
     return records, []
 
 
-def _count_images(path: Path, end: int, n_values: int) -> tuple[int, int, list[Problem]]:
-    """Return how many images the journal covers, how many it does not, and what is wrong."""
-    covered = uncovered = 0
-    last = -1
+@dc.dataclass(slots=True)
+class _Images:
+    """How many images the journal covers and does not; the last one it does; the most steps between two."""
+
+    covered: int = 0
+    uncovered: int = 0
+    last: int = -1
+    last_covered: int = -1
+    widest: int = 0
+
+    def add(self, image: images.Recorded, end: int) -> None:
+        self.widest = max(self.widest, image.step - self.last)
+        self.last = image.step
+        if image.position <= end:
+            self.covered += 1
+            self.last_covered = image.step
+        else:
+            self.uncovered += 1
+
+
+def _count_images(path: Path, end: int, n_values: int) -> tuple[_Images, list[Problem]]:
+    """Return what images there are, and what is wrong; ``end`` is the position after the last event."""
+    found = _Images()
     try:
         for image in images.read(path):
             if n_values and len(image.values) != n_values:
                 what = f"{len(image.values)} values for {n_values} points"
-                return covered, uncovered, [Problem(str(path), f"step {image.step}", what)]
-            if image.step <= last:
-                what = f"comes after step {last}"
-                return covered, uncovered, [Problem(str(path), f"step {image.step}", what)]
-            last = image.step
-            if image.position <= end:
-                covered += 1
-            else:
-                uncovered += 1
+                return found, [Problem(str(path), f"step {image.step}", what)]
+            if image.step <= found.last:
+                what = f"comes after step {found.last}"
+                return found, [Problem(str(path), f"step {image.step}", what)]
+            found.add(image, end)
     except OSError as error:
-        return covered, uncovered, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
+        return found, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
     except DamagedError as error:
-        return covered, uncovered, [Problem(str(path), f"byte {error.at}", error.what)]
-    return covered, uncovered, []
+        return found, [Problem(str(path), f"byte {error.at}", error.what)]
+    return found, []

@@ -18,6 +18,11 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
 
+MIN_PER_CYCLE = 4.0
+"""Fewest samples a cycle that phasors are taken from: constant and fundamental with one to spare."""
+MAX_HARMONIC = 7
+"""Highest harmonic that is told from the fundamental exactly where a cycle is no whole number of samples."""
+
 
 @dc.dataclass(frozen=True, slots=True)
 class Jump:
@@ -109,12 +114,12 @@ def _turned(phasors: Complex, t_s: Floats, f0_hz: float) -> Complex:
 def phasors_of(
     samples: Floats, rate_hz: float, f0_hz: float, every_s: float, start_s: float = 0.0
 ) -> Complex:
-    """Return RMS phasors by a full-cycle DFT, one every ``every_s``.
+    """Return RMS phasors of the last cycle, one every ``every_s``.
 
     Parameters
     ----------
     samples : float64[n, n_channels]
-        Evenly spaced; from another recorder, say.
+        Evenly spaced; from another recorder, say. At least ``MIN_PER_CYCLE`` a cycle.
     start_s : float
         Time of the first sample [s]; phasors are against the frame that turns with ``f0_hz``.
 
@@ -125,17 +130,35 @@ def phasors_of(
 
     Notes
     -----
-    Where a cycle is no whole number of samples the oldest one counts in part.
+    Where a cycle is a whole number of samples this is the full-cycle DFT.
     """
     cycle = rate_hz / f0_hz
-    whole = int(np.ceil(cycle - 1e-9))
+    if cycle < MIN_PER_CYCLE:
+        raise ValueError(f"{cycle:g} samples a cycle; {MIN_PER_CYCLE:g} are needed")
+    taps = _fundamental_taps(cycle)
+    whole = len(taps)
     if len(samples) < whole:
         raise ValueError(f"{len(samples)} samples are less than a cycle of {whole}")
-    t = start_s + np.arange(len(samples)) / rate_hz
-    turned = samples * np.exp(-2j * np.pi * f0_hz * t)[:, None]
-    weights = np.ones(whole)
-    weights[0] = 1.0 - (whole - cycle)  # the oldest one, in part
     ends = np.rint(np.arange(0.0, len(samples) / rate_hz - 1e-12, every_s) * rate_hz).astype(np.int64)
     ends = np.clip(ends, whole - 1, len(samples) - 1)
-    windows = ends[:, None] - np.arange(whole - 1, -1, -1)[None, :]
-    return np.asarray(np.einsum("w,mwc->mc", weights, turned[windows]) * np.sqrt(2.0) / cycle)
+    columns = [np.convolve(column, taps[::-1], "valid")[ends - (whole - 1)] for column in samples.T]
+    turn_back = np.exp(-2j * np.pi * f0_hz * (start_s + ends / rate_hz))
+    return np.asarray(np.column_stack(columns) * turn_back[:, None])
+
+
+def _fundamental_taps(cycle: float) -> Complex:
+    """Return what the samples of one window are multiplied with; their sum is the RMS phasor at its end.
+
+    Least squares over the window of a constant, the fundamental and low harmonics. Unlike a sum over
+    samples it is exact for these also where a cycle is no whole number of samples; the oldest sample
+    counts in part then, so that higher harmonics hardly enter.
+    """
+    whole = int(np.ceil(cycle - 1e-9))
+    weights = np.ones(whole)
+    weights[0] = 1.0 - (whole - cycle)
+    orders = np.arange(1, min(MAX_HARMONIC, max(1, int(cycle / 2 + 1e-9) - 1)) + 1)
+    angles = 2 * np.pi / cycle * np.arange(1 - whole, 1)[:, None] * orders[None, :]
+    model = np.concatenate([np.cos(angles), np.sin(angles), np.ones((whole, 1))], axis=1)
+    root = np.sqrt(weights)
+    fit = np.linalg.pinv(model * root[:, None]) * root[None, :]
+    return np.asarray((fit[0] - 1j * fit[len(orders)]) / np.sqrt(2.0))

@@ -207,8 +207,10 @@ def test_of_many_shots_at_a_sound_device_99_percent_lie_in_intervals_of_15_ms(
     found = compared(runs, log)
     n = len(found.error_s)
     say(f"together: {found.figures}, standard deviation of the error {1e3 * found.error_s.std():.2f} ms")
-    # 99 % of 500 with the scatter of drawing so many; all inside with room to spare were no proof of more.
+    # 99 % of 500 with the scatter of drawing so many; all inside with room to spare are no proof of more.
     assert found.is_inside.sum() >= 0.98 * n
+    if found.is_inside.all() and np.abs(found.error_s).max() < 0.7 * np.median(found.half_width_s):
+        say("all inside by far: the uncertainty is overstated")
     # The median: a shot in which a busy host held the device up has a wider interval of its own.
     assert np.median(found.half_width_s) <= 0.015
     assert FAIL not in [done.verdict for done in runs]

@@ -376,6 +376,67 @@ def test_a_run_whose_last_events_never_reached_the_disk_is_compared_as_far_as_th
     assert recording.replay(copied).difference is None
 
 
+def keep_images(folder: Path, n: int) -> None:
+    path = folder / run_folder.IMAGES
+    kept = [f.body for f in frames(path)][:n]
+    path.unlink()
+    Journal(path).commit(kept)
+
+
+def slow(folder: Path, period_ns: int) -> None:
+    alter_run(folder, lambda row: row["core"].update(period_ns=period_ns))
+
+
+def test_a_run_most_of_whose_images_are_gone_does_not_pass(copied: Path) -> None:
+    slow(copied, 10 * DT_NS)  # a second and a half of the plant took ten times as long
+    keep_images(copied, 1)
+    run = read_run(copied)
+    assert (run.last_step, run.n_beyond) == (STEPS_PER_IMAGE - 1, run.last_record - STEPS_PER_IMAGE + 1)
+    code, found, _ = command(copied)
+    assert (code, found["verdict"]) == (1, "INCOMPLETE")
+    assert found["not_compared_s"] == pytest.approx(run.n_beyond * DT_NS / 1e9)
+    told = CliRunner().invoke(app, ["replay", str(copied)]).output
+    compared, of = STEPS_PER_IMAGE * DT_NS / 1e9, (run.last_record + 1) * DT_NS / 1e9
+    assert f"only {compared:g} s of {of:g} s could be compared" in told
+
+
+def test_a_run_most_of_whose_events_are_gone_does_not_pass(copied: Path) -> None:
+    slow(copied, 10 * DT_NS)
+    first = next(images.read(copied / run_folder.IMAGES))
+    alter(copied, lambda r: r if r.pos < first.position else None)
+    run = read_run(copied)
+    assert (run.n_images, run.n_uncovered) == (1, N_IMAGES - 1)
+    assert run.n_beyond == N_IMAGES * STEPS_PER_IMAGE - 1 - run.last_step
+    code, found, _ = command(copied)
+    assert (code, found["verdict"]) == (1, "INCOMPLETE")
+
+
+def test_a_run_that_ends_between_two_images_passes(copied: Path) -> None:
+    keep_images(copied, 1)  # what follows took less than two seconds
+    run = read_run(copied)
+    assert run.last_record > run.last_step and run.n_beyond == 0
+    code, found, _ = command(copied)
+    assert (code, found["verdict"], found["not_compared_s"]) == (0, "PASS", 0.0)
+
+
+def test_while_the_disk_is_low_images_may_be_a_minute_apart(copied: Path) -> None:
+    slow(copied, 10 * DT_NS)
+    keep_images(copied, 1)
+    run = read_run(copied)
+    low = dc.replace(run.statuses[0], tag="SUB.REC.DISK_LOW", step=1, old=0.0, new=1.0)
+    assert dc.replace(run, statuses=[low, *run.statuses]).n_beyond == 0
+    over = dc.replace(low, step=2, old=1.0, new=0.0)
+    assert dc.replace(run, statuses=[low, over]).n_beyond > 0, "it was low no longer"
+
+
+def test_a_run_as_fast_as_can_be_is_measured_by_its_own_images(copied: Path) -> None:
+    slow(copied, 0)
+    keep_images(copied, 1)
+    run = read_run(copied)
+    assert (run.widest, run.n_beyond) == (STEPS_PER_IMAGE, 0)
+    assert dc.replace(run, last_record=7 * STEPS_PER_IMAGE).n_beyond > 0
+
+
 def test_a_run_of_another_version_is_told_apart_from_damage(copied: Path) -> None:
     alter_run(copied, lambda row: row.update(format=2, tags=None))
     assert [place for _, place, _ in problems(copied)] == ["format"]

@@ -61,12 +61,29 @@ def test_phasors_come_back_from_their_wave(angle: float, start_s: float, size: f
     )  # phase at late times
 
 
-@pytest.mark.parametrize("rate_hz", [3_840.0, 4_000.0, 5_000.0, 7_680.0])
-def test_any_rate_gives_phasors_within_a_thousandth(rate_hz: float) -> None:
-    """Also where a cycle is no whole number of samples; a thousandth is what a round trip may lose."""
+RATES_HZ = [240.0, 250.0, 600.0, 700.0, 1_000.0, 1_200.0, 1_234.5, 1_600.0, 2_000.0, 2_500.0, 3_200.0]
+RATES_HZ += [3_840.0, 4_000.0, 4_800.0, 5_000.0, 7_680.0, 10_000.0]
+
+
+@pytest.mark.parametrize("f0_hz", [50.0, 60.0])
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_a_steady_wave_gives_its_phasor_exactly_at_any_rate(rate_hz: float, f0_hz: float) -> None:
+    """Also where a cycle is no whole number of samples, and with a constant below the wave."""
     made = steady(200, 120 * np.exp(0.7j))
-    seen = phasors_of(synthesise(made, DT_S, rate_hz, F0_HZ), rate_hz, F0_HZ, DT_S)
-    assert np.abs(seen - made[0, 0]).max() < 1e-3 * 120
+    wave = synthesise(made, DT_S, rate_hz, f0_hz) + 30.0
+    seen = phasors_of(wave, rate_hz, f0_hz, DT_S)
+    assert np.abs(seen - made[0, 0]).max() < 1e-9 * 120
+
+
+@pytest.mark.parametrize("rate_hz", [1_600.0, 2_000.0, 4_000.0, 5_000.0])
+@pytest.mark.parametrize(("harmonic", "most"), [(3, 1e-9), (5, 1e-9), (7, 1e-9), (11, 0.02)])
+def test_harmonics_hardly_enter_where_a_cycle_is_no_whole_number_of_samples(
+    rate_hz: float, harmonic: int, most: float
+) -> None:
+    t = np.arange(int(0.2 * rate_hz)) / rate_hz
+    wave = np.cos(2 * np.pi * F0_HZ * t) + 0.1 * np.cos(2 * np.pi * harmonic * F0_HZ * t + 1.0)
+    seen = phasors_of(wave[:, None], rate_hz, F0_HZ, DT_S)
+    assert np.abs(seen - np.sqrt(0.5)).max() < most * np.sqrt(0.5)
 
 
 def test_slow_frequency_is_a_turning_phasor_and_comes_back() -> None:
@@ -92,3 +109,8 @@ def test_harmonics_do_not_enter_the_fundamental() -> None:
 def test_less_than_a_cycle_is_refused() -> None:
     with pytest.raises(ValueError, match="less than a cycle of 80"):
         phasors_of(np.zeros((79, 1)), RATE_HZ, F0_HZ, DT_S)
+
+
+def test_too_few_samples_a_cycle_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 samples a cycle; 4 are needed"):
+        phasors_of(np.zeros((100, 1)), 120.0, F0_HZ, DT_S)
