@@ -152,7 +152,7 @@ class Facts:
     faults : tuple of str
         Names of the station's fault library.
     tags : frozenset of str
-        Tags of all points.
+        Tags of the points that a device may write.
     """
 
     dt_s: float

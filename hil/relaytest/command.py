@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,8 +16,10 @@ from hil.relaytest.document import document
 from hil.relaytest.plan import FactsOf, Plan, find_plan, read_plan
 from hil.relaytest.report import write
 from hil.relaytest.results import PASS, Shot, TestResult, said
-from hil.relaytest.runner import run
+from hil.relaytest.runner import Run, Tell, execute
 from hil.scenario_report import make_folder
+from hil.stop_signals import Stopped
+from rtcore.errors import HostError
 
 Opened = tuple[Bench, Mapping[str, str]]
 BenchOf = Callable[[Plan], AbstractContextManager[Opened]]
@@ -40,7 +43,8 @@ def run_file(
     UserInputError
         Everything wrong or impossible in the plan; nothing has been energised.
     HostError
-        No such station runs, or the report cannot be written.
+        No such station runs, or the report cannot be written; or the run was broken off, by this or by
+        a signal (``Stopped``, ``KeyboardInterrupt``): the tests that had ended have been reported then.
     """
     path = find_plan(name)
     plan = read_plan(path, facts_of)
@@ -56,15 +60,32 @@ def run_file(
     with bench_of(plan) as (bench, station):
         facts = dc.replace(plan.facts, dt_s=bench.facts.dt_s)  # the host may have decided on the step
         plan = read_plan(path, lambda _station, _near: facts)
-        done = run(plan, bench, tell)
-    doc = document(done, station)
+        done = Run(plan, time.time())
+        broken = _carried_out(done, bench, tell)
+    doc = document(done, station, "" if broken is None else _why(broken))
     for result in done.tests:
         _line(out, f"{result.verdict:<12}  {result.name}: {said(result)}")
-    _line(out, f"{done.verdict}  {plan.head.name}: {_said(doc)}")
+    _line(out, f"{doc['verdict']}  {plan.head.name}: {_said(doc)}")
     if folder is not None:
         written = write(folder, doc)
         _line(out, f"report: {', '.join(str(p) for p in written)}")
+    if broken is not None:
+        raise broken
     return doc
+
+
+def _carried_out(done: Run, bench: Bench, tell: Tell) -> BaseException | None:
+    """Carry out the tests of a run; return what broke it off, the tests that had ended are in ``done``."""
+    try:
+        for result in execute(done.plan, bench, tell):
+            done.tests.append(result)
+    except (HostError, Stopped, KeyboardInterrupt) as error:
+        return error
+    return None
+
+
+def _why(broken: BaseException) -> str:
+    return str(broken) if isinstance(broken, HostError) else "interrupted"
 
 
 def _said(doc: Mapping[str, Any]) -> str:
@@ -73,6 +94,8 @@ def _said(doc: Mapping[str, Any]) -> str:
         "INVALID": "; the measurement cannot be trusted, nothing is shown about the device",
         "INCONCLUSIVE": "; the device is neither shown to be right nor to be wrong",
     }
+    if doc["broken_off"]:
+        counts += f"; broken off: {doc['broken_off']}"
     return f"shots: {counts}{meaning.get(doc['verdict'], '')}"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from hil.relaytest.bench import Injection
 from hil.relaytest.plan import Plan
 from hil.relaytest.recording import Recording, Stretch
-from hil.relaytest.results import Reading, Shot, TestResult, finite, said
+from hil.relaytest.results import FAIL, INVALID, Reading, Shot, TestResult, finite, said
 from hil.relaytest.runner import Run
 from hil.relaytest.shot_model import ShotRecord, State
 from hil.relaytest.uncertainty import Calibration
@@ -36,19 +36,22 @@ LIMITS = (
 )
 
 
-def document(run: Run, station: Mapping[str, str] | None = None) -> dict[str, Any]:
+def document(run: Run, station: Mapping[str, str] | None = None, broken_off: str = "") -> dict[str, Any]:
     """Return all of a run.
 
     Parameters
     ----------
     station : mapping, optional
         What else identifies the station, by name: hash of its configuration, files of the recorder.
+    broken_off : str
+        Why the run ended before its last test; it is never passed then.
     """
     plan = run.plan
     relay = plan.facts.locations[plan.head.location]
     doc = {
         "format": FORMAT,
-        "verdict": run.verdict,
+        "verdict": INVALID if broken_off and run.verdict != FAIL else run.verdict,
+        "broken_off": broken_off,
         "counts": dict(Counter(s.verdict for s in run.counted)),
         "repeated": sum(s.is_superseded for t in run.tests for s in t.shots),
         "started": dt.datetime.fromtimestamp(run.started_utc_s, dt.UTC).isoformat(timespec="seconds"),

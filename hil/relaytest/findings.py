@@ -38,6 +38,8 @@ class Point(NamedTuple):
 
 def findings(result: TestResult, element: Element | None) -> list[str]:
     """Return what is wrong, most telling first; empty when nothing failed."""
+    if _never_answered(result):
+        return ["the device never answered"]
     found = _silence(result)
     for shot in result.shots:
         if not shot.invalid:
@@ -53,16 +55,21 @@ def findings(result: TestResult, element: Element | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _never_answered(result: TestResult) -> bool:
+    """Tell whether nothing at all was heard of a device: there may be none."""
+    is_known = result.calibration is None or result.calibration.is_known
+    return (
+        bool(result.shots) and not is_known and not any(r.is_heard for s in result.shots for r in s.records)
+    )
+
+
 def _silence(result: TestResult) -> list[str]:
-    """Name a device that fell silent, or never spoke."""
+    """Name a device that fell silent."""
     silent = {
         s.number: r.health.device_silent_s for s in result.shots for r in s.records if "silent" in s.invalid
     }
     if not silent:
         return []
-    said = any(m.is_device for s in result.shots for r in s.records for m in r.marks)
-    if not said and result.calibration is not None and not result.calibration.is_known:
-        return ["the device never answered"]
     in_calibration_s = 0.0 if result.calibration is None else result.calibration.silent_s
     longest_s = max(*silent.values(), in_calibration_s)
     return [f"device silent for {longest_s:.1f} s and perhaps longer, in shot {_listed(list(silent))}"]

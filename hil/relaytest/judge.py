@@ -2,7 +2,7 @@
 
 PASS          the interval of the measured value lies within the tolerance
 FAIL          it lies outside; or the device did what it must not, or not what it must
-INCONCLUSIVE  it overlaps a limit, or is wider than the tolerance
+INCONCLUSIVE  it overlaps a limit, or is wider than the tolerance; or nothing shows that the device was there
 INVALID       the loop slipped or was late, the device fell silent, the connection changed
 """
 
@@ -18,6 +18,9 @@ from hil.relaytest.uncertainty import Calibration
 
 LATE_MAX_S = 0.005
 NEVER_CAME = "never came"
+NO_SIGN = "the device gave no sign of life: that it did nothing says nothing"
+SHADOWED = ("trip", "pickup", "dropout", "close")
+"""Events that the internal relay has, too."""
 
 
 def invalid_reason(health: Health, tolerance_s: float, silent_limit_s: float) -> str:
@@ -82,14 +85,24 @@ def readings(record: ShotRecord, cal: Calibration, is_held: bool = False) -> lis
     is_held : bool
         The device writes its outputs in every cycle: repeated commands mean nothing.
     """
-    found = list(_unwanted(record))
+    found = list(_unwanted(record, cal))
     if record.plan.is_single and not is_held:
         found += _repeated(record)
     found += [_reading(record, measure, cal) for measure in record.plan.measures]
     return found
 
 
-def _unwanted(record: ShotRecord) -> Iterator[Reading]:
+def _is_unheard(record: ShotRecord, cal: Calibration) -> bool:
+    """Tell whether there is nothing to show that a device was connected in a shot."""
+    return not cal.is_known and not record.is_heard
+
+
+def _stayed_away(record: ShotRecord, cal: Calibration, why: str) -> tuple[str, str]:
+    """Return verdict and reason where what must not happen did not: right only of a device that is there."""
+    return (INCONCLUSIVE, NO_SIGN) if _is_unheard(record, cal) else (PASS, why)
+
+
+def _unwanted(record: ShotRecord, cal: Calibration) -> Iterator[Reading]:
     zero_ns = record.zero_ns
     for what in ("trip", "close"):
         early = [m for m in record.marks if m.what == what and m.instant_ns < zero_ns]
@@ -100,8 +113,11 @@ def _unwanted(record: ShotRecord) -> Iterator[Reading]:
             )
     for reference in record.plan.never:
         mark = record.find(reference)
-        what = "" if mark is None else f"{reference} after {(mark.instant_ns - zero_ns) / 1e9:.4g} s"
-        yield Reading(f"never {reference}", "", PASS if mark is None else FAIL, what or "did not happen")
+        if mark is None:
+            verdict, why = _stayed_away(record, cal, "did not happen")
+        else:
+            verdict, why = FAIL, f"{reference} after {(mark.instant_ns - zero_ns) / 1e9:.4g} s"
+        yield Reading(f"never {reference}", "", verdict, why)
 
 
 def _repeated(record: ShotRecord) -> Iterator[Reading]:
@@ -131,20 +147,18 @@ def _reading(record: ShotRecord, m: Measure, cal: Calibration, is_silence_counte
     start, stop = record.find(m.start), record.find(m.stop)
     shadow_s = _shadow_s(record, m)
     if m.is_absent:
-        if stop is None:
-            return Reading(m.name, "s", PASS, f"no {m.stop}", shadow=shadow_s)
-        after = start or record.marks[0]
-        at_s = (stop.instant_ns - after.instant_ns) / 1e9
-        return Reading(m.name, "s", FAIL, f"{m.stop} after {at_s:.4g} s", raw=at_s, shadow=shadow_s)
+        return _absent(record, m, cal, start, stop, shadow_s)
     expected_s = shadow_s if m.expected_s is None else m.expected_s
     allowed = _allowed(m, expected_s)
     if start is None or stop is None:
-        missing = m.start if start is None else m.stop
-        why = f"{missing} {NEVER_CAME} within {_waited_s(record):.4g} s"
+        verdict, why = FAIL, _missing(record, m.start if start is None else m.stop)
+        if stop is None and m.expected_s is None and _is_shadow_missing(record, m):
+            verdict = INCONCLUSIVE
+            why = f"no {m.stop} of the device nor of the internal relay: nothing to compare with"
         return Reading(
             m.name,
             "s",
-            FAIL,
+            verdict,
             why,
             expected=expected_s,
             allowed_low=allowed[0],
@@ -153,6 +167,34 @@ def _reading(record: ShotRecord, m: Measure, cal: Calibration, is_silence_counte
         )
     silent_s = record.silence_steps(start, stop) * cal.dt_s if is_silence_counted else 0.0
     return _timed(record, m, cal, start, stop, silent_s, expected_s, shadow_s)
+
+
+def _absent(
+    record: ShotRecord,
+    m: Measure,
+    cal: Calibration,
+    start: Mark | None,
+    stop: Mark | None,
+    shadow_s: float | None,
+) -> Reading:
+    """Return the reading of a stop that must not come after a start that must."""
+    if stop is not None:
+        after = start or record.marks[0]
+        at_s = (stop.instant_ns - after.instant_ns) / 1e9
+        return Reading(m.name, "s", FAIL, f"{m.stop} after {at_s:.4g} s", raw=at_s, shadow=shadow_s)
+    if start is None:
+        return Reading(m.name, "s", FAIL, _missing(record, m.start), shadow=shadow_s)
+    return Reading(m.name, "s", *_stayed_away(record, cal, f"no {m.stop}"), shadow=shadow_s)
+
+
+def _missing(record: ShotRecord, reference: str) -> str:
+    return f"{reference} {NEVER_CAME} within {_waited_s(record):.4g} s"
+
+
+def _is_shadow_missing(record: ShotRecord, m: Measure) -> bool:
+    """Tell whether the internal relay, which can do the same, did not."""
+    name, nth = split(m.stop)
+    return name in SHADOWED and record.find(f"shadow_{name}#{nth}") is None
 
 
 def _timed(
@@ -170,7 +212,12 @@ def _timed(
     spread_s = m.n_edges * cal.half_width_s if m.n_edges and cal.is_known else 0.0
     measured, low, high = raw_s - mean_s, raw_s - high_s - spread_s, raw_s - low_s + spread_s
     allowed_low, allowed_high = _allowed(m, expected_s)
-    if expected_s is None:
+    if raw_s < (low_s if start.is_device or not stop.is_device else 0.0):
+        # of two outputs the later one may have come first, by as much as their delays differ; what
+        # arrived before the state it is counted from was no answer to it, whatever is allowed
+        verdict, why = FAIL, f"{m.stop} {-raw_s:.4g} s before {m.start}"
+        measured = math.nan
+    elif expected_s is None:
         verdict, why = (
             INCONCLUSIVE,
             "the internal relay did not operate in this shot: nothing to compare with",
@@ -234,7 +281,7 @@ def _shadow_s(record: ShotRecord, m: Measure) -> float | None:
     """Return what the internal relay took for the same, None when it has no part in it."""
     name, nth = split(m.stop)
     start = record.find(m.start)
-    if start is None or name not in ("trip", "pickup", "dropout", "close"):
+    if start is None or name not in SHADOWED:
         return None
     stop = record.find(f"shadow_{name}#{nth}")
     return None if stop is None else (stop.instant_ns - start.instant_ns) / 1e9

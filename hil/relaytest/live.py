@@ -25,7 +25,7 @@ from hil.relaytest.station_facts import facts
 from hil.relaytest.uncertainty import delays_s
 from hil.runspec import PRODUCERS, RunSpec
 from hil.station import Plan, read_plan
-from rtcore.board import Board, Snapshot
+from rtcore.board import CTL_ENDED, Board, Snapshot
 from rtcore.commands import REASON_TEXT, Reason, Verdict
 from rtcore.errors import HostError
 from rtcore.points import index_of
@@ -53,8 +53,15 @@ SET = "LAB.INJECT"
 PRODUCER = "bench"
 POLL_S = 0.001
 VERDICT_S = 5.0
-KEEP_S = 600.0
-"""How long tokens, overruns and slips are kept [s]."""
+DEAD_S = 4.0
+"""A loop whose heartbeat is older than this has died [s]; one that is held up for a second has not."""
+DEAD_PERIODS = 4
+AGAIN_S = 0.2
+KEPT_MAX = 1_000_000
+"""Most signs of life, tokens, overruns and slips that are kept of a shot, the latest ones."""
+CLOSE_S = 60.0
+"""How long a breaker is asked to close [s]."""
+HELD_UP = "the bench was held up: events of the plant were lost"
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -103,10 +110,16 @@ class LiveBench:
         self._relay: Relay | None = None
         self._meaning: dict[tuple[int, int], Callable[[float], str]] = {}
         self._seen: deque[Seen] = deque()
-        self._tokens: deque[tuple[int, int]] = deque()
-        self._signs: deque[int] = deque()
-        self._late: deque[tuple[int, float]] = deque()
-        self._slips: deque[tuple[int, float]] = deque()
+        self._tokens: deque[tuple[int, int]] = deque(maxlen=KEPT_MAX)
+        self._signs: deque[int] = deque(maxlen=KEPT_MAX)
+        self._late: deque[tuple[int, float]] = deque(maxlen=KEPT_MAX)
+        self._slips: deque[tuple[int, float]] = deque(maxlen=KEPT_MAX)
+        self._is_measuring = False
+        self._has_fault = False
+        self._n_lost = 0
+        self._lost: list[tuple[int, int]] = []
+        self._taken_step = 0
+        self._device_points = self._written_by_device()
         self._tail: TraceTail | None = None
         self.facts: Facts = facts(self.plan, self.dt_s)
 
@@ -127,6 +140,7 @@ class LiveBench:
         deadline = time.monotonic() + VERDICT_S
         while not all(i in self._verdicts for i in ids):
             self._verdicts |= self._producer.poll()
+            self._check_alive()
             if time.monotonic() > deadline:
                 raise HostError("the plant gave no verdict in time")
             time.sleep(POLL_S / 2)
@@ -145,7 +159,25 @@ class LiveBench:
         """Return a point's value in the newest image."""
         return float(self._snapshot().values[self._index[tag]])
 
+    def _check_alive(self) -> None:
+        """Raise HostError when the station has ended, or its loop has died: nothing comes any more."""
+        if self._board.ctl[CTL_ENDED]:
+            raise HostError(f"station {self.spec.name} has ended")
+        if self._board.published < 0 or self._silent_s() <= self._dead_s:
+            return
+        time.sleep(AGAIN_S)  # whoever stopped both of us may have let us go on first
+        if (age_s := self._silent_s()) > self._dead_s:
+            raise HostError(f"station {self.spec.name} has ended: no sign of life of it for {age_s:.0f} s")
+
+    def _silent_s(self) -> float:
+        return self._board.beat_age_ns(time.monotonic_ns()) * 1e-9
+
+    @property
+    def _dead_s(self) -> float:
+        return max(DEAD_S, DEAD_PERIODS * float(self.spec.core["period_ns"]) * 1e-9)
+
     def _snapshot(self) -> Snapshot:
+        self._check_alive()
         found = self._board.read()
         if found is None:
             raise HostError("the plant publishes nothing")
@@ -163,16 +195,44 @@ class LiveBench:
         scheme = self.plan.scheme
         assert scheme is not None
         number = [r.name for r in scheme.relays].index(location) + 1
+        self.restore()
         self.disconnect()
         self._relay = scheme.relays[number - 1]
         blocked = f"{self._relay_tag()}.BLOCKED"
         self.command({f"{SET}.LOCATION": number, f"{SET}.THROUGH_CT": through_ct, blocked: 1})
         self._meaning = self._meanings()
+        self._device_points = self._written_by_device()
         self._tail = TraceTail(segment.attach(self.spec.waves_path), number - 1)
         self.drain()
+        self._forget()
+
+    def restore(self) -> str:
+        """Clear away what a bench left that was killed; return what that was, nothing when there is none.
+
+        A bench enters its location and blocks the relay there at one step, and undoes both at one step.
+        """
+        if self._relay is not None:
+            return ""
+        scheme = self.plan.scheme
+        number, is_on = int(self.value(f"{SET}.LOCATION")), self.value(f"{SET}.ACTIVE") != 0.0
+        left = ["the sources of the test set were on"] if is_on else []
+        writes = {f"{SET}.ACTIVE": 0.0, f"{SET}.LOCATION": 0.0, f"{SET}.THROUGH_CT": 0.0}
+        if scheme is not None and 0 < number <= len(scheme.relays):
+            relay = self._device_of(f"relay.{scheme.relays[number - 1].name}")
+            if self.value(f"{relay}.BLOCKED") != 0.0:
+                writes[f"{relay}.BLOCKED"] = 0.0
+                left.append(f"relay {relay} was blocked")
+        if left:
+            self.command(writes)
+        return "; ".join(left)
 
     def disconnect(self) -> None:
-        """Take the sources away and let the relay trip again."""
+        """Take the sources and a fault of ours away and let the relay trip again."""
+        self._is_measuring = False
+        if self._has_fault:  # before the relay, or it would see it
+            with contextlib.suppress(HostError):  # the sources have to go in any case
+                self.apply_fault(None)
+            self._has_fault = False
         if self._relay is not None:
             blocked = f"{self._relay_tag()}.BLOCKED"
             self.command({f"{SET}.ACTIVE": 0, blocked: 0, f"{SET}.LOCATION": 0, f"{SET}.THROUGH_CT": 0})
@@ -187,7 +247,9 @@ class LiveBench:
     def inject(self, injection: Injection | None) -> Applied:
         """Set the sources; with None the location sees the feeder again."""
         if injection is None:
+            self._is_measuring = False
             return self.command({f"{SET}.ACTIVE": 0})
+        self._measure()
         writes: dict[str, float] = {
             "ACTIVE": 1,
             "FOLLOWING": float(injection.follow_52a),
@@ -204,24 +266,34 @@ class LiveBench:
     def apply_fault(self, name: str | None) -> Applied:
         """Put a fault of the library on the feeder; with None clear it."""
         if name is None:
-            return self.command({"LAB.FAULT_1.CLEAR": 1})
+            applied = self.command({"LAB.FAULT_1.CLEAR": 1})
+            self._has_fault = False
+            return applied
         number = self.plan.faults.names.index(name) + 1
         self.command({"LAB.FAULT_1.ENTRY": 0})
         self.command({"LAB.FAULT_1.ENTRY": number})
         self.command({"LAB.ARM.ARM": 1})
+        self._has_fault = True  # before it is: a signal may come in between
         return self.command({"LAB.FAULT_1.APPLY": 1})
 
     def close_breaker(self) -> None:
-        """Close the breaker at the location and wait until it is closed (no event is drained)."""
+        """Close the breaker at the location and wait until it is closed (no event is drained).
+
+        A shot begins with it: what was kept of earlier ones for ``health`` and ``signs`` is forgotten.
+        """
+        self._forget()
         tag = self._breaker_tag()
         if tag is None:
             return
-        deadline = time.monotonic() + 60.0
+        deadline, why = time.monotonic() + CLOSE_S, ""
         while self.value(f"{tag}.ST_52A") == 0.0:
-            with contextlib.suppress(HostError):  # its spring may have to be wound first
+            try:
                 self.command({f"{tag}.CLOSE": 1})
+                why = "the plant takes the command, but something opens it again; is a trip held?"
+            except HostError as refused:  # its spring may have to be wound first
+                why = str(refused)
             if time.monotonic() > deadline:
-                raise HostError(f"breaker {tag} does not close")
+                raise HostError(f"breaker {tag} does not close within {CLOSE_S:g} s: {why}")
             self._pause(0.2)
 
     def wait(self, what: frozenset[str], timeout_s: float) -> Seen | None:
@@ -247,6 +319,8 @@ class LiveBench:
         """Return the worst of these steps; see ``Bench``."""
         while self._take() < last_step:
             time.sleep(POLL_S)
+        self._is_measuring = False
+        self._check_whole(first_step, last_step)
         late = [s for step, s in self._late if zero_step <= step <= last_step]
         marks = [first_step, *self.signs(first_step, last_step), last_step]
         silent = max(b - a for a, b in itertools.pairwise(marks)) * self.dt_s
@@ -254,11 +328,11 @@ class LiveBench:
             late_max_s=max(late, default=0.0),
             slipped_s=sum(s for step, s in self._slips if zero_step <= step <= last_step),
             n_overruns=len(late),
-            device_silent_s=silent if self._signs else 0.0,
+            device_silent_s=silent,
         )
 
     def signs(self, first_step: int, last_step: int) -> list[int]:
-        """Return the steps in which the device wrote anything."""
+        """Return the steps in which the device wrote what a device writes (``_written_by_device``)."""
         return [s for s in self._signs if first_step <= s <= last_step]
 
     def traces(self, first_step: int, last_step: int) -> Traces:
@@ -267,10 +341,13 @@ class LiveBench:
 
     def calibrate(self, seconds: float) -> list[float]:
         """Return how long the device took to answer [s], of every step of the time; see ``Bench``."""
+        self._take()
+        self._forget()
         first = self._snapshot().step
         last = first + round(seconds / self.dt_s)
         while self._take() < last:
             time.sleep(POLL_S)
+        self._check_whole(first, last)
         echoes = [
             (step - (step - token) % TOKENS - first, step - first)
             for step, token in self._tokens
@@ -299,13 +376,30 @@ class LiveBench:
         s = self._snapshot()
         for e in self._events.take():
             self._sort(e, s)
-        if self._events.n_lost:
-            raise HostError("the bench was held up: events of the plant were lost")
-        oldest = s.step - round(KEEP_S / self.dt_s)
-        for kept in (self._tokens, self._late, self._slips):
-            while kept and kept[0][0] < oldest:
-                kept.popleft()
+        if self._events.n_lost > self._n_lost:
+            self._n_lost = self._events.n_lost
+            self._lost.append((self._taken_step, s.step))
+            if self._is_measuring:
+                raise HostError(HELD_UP)
+        self._taken_step = s.step
         return s.step
+
+    def _measure(self) -> None:
+        """Begin to measure: a loss before is told by ``health`` of a shot that it belongs to, by no wait."""
+        self._is_measuring = False
+        self._take()
+        self._is_measuring = True
+
+    def _check_whole(self, first_step: int, last_step: int) -> None:
+        """Raise HostError when events of these steps were lost."""
+        if any(a <= last_step and first_step < b for a, b in self._lost):
+            raise HostError(HELD_UP)
+
+    def _forget(self) -> None:
+        """Drop what was kept for ``health``, ``signs`` and ``calibrate``: a shot or a calibration begins."""
+        self._lost.clear()
+        for kept in (self._tokens, self._signs, self._late, self._slips):
+            kept.clear()
 
     def _sort(self, e: tuple[int, ...], s: Snapshot) -> None:
         step, kind, target = e[E_STEP], e[E_KIND], e[E_TARGET]
@@ -314,7 +408,8 @@ class LiveBench:
         elif kind == EVENT_SLIP:
             self._slips.append((step, e[E_NEW] * 1e-9))
         elif kind == EVENT_COMMAND and e[E_CAUSE] != self._cause:
-            self._signs.append(step)
+            if e[E_CAUSE] != self._player and target in self._device_points:
+                self._signs.append(step)
             if e[E_OLD] == 0 and target == self._index[f"{SET}.TOKEN_IN"]:
                 self._tokens.append((step, int(bits_float(e[E_NEW]))))
         meaning = self._meaning.get((kind, target))
@@ -348,9 +443,23 @@ class LiveBench:
             found[EVENT_STATUS, self._index[f"{relay}.{name}"]] = _edge(on, off)
         return found
 
+    def _written_by_device(self) -> frozenset[int]:
+        """Return the points that a device writes: token, inputs, named outputs, the location's breaker."""
+        inputs = f"{SET}.INPUT_"
+        tags = {p.tag for p in self.spec.points if p.tag.startswith(inputs)} | {f"{SET}.TOKEN_IN"}
+        tags |= set(self._outputs.tags.values())
+        breaker = None if self._relay is None else self._breaker_tag()
+        if breaker is not None:
+            tags |= {f"{breaker}.TRIP", f"{breaker}.CLOSE"}
+        return frozenset(self._index[tag] for tag in tags)
+
     @property
     def _cause(self) -> int:
         return PRODUCERS.index(PRODUCER) + 1
+
+    @property
+    def _player(self) -> int:
+        return PRODUCERS.index("recorder") + 1
 
     def _relay_tag(self) -> str:
         assert self._relay is not None

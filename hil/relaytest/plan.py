@@ -141,6 +141,7 @@ class _Draft:
                 self.problem(key, f"unknown table; allowed: {', '.join(TABLES)}{hint}")
         head = self.section(sc.PlanSection, raw, "plan", is_needed=True)
         device = self.section(sc.DeviceSection, raw, "device") or sc.DeviceSection()
+        self.settings_file(device)
         outputs = self.section(sc.OutputsSection, raw, "outputs") or sc.OutputsSection()
         settings = self.section(sc.SettingsSection, raw, "settings")
         connection = self.section(sc.ConnectionSection, raw, "connection") or sc.ConnectionSection()
@@ -163,7 +164,9 @@ class _Draft:
         for output, tag in tags.items():
             if tag not in facts.tags:
                 hint = did_you_mean(tag, facts.tags)
-                self.problem(f"outputs.{output}", f"no point {tag!r} in the station{hint}")
+                self.problem(
+                    f"outputs.{output}", f"no point {tag!r} in the station that can be written{hint}"
+                )
             if list(tags.values()).count(tag) > 1:
                 self.problem(f"outputs.{output}", f"{tag!r} is named twice; each output needs its own")
         checker = TestChecks(self.problem, facts, device, tags)
@@ -200,6 +203,17 @@ class _Draft:
         self.problems += wrong
         return section
 
+    def settings_file(self, device: sc.DeviceSection) -> None:
+        """Check that the file of the device's settings is there: the report states its hash."""
+        if not device.settings_file:
+            return
+        try:
+            if (self.path.parent / Path(device.settings_file).expanduser()).is_file():
+                return
+        except (OSError, RuntimeError):  # a name too long; a home of nobody
+            pass
+        self.problem("device.settings_file", f"no file {device.settings_file!r} beside the plan")
+
     def tests(self, raw: Mapping[str, Any]) -> list[tuple[int, sc.TestSection]]:
         """Return (number, section) of every test that passed its own checks."""
         tables = raw.get("test", [])
@@ -210,7 +224,7 @@ class _Draft:
         for number, table in enumerate(tables):
             place = f"test[{number}]"
             kind = table.get("kind") if isinstance(table, Mapping) else None
-            if kind not in sc.KINDS:
+            if not isinstance(kind, str) or kind not in sc.KINDS:
                 hint = did_you_mean(str(kind), sc.KINDS)
                 self.problem(
                     f"{place}.kind", f"{kind!r} is no kind of test; one of {', '.join(sc.KINDS)}{hint}"

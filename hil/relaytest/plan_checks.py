@@ -136,6 +136,8 @@ class TestChecks:
         for k, m in enumerate(test.measure):
             for key, reference in (("start", m.start), ("stop", m.stop)):
                 self.reference(f"{place}.measure[{k}].{key}", reference, {*EVENT_NAMES, *names, "off"})
+        if not test.measure and not test.never:
+            self.problem(place, "nothing is judged; one of measure, never is needed")
         for reference in test.never:
             self.reference(f"{place}.never", reference, EVENT_NAMES)
 

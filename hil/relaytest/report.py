@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -44,20 +44,28 @@ COLUMNS = (
 
 
 def write(folder: Path, doc: Row) -> list[Path]:
-    """Write all forms of a document and return their paths."""
+    """Write all forms of a document and return their paths.
+
+    results.json is first, and every form is made and written on its own: one that fails loses no other.
+
+    Raises
+    ------
+    HostError
+        Forms that could not be made or written, after all others have been.
+    """
     make_folder(folder)
-    files = {
-        "results.json": results_json(doc),
-        "report.html": html(doc),
-        "readings.csv": readings_csv(doc),
-        "junit.xml": junit(doc),
-    }
-    for name, text in files.items():
+    failed = []
+    for name, form in FORMS.items():
+        path = folder / name
         try:
-            (folder / name).write_text(text, encoding="utf-8")
+            path.write_text(form(doc), encoding="utf-8")
         except OSError as error:
-            raise HostError(f"{folder / name}: cannot be written: {error.strerror}") from None
-    return [folder / name for name in files]
+            failed.append(f"{path}: cannot be written: {error.strerror}")
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            failed.append(f"{path}: cannot be made of the results: {error}")
+    if failed:
+        raise HostError("\n".join(failed))
+    return [folder / name for name in FORMS]
 
 
 def results_json(doc: Row) -> str:
@@ -120,6 +128,11 @@ def junit(doc: Row) -> str:
             _case(suite, doc, t, s)
         if not shots:
             _error(_named(suite, doc, t, "no shot", 0.0), "INVALID", t["said"], "")
+    if doc["broken_off"]:
+        counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0", "time": "0"}
+        suite = ET.SubElement(root, "testsuite", {"name": "broken off", **counts})
+        case = ET.SubElement(suite, "testcase", classname=doc["plan"]["name"], name="broken off", time="0")
+        _error(case, "INVALID", doc["broken_off"], "")
     for key in ("tests", "failures", "errors", "skipped"):
         root.set(key, str(sum(int(suite.get(key, 0)) for suite in root)))
     root.set("time", f"{sum(float(suite.get('time', 0)) for suite in root):.6f}")
@@ -167,3 +180,12 @@ def _numbers(r: Row) -> str:
 def _xml(text: str) -> str:
     """Replace what XML cannot hold (control characters)."""
     return NOT_XML.sub("?", text)
+
+
+FORMS: dict[str, Callable[[Row], str]] = {
+    "results.json": results_json,
+    "report.html": html,
+    "readings.csv": readings_csv,
+    "junit.xml": junit,
+}
+"""What is written, in this order."""

@@ -66,15 +66,17 @@ def ticks(limits: tuple[float, float]) -> list[float]:
 
 def curve_chart(curve: Row, shots: Sequence[Row]) -> str:
     """Return the log-log sheet: curve, tolerance tube, measured times with their intervals."""
-    marks = [
+    marks = [  # a logarithmic axis has no place for 0 and less; the tables have them
         (s["multiple"], r["measured"], r["low"], r["high"], s["verdict"])
         for s in shots
         for r in s["readings"]
-        if r["name"] == "operate time" and r["measured"] and s["multiple"]
+        if r["name"] == "operate time" and (r["measured"] or 0.0) > 0.0 and (s["multiple"] or 0.0) > 0.0
     ]
     multiples, times = curve["multiples"], curve["expected_s"]
-    every_time = [t for t in (*times, *(p[1] for p in marks)) if t]
-    lows = [v for v in curve["low_s"] if v]
+    every_time = [t for t in (*times, *(p[1] for p in marks)) if t and t > 0.0]
+    if not every_time:
+        return ""
+    lows = [v for v in curve["low_s"] if v and v > 0.0]
     sheet = LogLog((multiples[0], multiples[-1]), (min((*every_time, *lows)) * 0.75, max(every_time) * 1.35))
     top = [
         (sheet.x(m), sheet.y(v if v is not None else 1e9))
@@ -84,11 +86,11 @@ def curve_chart(curve: Row, shots: Sequence[Row]) -> str:
     parts = [opened(WIDTH, HEIGHT, "operate time against multiple of pickup")]
     parts += sheet.frame("multiple of pickup", "t [s]")
     parts.append(f'<polygon {TUBE} points="{points([*top, *reversed(low)])}"/>')
-    line = [(sheet.x(m), sheet.y(t)) for m, t in zip(multiples, times, strict=True) if t]
+    line = [(sheet.x(m), sheet.y(t)) for m, t in zip(multiples, times, strict=True) if t and t > 0.0]
     parts.append(f'<polyline {CURVE} points="{points(line)}"/>')
     for multiple, time_s, low_s, high_s, verdict in marks:
         x, colour = sheet.x(multiple), COLOUR[verdict]
-        if low_s and high_s:
+        if low_s is not None and high_s is not None:
             y1, y2 = sheet.y(high_s), sheet.y(low_s)
             ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
             parts.append(f'<line {ends} stroke="{colour}" stroke-width="1.5"/>')
@@ -121,6 +123,8 @@ def _mark(x: float, y: float, verdict: str) -> str:
 
 PHASE_COLOUR = ("#b3261e", "#8a6200", "#1f4e9c")
 SIZE, PHASORS_WIDTH = 190, 216
+FONT, LETTER = 11, 0.62
+"""Size of letters [px], and the width of a digit at most in most fonts, as a share of it."""
 TITLE_MAX = 36
 """Letters of a title that fit above a drawing of phasors."""
 
@@ -140,7 +144,7 @@ def phasor_chart(states: Sequence[Row], labels: Sequence[str]) -> str:
     title = title if len(title) <= TITLE_MAX else f"{title[: TITLE_MAX - 1]}…"
     parts = [opened(PHASORS_WIDTH, SIZE + 92, f"phasors of {state['name']}")]
     parts.append(f'<text {BOLD} x="4" y="13">{escape(state["name"])}</text>')
-    parts.append(f'<text fill="#666" x="4" y="27">{escape(title)}</text>')
+    parts.append(f'<text fill="#666" x="4" y="27"{_fitting(title)}>{escape(title)}</text>')
     parts.append(f'<circle {FRAME} cx="{centre}" cy="{middle}" r="{radius}"/>')
     for kind, width, length in (("v", 1.2, 1.0), ("i", 3.0, 0.75)):
         top = max(p[0] for p in state[kind])
@@ -159,9 +163,16 @@ def phasor_chart(states: Sequence[Row], labels: Sequence[str]) -> str:
         v = _polar(size / 1e3, size / 1e3, deg, ".3f", "kV")
         i = _polar(min(i_a), max(i_a), state["i"][k][1], ".4g", "A")
         text = f"{'abc'[k]}: {v}, {i}"
-        parts.append(f'<text x="4" y="{SIZE + 38 + 15 * k}" fill="{PHASE_COLOUR[k]}">{escape(text)}</text>')
+        place = f'x="4" y="{SIZE + 38 + 15 * k}" fill="{PHASE_COLOUR[k]}"'
+        parts.append(f"<text {place}{_fitting(text)}>{escape(text)}</text>")
     parts.append(f'<text x="4" y="{SIZE + 38 + 45}">{state["f_hz"]:g} Hz {_slope(state["df_hz_s"])}</text>')
     return "".join(parts) + "</svg>"
+
+
+def _fitting(text: str) -> str:
+    """Return the size of letters at which a line fits beside its margins, where the usual is too large."""
+    size = (PHASORS_WIDTH - 8) / (LETTER * max(len(text), 1))
+    return f' font-size="{size:.1f}"' if size < FONT else ""
 
 
 def _polar(low: float, high: float, deg: float, form: str, unit: str) -> str:
@@ -179,7 +190,7 @@ def opened(width: float, height: float, label: str) -> str:
     """Return the start of a drawing, with what it shows for those who do not see it."""
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
-        f'font-family="system-ui, sans-serif" font-size="11" aria-label="{escape(label)}">'
+        f'font-family="system-ui, sans-serif" font-size="{FONT}" aria-label="{escape(label)}">'
     )
 
 

@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from hil.relaytest.element import Element
 from hil.relaytest.report_charts import curve_chart, phasor_chart
 from hil.relaytest.report_choice import chosen
 from hil.relaytest.report_recording import heart, whole_shot
 from hil.relaytest.report_table import badge, deviation, interval, number, table, titled, two_lines
+from rtcore.protection.curves import CURVES, DT
 
 Row = Mapping[str, Any]
+USUAL = Element(pickup_a=1.0, curve="dt", time_dial=1.0)
+"""What a setting is that the report does not name."""
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 STYLE = """
 :root { color-scheme: light; --line: #c9ced6; --good: #18794e; --bad: #c62828; --open: #b26a00;
@@ -59,6 +63,7 @@ def html(doc: Row) -> str:
             '<meta name="viewport" content="width=device-width">',
             f"<title>{doc['verdict']}: {title}</title><style>{STYLE}</style></head><body>",
             f"<h1>{badge(doc['verdict'])} {title}</h1>",
+            *_broken_off(doc["broken_off"]),
             *(f"<p>{escape(p)}</p>" for p in plan["description"].split("\n\n") if p.strip()),
             *_summary(doc),
             *_facts(doc),
@@ -68,6 +73,14 @@ def html(doc: Row) -> str:
             "</body></html>\n",
         ]
     )
+
+
+def _broken_off(why: str) -> Iterator[str]:
+    if why:
+        yield (
+            f'<p class="finding">The run was broken off: {escape(why)}. '
+            "Only tests that had ended are below; the others were not carried out.</p>"
+        )
 
 
 def _summary(doc: Row) -> Iterator[str]:
@@ -157,8 +170,21 @@ def _wrapped(value: str) -> str:
 def _settings(s: Row | None) -> str:
     if s is None:
         return ""
-    where = f"{s['curve']}, pickup {s['pickup_a']:.6g} A primary"
-    return f"{where}, time dial {s['time_dial']:g}, {s['reset']} reset"
+    parts = [f"{s['curve']}, pickup {s['pickup_a']:.6g} A primary"]
+    is_definite = CURVES[s["curve"]] == DT
+    if not is_definite:
+        parts.append(f"time dial {s['time_dial']:g}")
+    if s["delay_s"] or is_definite:
+        parts.append(f"delay {s['delay_s']:g} s")
+    if s["min_operate_s"]:
+        parts.append(f"{s['min_operate_s']:g} s at least")
+    if not is_definite and s["m_cap"] != USUAL.m_cap:
+        parts.append(f"curve up to {s['m_cap']:g} x pickup")
+    after = f" after {s['reset_delay_s']:g} s" if s["reset"] == "definite" else ""
+    parts.append(f"{s['reset']} reset{after}")
+    if s["dropout_ratio"] != USUAL.dropout_ratio:
+        parts.append(f"drops out at {s['dropout_ratio']:g} x pickup")
+    return ", ".join(parts)
 
 
 def _tolerance(t: Row) -> str:

@@ -116,9 +116,9 @@ class TestResult:
 
 
 def worst(verdicts: Iterable[str]) -> str:
-    """Return the worst verdict: FAIL, INVALID, INCONCLUSIVE, PASS."""
+    """Return the worst verdict: FAIL, INVALID, INCONCLUSIVE, PASS; of none INCONCLUSIVE."""
     given = set(verdicts)
-    return next((v for v in (FAIL, INVALID, INCONCLUSIVE) if v in given), PASS)
+    return next((v for v in (FAIL, INVALID, INCONCLUSIVE, PASS) if v in given), INCONCLUSIVE)
 
 
 def combined(shots: list[Shot]) -> str:
@@ -145,7 +145,7 @@ def said(t: TestResult) -> str:
         whys += [s.invalid for s in bad if s.invalid]
         reason = f": {whys[0]}" if whys else ""
         if len(t.counted) <= 1:
-            return whys[0] if whys else "no shot was made"
+            return whys[0] if whys else "nothing was judged" if t.counted else "no shot was made"
         return f"{len(bad)} of {len(t.counted)} shots {t.verdict}{reason}"
     judged = [(r, s) for s in t.counted for r in s.readings if r.used is not None]
     n = len(t.counted)

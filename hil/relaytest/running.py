@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hil import paths
+from hil.output import err
 from hil.relaytest.command import Opened
 from hil.relaytest.live import Outputs, bench_of
 from hil.relaytest.plan import Plan
@@ -45,4 +46,12 @@ def running_bench(plan: Plan) -> Iterator[Opened]:
         "records": str(spec.state_dir) if spec.recorder else "",
     }
     with bench_of(spec, Outputs(plan.outputs)) as bench:
+        if left := bench.restore():
+            station["left by a test that was killed, cleared away"] = left
+            err.print(
+                f"a test that was killed left: {left}; cleared away",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
         yield bench, station

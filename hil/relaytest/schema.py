@@ -50,7 +50,7 @@ class DeviceSection(Section):
     serial: str = ""
     firmware: str = ""
     settings_file: str = ""
-    """File of its settings; its SHA-256 is in the report."""
+    """File of its settings, from the plan's folder on; its SHA-256 is in the report."""
     tester: str = ""
     output: Literal["pulse", "held"] = "pulse"
     """held: it writes its outputs in every cycle, so that repeated commands mean nothing."""
@@ -142,9 +142,10 @@ class GridSection(Section):
 
     @property
     def multiples(self) -> tuple[float, ...]:
-        """The multiples, to three significant digits."""
+        """The multiples, to three significant digits; to more where that would make it pickup itself."""
         ratio = self.high / self.low
-        return tuple(float(f"{self.low * ratio ** (k / (self.n - 1)):.3g}") for k in range(self.n))
+        exact = (float(f"{self.low * ratio ** (k / (self.n - 1)):.9g}") for k in range(self.n))
+        return tuple(x if float(f"{x:.3g}") == 1.0 else float(f"{x:.3g}") for x in exact)
 
 
 class TripTime(TestSection):
@@ -175,7 +176,7 @@ class Pickup(TestSection):
     loop: Loop = "abc"
     span_pct: Annotated[float, Field(gt=0, le=90)] = 10.0
     """The search begins and ends so far from the setting."""
-    step_pct: Annotated[float, Field(gt=0, le=10)] = 0.5
+    step_pct: Annotated[float, Field(ge=0.01, le=10)] = 0.5
     """Of a ramp; of a pulse search the resolution at its end."""
     dwell_s: Seconds = 0.1
     """At each level; lengthened to twice the slowest answer of the device."""
@@ -236,7 +237,7 @@ class Recloser(TestSection):
     fast_trips: Annotated[int, Field(ge=0, le=10)] = 0
     """Trips at the beginning that are not on the curve (a fast one): not timed."""
     lockout_s: Seconds = 5.0
-    """No further close for so long after the last trip."""
+    """No further close for so long after the last trip, which must come, timed or not."""
     repeats: Repeats = 1
 
 
@@ -289,8 +290,8 @@ class DirectionSector(TestSection):
     from_deg: Annotated[float, Field(ge=-360, le=360)]
     to_deg: Annotated[float, Field(ge=-360, le=360)]
     """Expected edges, angles of I to V, counter-clockwise from one to the other."""
-    grid_deg: Annotated[float, Field(gt=0, le=60)] = 30.0
-    resolution_deg: Annotated[float, Field(gt=0, le=10)] = 1.0
+    grid_deg: Annotated[float, Field(ge=1, le=60)] = 30.0
+    resolution_deg: Annotated[float, Field(ge=0.1, le=10)] = 1.0
     tol_deg: Positive = 3.0
     observe: Literal["pickup", "trip"] = "pickup"
     dwell_s: Seconds = 0.2
@@ -320,6 +321,7 @@ class NetworkFault(TestSection):
     expected_s: Seconds | None = None
     """Operate time; None: that of the internal relay."""
     hold_s: Seconds = 10.0
+    """How long the fault lasts when nothing trips; not shorter than the longest allowed time."""
     repeats: Repeats = 1
 
 

@@ -61,7 +61,7 @@ class Measure:
     low_s, high_s : float
         Limits of what is allowed; with ``expected_s`` None they are deviations from it.
     is_absent : bool
-        The stop must not come.
+        The stop must not come; the start must.
     n_edges : int
         Ends of earlier states that count as the device saw them: each adds uncertainty.
     """
@@ -166,6 +166,11 @@ class ShotRecord:
         name, nth = split(reference)
         found = [m for m in self.marks if m.what == name and m.instant_ns >= self.zero_ns]
         return found[nth - 1] if len(found) >= nth else None
+
+    @property
+    def is_heard(self) -> bool:
+        """Tell whether anything of the device was seen in the shot."""
+        return bool(self.signs) or any(m.is_device for m in self.marks)
 
     def silence_steps(self, first: Mark, last: Mark) -> int:
         """Return the longest silence of the device that touches the time between two marks; 0 unknown."""

@@ -165,18 +165,24 @@ def _trip_time(c: Context, t: sc.TripTime) -> Iterator[ShotPlan]:
                     NO_TIME, name="no trip below pickup", start="fault", stop="trip", is_absent=True
                 )
             else:
-                measure = c.operate(multiple)
-                if not math.isfinite(measure.high_s):
-                    g = c.tolerance.current_pct
-                    raise ValueError(
-                        f"multiple {multiple:g} is within the accuracy of current ({g:g} %) of pickup: "
-                        "any time would be right"
-                    )
+                measure = _clear_of_pickup(c, multiple)
                 fault = c.timed_fault(source, (measure.low_s, measure.high_s))
             plan = ShotPlan(
                 f"{loop} {multiple:g} x", (c.prefault, fault, c.off), (measure,), multiple=multiple, loop=loop
             )
             yield from [plan] * t.repeats
+
+
+def _clear_of_pickup(c: Context, multiple: float) -> Measure:
+    """Return the operate time at a multiple; ValueError where there is no latest one."""
+    measure = c.operate(multiple)
+    if not math.isfinite(measure.high_s):
+        g = c.tolerance.current_pct
+        raise ValueError(
+            f"multiple {multiple:g} is within the accuracy of current ({g:g} %) of pickup: "
+            "any time would be right"
+        )
+    return measure
 
 
 def _sequence(c: Context, t: sc.Sequence) -> Iterator[ShotPlan]:
@@ -201,6 +207,8 @@ def _sequence(c: Context, t: sc.Sequence) -> Iterator[ShotPlan]:
 def _recloser(c: Context, t: sc.Recloser) -> Iterator[ShotPlan]:
     i_a = c.current_a(t.i)
     n = len(t.dead_times_s)
+    if t.fast_trips > n + 1:
+        raise ValueError(f"fast_trips = {t.fast_trips}, but with {n} dead times there are {n + 1} trips")
     measures = list[Measure]()
     total_s = 0.0
     for k in range(n + 1):
@@ -296,7 +304,7 @@ def _sensitivity(c: Context, t: sc.Sensitivity) -> Iterator[ShotPlan]:
     if t.noise_pct == 0 and t.ct_ks is None:
         raise ValueError("nothing disturbs; noise_pct or ct_ks is needed")
     source = c.fault(t.multiple * element.pickup_a, t.loop)
-    measure = c.operate(t.multiple)
+    measure = _clear_of_pickup(c, t.multiple)
     for k in range(t.repeats):
         wobble = _wobble(t, c, np.random.default_rng([c.seed, k]), WAIT * measure.high_s + WAIT_LEAST_S)
         fault = c.timed_fault(source, (measure.low_s, measure.high_s), wobble)
@@ -331,5 +339,10 @@ def _network_fault(c: Context, t: sc.NetworkFault) -> Iterator[ShotPlan]:
         fault = State("fault", t.fault, t.hold_s, TRIP)
     else:
         measure = c.timed("operate time", "fault", "trip", t.expected_s)
+        if t.expected_s is not None and measure.high_s > t.hold_s:
+            raise ValueError(
+                f"hold_s = {t.hold_s:g} is too short: with expected_s = {t.expected_s:g} "
+                f"a trip is right until {measure.high_s:.4g} s"
+            )
         fault = State("fault", t.fault, t.hold_s, TRIP, shadow_s=t.hold_s if t.expected_s is None else 0.0)
     yield from [ShotPlan(f"fault {t.fault}", (prefault, fault, off), (measure,))] * t.repeats

@@ -45,5 +45,5 @@ def facts(plan: Plan, dt_s: float) -> Facts:
         f_max_hz=F_MAX_HZ,
         df_max_hz_s=DF_MAX_HZ_S,
         faults=tuple(plan.faults.names),
-        tags=frozenset(p.tag for p in plan.points.points),
+        tags=frozenset(p.tag for p in plan.points.points if p.is_writable),
     )

@@ -51,6 +51,7 @@ class SimBench:
         seed: int = 1,
         rtt_s: float = 0.0005,
         shadow: bool = True,
+        tokens: bool = True,
     ) -> None:
         self.facts, self.relay, self.poll_s, self.rtt_s = FACTS, relay, poll_s, rtt_s
         self.rng = np.random.default_rng(seed)
@@ -62,6 +63,9 @@ class SimBench:
         self.is_closed, self.has_shadow = True, shadow
         self.shadow_x, self.shadow_s, self.shadow_version = 0.0, 0.0, 0
         self.echoes: list[tuple[int, int]] = []
+        self.has_tokens = tokens
+        self.heard: list[int] = []
+        """Steps in which anything of the device arrived."""
         self.log: list[str] = []
         self.history: list[tuple[int, Phasors, Phasors, float, float]] = []
         """Currents, voltages, frequency and its rate of change from each step on in which they changed."""
@@ -109,10 +113,10 @@ class SimBench:
             return self.healths.pop(0)
         arrivals = [first_step, *self.signs(first_step, last_step), last_step]
         silent = max(b - a for a, b in itertools.pairwise(arrivals)) * FACTS.dt_s
-        return Health(late_max_s=2e-4, device_silent_s=silent)
+        return Health(late_max_s=2e-4, device_silent_s=silent if self.heard else 0.0)
 
     def signs(self, first_step: int, last_step: int) -> list[int]:
-        return [a for _, a in self.echoes if first_step <= a <= last_step]
+        return [a for a in self.heard if first_step <= a <= last_step]
 
     def traces(self, first_step: int, last_step: int) -> Traces:
         begun = np.array([h[0] for h in self.history])
@@ -239,8 +243,11 @@ class SimBench:
         self.at(arrival * FACTS.dt_s, lambda: self._arrive(outputs, step, arrival))
 
     def _arrive(self, outputs: list[str], token: int, arrival: int) -> None:
-        if not self.relay.is_mute:
+        if self.has_tokens and not self.relay.is_mute:
             self.echoes.append((token, arrival))
+            self.heard.append(arrival)
+        elif outputs:
+            self.heard.append(arrival)
         for what in outputs:
             self._emit(what)
             if what in ("trip", "close"):

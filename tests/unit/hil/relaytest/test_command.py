@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from hil import cli_relaytest
 from hil.relaytest import running, station_facts
 from hil.relaytest.command import Opened, run_file
 from hil.relaytest.plan import Plan
-from rtcore.errors import UserInputError
+from hil.stop_signals import Stopped
+from rtcore.errors import HostError, UserInputError
 from tests.unit.hil.relaytest.plans import HEAD, PICKUP, SHOTS_24
 from tests.unit.hil.relaytest.sim_bench import FACTS, SimBench
 from tests.unit.hil.relaytest.toy_relay import ToyRelay
@@ -77,3 +80,32 @@ def test_exit_code_is_1_unless_passed(
     done = CliRunner().invoke(app, [str(plan_file(tmp_path, PICKUP)), "--json"])
     assert done.exit_code == code
     assert done.stdout.startswith('{\n "format": 1')
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (HostError("breaker A.CB does not close"), "breaker A.CB does not close"),
+        (Stopped(signal.SIGINT), "interrupted"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+def test_a_run_that_is_broken_off_reports_the_tests_that_had_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, why: str
+) -> None:
+    opener, n_closed = Opener(), 0
+
+    def close_breaker(_bench: SimBench) -> None:
+        nonlocal n_closed
+        n_closed += 1
+        if n_closed == 26:  # in the second test
+            raise error
+
+    monkeypatch.setattr(SimBench, "close_breaker", close_breaker)
+    text = SHOTS_24 + SHOTS_24.replace("characteristic", "again")
+    with pytest.raises(type(error)):
+        said(plan_file(tmp_path, text), opener, tmp_path / "out")
+    doc = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert (doc["verdict"], doc["broken_off"]) == ("INVALID", why)
+    assert [(t["name"], t["verdict"]) for t in doc["tests"]] == [("characteristic", "PASS")]
+    assert why in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -56,8 +56,43 @@ def test_device_that_is_dead_for_2_s_makes_the_run_invalid_and_is_named(tmp_path
 
 def test_device_that_never_speaks_is_a_result_and_no_crash(tmp_path: Path) -> None:
     done = outcome(tmp_path, SHOTS_24 + PICKUP, is_mute=True)
-    assert done.verdict == INVALID
+    assert [t.verdict for t in done.tests] == [FAIL, FAIL]
     assert [t.findings for t in done.tests] == [["the device never answered"]] * 2
+
+
+QUIET = """
+[[test]]
+kind = "trip_time"
+name = "below"
+multiples = [0.9]
+hold_s = 0.2
+[[test]]
+kind = "step"
+name = "stays"
+v = "0.9 pu"
+expect = "no_trip"
+hold_s = 0.2
+[[test]]
+kind = "sequence"
+name = "never"
+state = [{name = "a", i = "0.5 x", duration_s = 0.2}]
+never = ["trip"]
+"""
+
+
+def test_device_that_is_not_there_has_done_nothing_right_by_doing_nothing(tmp_path: Path) -> None:
+    done = outcome(tmp_path, QUIET, is_mute=True)
+    assert [t.verdict for t in done.tests] == [INCONCLUSIVE] * 3
+    assert [t.findings for t in done.tests] == [["the device never answered"]] * 3
+    assert "no sign of life" in done.tests[0].shots[0].readings[0].why
+    assert outcome(tmp_path, QUIET).verdict == PASS
+
+
+def test_device_without_tokens_whose_outputs_are_seen_may_do_nothing_right(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "sequence"\nname = "s"\nstate = [{name = "a", i = "2 x", duration_s = 0.2}]\n'
+    plan = plan_of(tmp_path, text + 'never = ["trip"]\n')  # picks up, and has no time to trip
+    result = run(plan, SimBench(ToyRelay(), tokens=False)).tests[0]
+    assert (result.verdict, result.findings) == (PASS, [])
 
 
 def test_pickup_error_alone_is_read_from_the_times_as_well(tmp_path: Path) -> None:

@@ -4,9 +4,20 @@ import pytest
 
 from hil.relaytest.bench import Health
 from hil.relaytest.judge import invalid_reason, readings, silence_reason, verdict_of
-from hil.relaytest.results import FAIL, INCONCLUSIVE, INVALID, PASS, Reading, Shot, combined
+from hil.relaytest.results import (
+    FAIL,
+    INCONCLUSIVE,
+    INVALID,
+    PASS,
+    Reading,
+    Shot,
+    TestResult,
+    combined,
+    said,
+    worst,
+)
 from hil.relaytest.shot_model import Mark, Measure, ShotPlan, ShotRecord, split
-from hil.relaytest.uncertainty import calibration
+from hil.relaytest.uncertainty import Calibration, calibration
 
 
 @pytest.mark.parametrize(
@@ -74,6 +85,13 @@ def test_verdict_of_many_shots(given: list[Shot], verdict: str) -> None:
     assert combined(given) == verdict
 
 
+def test_shot_in_which_nothing_was_judged_is_not_passed() -> None:
+    assert worst(()) == INCONCLUSIVE
+    shot = Shot(1, 1, [ShotRecord(ShotPlan("", ()))])
+    result = TestResult("t", "sequence", "", "", [shot])
+    assert (result.verdict, said(result)) == (INCONCLUSIVE, "nothing was judged")
+
+
 def test_reference_names_an_event_by_its_number() -> None:
     assert split("trip#2") == ("trip", 2)
     with pytest.raises(ValueError, match="no reference"):
@@ -118,3 +136,45 @@ def test_a_pause_that_does_not_change_the_verdict_spoils_nothing() -> None:
     record = timed(2000, [s for s in range(900, 2100, 5) if not 1500 < s < 1600])
     assert [r.verdict for r in readings(record, CAL)] == [FAIL]
     assert silence_reason(record, CAL) == ""
+
+
+def seen(measure: Measure, cal: Calibration = CAL, **steps: int) -> Reading:
+    """Judge one measure of a shot from 0 on, with each event in its step; the device is always heard."""
+    marks = [
+        Mark(what.replace("state_", "state:"), step, step * 1_000_000, step * 1_000_000)
+        for what, step in sorted({"state_fault": 0, **steps}.items(), key=lambda pair: pair[1])
+    ]
+    record = ShotRecord(ShotPlan("", (), (measure,)), marks, signs=list(range(0, 2000, 5)))
+    return readings(record, cal)[-1]
+
+
+def test_what_came_before_the_state_it_is_counted_from_is_no_answer_to_it() -> None:
+    measure = Measure("m", "f", "trip", 0.02, 0.0, 0.05)
+    early = seen(measure, trip=700, state_f=1000)
+    assert (early.verdict, early.why, early.measured) == (FAIL, "trip 0.3 s before f", None)
+    assert seen(measure, state_f=1000, trip=999).verdict == FAIL
+    assert seen(measure, calibration([], None, 0.001), state_f=1000, trip=999).verdict == FAIL
+    # at once: less than the mean delay, but not impossible
+    assert seen(measure, state_f=1000, trip=1001).verdict == PASS
+    own = Measure("m", "f", "trip", None, -0.05, 0.05)
+    assert seen(own, trip=700, shadow_trip=701, state_f=1000).verdict == FAIL
+
+
+def test_of_two_outputs_given_at_once_the_later_may_arrive_first() -> None:
+    measure = Measure("m", "trip", "retrip", 0.0, 0.0, 0.02)
+    assert seen(measure, retrip=1000, trip=1003).verdict == PASS
+    assert seen(measure, retrip=1000, trip=1010).why == "retrip 0.01 s before trip"
+
+
+def test_what_must_not_come_after_an_event_that_never_came_is_not_passed() -> None:
+    measure = Measure("locked out", "trip#2", "close#2", 0.0, 0.0, 0.0, is_absent=True)
+    reading = seen(measure, trip=100, close=600)
+    assert reading.verdict == FAIL
+    assert "trip#2 never came" in reading.why
+
+
+def test_where_neither_the_device_nor_the_internal_relay_trips_nothing_is_known() -> None:
+    own = Measure("m", "fault", "trip", None, -0.05, 0.05)
+    assert seen(own, pickup=5).verdict == INCONCLUSIVE
+    assert seen(own, pickup=5, shadow_trip=400).verdict == FAIL
+    assert seen(Measure("m", "fault", "trip", 0.4, 0.35, 0.45), pickup=5).verdict == FAIL

@@ -53,6 +53,26 @@ def test_recloser_with_other_dead_times_or_shots_fails(
     assert result.findings
 
 
+class LeavesTheLastFault(ToyRelay):
+    """Does not trip after its last reclosure."""
+
+    def _trip(self, now_s: float, out: list[str]) -> None:
+        if self.shot < len(self.dead_times_s):
+            super()._trip(now_s, out)
+
+
+@pytest.mark.parametrize("fast_trips", [0, 3])
+def test_recloser_that_leaves_the_fault_on_after_its_last_reclosure_fails(
+    tmp_path: Path, fast_trips: int
+) -> None:
+    plan = plan_of(tmp_path, f'[[test]]\nname = "it"\n{RECLOSER}fast_trips = {fast_trips}\n')
+    result = run(plan, SimBench(LeavesTheLastFault(dead_times_s=(0.5, 2.0)))).tests[0]
+    assert ("locked out", FAIL) in names(result)
+    assert "no answer: trip#3 never came" in result.findings[0]
+    right = run(plan, SimBench(ToyRelay(dead_times_s=(0.5, 2.0)))).tests[0]
+    assert right.verdict == PASS
+
+
 BF = 'kind = "breaker_failure"\ni = "5 x"\nretrip_s = 0.08\nbackup_s = 0.16\n'
 
 

@@ -138,6 +138,7 @@ def test_shipped_plans_fit_the_station_that_they_name() -> None:
 def test_examples_of_the_manual_are_plans_and_there_is_one_of_every_kind(tmp_path: Path) -> None:
     facts = facts_of("iowa240", Path())
     text = (ROOT / "docs" / "relaytest.md").read_text(encoding="utf-8")
+    (tmp_path / "r1.txt").write_text("settings of the device\n")
     head, *more = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     kinds = set[str]()
     for block in ["", *more]:
@@ -214,3 +215,70 @@ def test_sources_stand_at_the_terminals_or_before_the_transformers_as_the_plan_s
         bench = SimBench(ToyRelay())
         run(plan_of(tmp_path, one, HEAD.replace("[settings]", f"{option}[settings]")), bench)
         assert bench.log == [f"connect cb_203 {words}"]
+
+
+def test_grid_does_not_round_a_multiple_to_pickup_itself(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "trip_time"\nname = "g"\ngrid = {low = 1.004, high = 4, n = 2}\n'
+    assert "multiple 1.004 is within the accuracy of current" in problems(tmp_path, text)["test[0]"]
+    exact = HEAD + "current_pct = 0.1\n"
+    assert [s.multiple for s in plan_of(tmp_path, text, exact).tests[0].shots] == [1.004, 4.0]
+    through_1 = text.replace("1.004", "0.25").replace("n = 2", "n = 5")
+    assert [s.multiple for s in plan_of(tmp_path, through_1).tests[0].shots] == [0.25, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_recloser_with_more_fast_trips_than_trips_is_refused(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "recloser"\nname = "r"\ni = "5 x"\ndead_times_s = [0.5, 2.0]\nfast_trips = '
+    found = problems(tmp_path, text + "4\n")
+    assert found["test[0]"] == "fast_trips = 4, but with 2 dead times there are 3 trips"
+    assert plan_of(tmp_path, text + "3\n").tests
+
+
+def test_sequence_that_judges_nothing_is_refused(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "sequence"\nname = "s"\nstate = [{name = "a", i = "5 x", duration_s = 1}]\n'
+    assert problems(tmp_path, text)["test[0]"] == "nothing is judged; one of measure, never is needed"
+    assert plan_of(tmp_path, text + 'never = ["close"]\n').tests
+
+
+def test_fault_that_ends_before_the_trip_must_have_come_is_refused(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "network_fault"\nname = "n"\nfault = "head"\nhold_s = 2.0\nexpected_s = '
+    assert "hold_s = 2 is too short" in problems(tmp_path, text + "3.0\n")["test[0]"]
+    assert "right until 2.047 s" in problems(tmp_path, text + "1.95\n")["test[0]"]
+    assert plan_of(tmp_path, text + "1.5\n").tests
+
+
+@pytest.mark.parametrize("kind", ['["trip_time"]', "{a = 1}", "1", "true"])
+def test_kind_that_is_no_text_is_a_problem(tmp_path: Path, kind: str) -> None:
+    found = problems(tmp_path, f'[[test]]\nkind = {kind}\nname = "t"\n')
+    assert "is no kind of test" in found["test[0].kind"]
+
+
+@pytest.mark.parametrize(
+    ("test", "key"),
+    [
+        ('kind = "pickup"\nstep_pct = 1e-12', "step_pct"),
+        (
+            'kind = "direction"\ni = "2 x"\nfrom_deg = -90\nto_deg = 90\nresolution_deg = 1e-300',
+            "resolution_deg",
+        ),
+        ('kind = "direction"\ni = "2 x"\nfrom_deg = -90\nto_deg = 90\ngrid_deg = 1e-9', "grid_deg"),
+    ],
+)
+def test_search_without_end_is_refused(tmp_path: Path, test: str, key: str) -> None:
+    assert "must be >=" in problems(tmp_path, f'[[test]]\nname = "s"\n{test}\n')[f"test[0].{key}"]
+
+
+def test_disturbed_current_too_close_to_pickup_is_refused(tmp_path: Path) -> None:
+    text = '[[test]]\nkind = "sensitivity"\nname = "s"\nnoise_pct = 1.0\nmultiple = 1.01\n'
+    assert "within the accuracy of current" in problems(tmp_path, text)["test[0]"]
+
+
+@pytest.mark.parametrize("name", ["nowhere.txt", "~nobody_of_that_name/x", "x" * 5000])
+def test_settings_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    found = problems(tmp_path, f'[device]\nsettings_file = "{name}"\n' + SHOTS_24)
+    assert set(found) == {"device.settings_file"}
+
+
+def test_a_device_can_only_write_points_that_can_be_written() -> None:
+    tags = facts_of("iowa240", Path()).tags
+    assert {"LAB.INJECT.INPUT_1", "FDR_B.CB_201.TRIP"} <= tags
+    assert not {"FDR_B.CB_201.IA", "FDR_B.CB_201.ST_52A"} & tags

@@ -12,11 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from hil.relaytest.document import document
-from hil.relaytest.report import junit, readings_csv, write
-from hil.relaytest.report_charts import LogLog, ticks
+from hil.relaytest.report import FORMS, junit, readings_csv, write
+from hil.relaytest.report_charts import FONT, LETTER, PHASORS_WIDTH, LogLog, phasor_chart, ticks
 from hil.relaytest.report_html import html
 from hil.relaytest.runner import run
-from rtcore.errors import UserInputError
+from rtcore.errors import HostError, UserInputError
 from tests.unit.hil.relaytest.plans import HEAD, PICKUP, SHOTS_24, plan_of
 from tests.unit.hil.relaytest.sim_bench import SimBench
 from tests.unit.hil.relaytest.toy_relay import ToyRelay
@@ -179,3 +179,82 @@ def test_logarithmic_axis_has_decades_as_far_apart_as_each_other() -> None:
     assert sheet.x(10.0) - sheet.x(1.0) == pytest.approx(sheet.x(100.0) - sheet.x(10.0))
     assert sheet.y(1.0) - sheet.y(10.0) == pytest.approx(sheet.y(0.1) - sheet.y(1.0))
     assert ticks((0.9, 30.0)) == pytest.approx([1, 2, 5, 10, 20])
+
+
+def marks_of(page: str) -> int:
+    chart = page[page.index("operate time against multiple") : page.index("bars: 99 % interval")]
+    return len(re.findall(r"<circle|<path|<polygon points", chart))
+
+
+@pytest.mark.parametrize("measured", [0.0, -0.004])
+def test_a_time_of_zero_or_less_is_in_the_tables_and_not_on_the_sheet(
+    doc: Any, page: str, measured: float, tmp_path: Path
+) -> None:
+    early = json.loads(json.dumps(doc))
+    reading = early["tests"][0]["shots"][0]["readings"][0]
+    reading |= {"measured": measured, "low": measured - 0.01, "high": measured + 0.01}
+    assert len(write(tmp_path, early)) == 4
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert marks_of(text) == marks_of(page) - 1
+    assert f"{measured:.4f} s" in text
+
+
+def test_a_curve_without_any_time_has_no_sheet(doc: Any) -> None:
+    empty = json.loads(json.dumps(doc))
+    curve = empty["tests"][0]["curve"]
+    curve["expected_s"] = [None] * len(curve["expected_s"])
+    for shot in empty["tests"][0]["shots"]:
+        shot["readings"][0]["measured"] = 0.0
+    assert "operate time against multiple" not in html(empty)
+
+
+def test_a_form_that_fails_loses_no_other(doc: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_doc: Any) -> str:
+        raise ValueError("math domain error")
+
+    monkeypatch.setitem(FORMS, "report.html", broken)
+    with pytest.raises(HostError, match=r"report\.html: cannot be made of the results: math domain error"):
+        write(tmp_path, doc)
+    assert {p.name for p in tmp_path.iterdir()} == {"results.json", "readings.csv", "junit.xml"}
+    assert next(iter(FORMS)) == "results.json"
+
+
+def test_a_run_that_was_broken_off_says_why_and_has_not_passed(tmp_path: Path) -> None:
+    done = run(plan_of(tmp_path, PICKUP), SimBench(ToyRelay()))
+    assert (done.verdict, document(done)["verdict"]) == ("PASS", "PASS")
+    broken = document(done, broken_off="station lab has ended")
+    assert broken["verdict"] == "INVALID"
+    assert "The run was broken off: station lab has ended." in html(broken)
+    root = ET.fromstring(junit(broken))
+    assert (root.get("tests"), root.get("errors")) == ("2", "1")
+    done.tests.clear()  # in the first calibration
+    assert document(done, broken_off="it ended")["verdict"] == "INVALID"
+
+
+def test_a_failure_stays_one_when_the_run_is_broken_off(tmp_path: Path) -> None:
+    done = run(plan_of(tmp_path, PICKUP), SimBench(ToyRelay(pickup_error=1.05)))
+    assert document(done, broken_off="it ended")["verdict"] == "FAIL"
+
+
+def test_settings_that_are_not_the_usual_ones_are_named(doc: Any, page: str) -> None:
+    assert "iec_si_a, pickup 300 A primary, time dial 0.1, instant reset<" in page
+    other = json.loads(json.dumps(doc))
+    other["settings"] |= {"delay_s": 0.05, "min_operate_s": 0.03, "m_cap": 20.0, "dropout_ratio": 0.9}
+    other["settings"] |= {"reset": "definite", "reset_delay_s": 2.0}
+    assert (
+        "time dial 0.1, delay 0.05 s, 0.03 s at least, curve up to 20 x pickup, definite reset after 2 s, "
+        "drops out at 0.9 x pickup<" in html(other)
+    )
+    other["settings"] = {**doc["settings"], "curve": "dt", "delay_s": 0.4}
+    assert "dt, pickup 300 A primary, delay 0.4 s, instant reset<" in html(other)
+
+
+def test_a_long_label_of_phasors_fits_beside_its_margins() -> None:
+    state = {"name": "fault", "v": [[7967.4, -180.0]] * 3, "f_hz": 60.0, "df_hz_s": 0.0}
+    states = [{**state, "i": [[size, -180.0]] * 3} for size in (1234.5, 12345.6)]
+    chart = phasor_chart(states, ["1.05 x", "20 x"])
+    found = re.findall(r'<text x="4"[^>]*?(?:font-size="([\d.]+)")?>(a: [^<]+)<', chart)
+    assert [(float(size) * LETTER * len(text) <= PHASORS_WIDTH - 4) for size, text in found] == [True]
+    short = phasor_chart([{**state, "i": [[1.0, 0.0]] * 3}], ["1 x"])
+    assert f'font-size="{FONT}"' in short
+    assert short.count("font-size") == 1
