@@ -10,13 +10,10 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +26,7 @@ from hil.relaytest.plan import read_plan
 from hil.relaytest.results import FAIL, INCONCLUSIVE, INVALID, PASS
 from hil.relaytest.runner import Run, run
 from hil.relaytest.station_facts import facts_of
+from tests.support.relaytest_rig import events, polling_standin
 from tests.support.station import ROOT, Station, gridhil, running, say
 
 MANY = int(os.environ.get("GRIDHIL_SHOTS", "0"))
@@ -107,33 +105,12 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
         yield live
 
 
-@contextmanager
-def standin(station: Station, log: Path, *arguments: str, wiring: str = "test_set.toml") -> Iterator[None]:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "examples.standin", "modbus-client", "--log", str(log)),
-            *("--wiring", f"examples/standin/{wiring}", "--port", str(station.modbus_port)),
-            *("--pickup-a", "200", "--tms", "0.05", "--reset-from-lockout-s", "0.1", *arguments),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        deadline = time.monotonic() + 20.0
-        while not log.exists() or '"connected"' not in log.read_text(encoding="utf-8"):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        time.sleep(0.2)  # it locks out at first, for 0.1 s
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, complaints = process.communicate(timeout=10.0)
-        assert process.returncode == 0, complaints
-
-
-def logged(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def standin(
+    station: Station, log: Path, *arguments: str, wiring: str = "test_set.toml"
+) -> AbstractContextManager[None]:
+    """Run a stand-in with the plans' settings."""
+    path = ROOT / "examples" / "standin" / wiring
+    return polling_standin(station, log, path, "--pickup-a", "200", "--tms", "0.05", *arguments)
 
 
 def plan_text(
@@ -240,13 +217,13 @@ def test_a_sound_device_recloses_twice_and_locks_out_through_the_recloser(
     timed = [r.name for r in shot.readings if r.measured is not None]
     assert timed == ["trip 1", "dead time 1", "trip 2", "dead time 2", "trip 3"]
     # The breaker itself has moved, and the device knows it as a trip, two reclosures and a lockout.
-    asked = [e["event"] for e in logged(log) if e["event"] in ("trip_written", "close_written")]
+    asked = [e["event"] for e in events(log) if e["event"] in ("trip_written", "close_written")]
     n_shots = len(asked) // 5  # more than one where the machine was busy
     assert (
         asked == ["trip_written", "close_written", "trip_written", "close_written", "trip_written"] * n_shots
     )
     assert operated == 3 * n_shots
-    assert [e["event"] for e in logged(log) if e["event"] in ("cycle", "lockout", "reset")][-1] == "lockout"
+    assert [e["event"] for e in events(log) if e["event"] in ("cycle", "lockout", "reset")][-1] == "lockout"
 
 
 @pytest.mark.timeout(200)
