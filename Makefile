@@ -66,8 +66,16 @@ format: install ## format the sources and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: install ## performance next to peers
+# pandapower, a peer of "bench se", wants an older pandas than ours: it has an environment of its own.
+PANDAPOWER := .venv/pandapower
+bench: install $(PANDAPOWER)/.installed ## performance next to peers
 	@exec $(BIN)/gridhil bench $(ARGS)
+
+$(PANDAPOWER)/.installed: .ci/pandapower.lock
+	@echo "gridhil: installing pandapower into $(PANDAPOWER) (once)"
+	@$(BIN)/python -m venv --clear --without-pip $(PANDAPOWER)
+	@$(BIN)/python -m pip --quiet --python $(PANDAPOWER)/bin/python install --require-hashes -r $<
+	@touch $@
 
 # The lock serves Python 3.11 to 3.13 on Linux x86_64; it also holds the build tool (hatchling wants
 # editables for an editable install), so that installing needs no second download. Make it again after changing dependencies.
@@ -78,6 +86,8 @@ lock: install ## resolve pyproject.toml into requirements.lock again
 		*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(BIN)/uv pip compile pyproject.toml - --universal --generate-hashes --python-version 3.11 \
 		--extra dev --extra opendss --no-header --no-annotate --quiet --output-file requirements.lock
+	printf 'pandapower>=3.5\nnumba\n' | $(BIN)/uv pip compile - --universal --generate-hashes \
+		--python-version 3.11 --no-header --no-annotate --quiet --output-file .ci/pandapower.lock
 
 clean: ## remove .venv and every cache
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

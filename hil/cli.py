@@ -15,7 +15,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hil import cli_protection, cli_record, cli_relaytest, stop_signals
+from hil import (
+    cli_attack,
+    cli_cyberrange,
+    cli_estimate,
+    cli_protection,
+    cli_record,
+    cli_relaytest,
+    stop_signals,
+)
 from hil.cli_options import (
     DEFAULT_STATION,
     EXIT_FAILED,
@@ -26,6 +34,7 @@ from hil.cli_options import (
     NodeFormat,
     StationName,
     compiled,
+    moment_ns,
     one_form,
 )
 from hil.output import as_csv, as_json, as_pairs, as_table, err, out
@@ -251,7 +260,8 @@ def powerflow(
     from hil import studies
 
     case = studies.read_case(name, station_first=at is not None, wish="--at")
-    grid = studies.solved_grid(case, _moment(at, case))
+    offset_s = 0 if case.station is None else case.station.utc_offset_s
+    grid = studies.solved_grid(case, moment_ns(at, offset_s))
     report = studies.powerflow_report(grid)
     if form is NodeFormat.JSON:
         as_json(report)
@@ -312,6 +322,9 @@ def scenario(
 
 cli_record.add_to(app)
 cli_relaytest.add_to(app)
+cli_estimate.add_to(app)
+cli_cyberrange.add_to(app)
+cli_attack.add_to(app)
 
 
 @app.command()
@@ -320,7 +333,7 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
-    """Validate the files of stations, scenarios, relay tests, wirings, networks, points, schemes, faults."""
+    """Validate stations, scenarios, relay tests, wirings, networks, points, telemetry, schemes, faults."""
     compiled()
     if schema:
         from hil.settings import schema as station_schema
@@ -346,7 +359,7 @@ def check(
 def bench(
     name: Annotated[
         str | None,
-        typer.Argument(help="step, relays, solver, loop, modbus, opcua, relaytest or startup."),
+        typer.Argument(help="step, relays, solver, se, loop, modbus, opcua, relaytest or startup."),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
     json_: Json = False,
@@ -372,24 +385,6 @@ def _speed(text: str | None) -> float | str | None:
     if not 0.0 < value <= 100_000.0:
         raise typer.BadParameter(f'speed {text!r}: "max", or a number > 0 and <= 100000')
     return value
-
-
-def _moment(text: str | None, case: Any) -> int | None:
-    """Return UTC [ns] of a command-line moment; without an offset it is the station's own time."""
-    if text is None:
-        return None
-    import datetime as dt
-
-    from hil.settings_types import utc_ns
-
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date and time like 2017-07-12T12:00:00-06:00") from None
-    if moment.tzinfo is None:
-        offset_s = 0 if case.station is None else case.station.utc_offset_s
-        moment = moment.replace(tzinfo=dt.timezone(dt.timedelta(seconds=offset_s)))
-    return utc_ns(moment)
 
 
 def _nodes_table(columns: Any, rows: Any) -> None:

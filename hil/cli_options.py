@@ -48,3 +48,20 @@ def compiled() -> None:
 
     if "numba" not in sys.modules:
         kernel_cache.prepare()
+
+
+def moment_ns(text: str | None, utc_offset_s: int) -> int | None:
+    """Return UTC [ns] of a command-line moment; one without an offset is at ``utc_offset_s``."""
+    if text is None:
+        return None
+    import datetime as dt
+
+    from hil.settings_types import utc_ns
+
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date and time like 2017-07-12T12:00:00-06:00") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.timezone(dt.timedelta(seconds=utc_offset_s)))
+    return utc_ns(moment)

@@ -64,7 +64,7 @@ class Core:
         self.grants: list[Grant] = []
 
     def _make_memory(self) -> None:
-        spec, n = self.spec, len(self.spec.points)
+        spec, n = self.spec, self.spec.n_core
 
         def rings(memory: mmap.mmap) -> None:
             rg.RingPair(memory).format()

@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hil import segment
+from hil import joined_board, segment
 from hil.runspec import RunSpec
 from hil.supervisor import EXIT_HOST, die_with_parent
 from protocols.gateway import Gateway
 from protocols.status_events import StatusEvents
-from rtcore.board import Board
 from rtcore.errors import HostError, UserInputError
 from rtcore.ring import EventReader, Producer, RingPair
 
@@ -23,12 +22,11 @@ CORE_MEMORY_S = 20.0
 
 
 def attach(spec: RunSpec, producer: str, *, has_events: bool = False) -> Gateway:
-    """Attach the core's board, its events where wanted (both read-only), and this producer's rings.
+    """Attach the boards, the core's events where wanted (all read-only), and this producer's rings.
 
     The process id keeps the command ids of this process apart from its predecessor's.
     """
-    board = Board(segment.attach(spec.board_path, wait_s=CORE_MEMORY_S), len(spec.points))
-    board.check()
+    board = joined_board.attach(spec, wait_s=CORE_MEMORY_S, is_master=True)
     pair = RingPair(segment.attach(spec.ring_path(producer), writable=True))
     pair.check()
     events = StatusEvents(EventReader(segment.attach(spec.events_path))) if has_events else None

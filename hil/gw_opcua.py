@@ -11,14 +11,16 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
-from hil import credentials, gateway_process, ports, users
+from hil import credentials, gateway_process, ports, run_dir, users
 from hil.gateway_process import say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
 from hil.users_watch import UsersWatch
+from protocols import opcua_standard
 from protocols.command_desk import CommandDesk
 from protocols.opcua_server import OpcuaServer
 from protocols.opcua_settings import OpcuaSettings
@@ -78,8 +80,17 @@ def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
         watch.accounts,
         credentials.ensure_identity(spec.state_dir, spec.name, settings.host, say),
         credentials.application_uri(spec.name),
+        _standard_file(),
     )
     return desk, server, watch
+
+
+def _standard_file() -> Path | None:
+    """Return where the standard address space is kept; None where the cache cannot be written."""
+    try:
+        return opcua_standard.file_in(run_dir.cache_root())
+    except HostError:
+        return None
 
 
 async def _report(status: GatewayStatus, desk: CommandDesk, server: OpcuaServer, watch: UsersWatch) -> None:

@@ -25,7 +25,7 @@ from hil import run_dir, stop_signals
 from rtcore.errors import HostError
 
 ROOT = Path(__file__).resolve().parents[1]
-KERNEL_PACKAGES = ("rtcore", "estimation")
+KERNEL_PACKAGES = ("rtcore",)
 KEPT = 3
 """Digests kept, the latest used ones: going back to a branch need not compile again."""
 READY = "GRIDHIL_CACHE_READY"

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hil import segment
+from hil import joined_board
 from hil.run_dir import SHARED_MEMORY, live_run_dirs
 from hil.runspec import RunSpec
 from hil.supervisor import die_with_parent
-from rtcore.board import Board, Snapshot
+from rtcore.board import Snapshot
 from rtcore.errors import HostError
 from rtcore.points import index_of
 
@@ -109,7 +109,7 @@ class LiveStation:
         parent = SHARED_MEMORY / f"gridhil-{os.getuid()}"
         (run_dir,) = parent.glob(f"*-{self.process.pid}")
         self.spec = RunSpec.load(run_dir / "spec.json")
-        self._board = Board(segment.attach(self.spec.board_path), len(self.spec.points))
+        self._board = joined_board.attach(self.spec)
         self._index = index_of(self.spec.points)
         self.wait_until(lambda _: self._board.published >= 0, 10.0)
         return self

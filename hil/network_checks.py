@@ -44,6 +44,8 @@ class Found:
     raw: dict[str, list[Row]] = dc.field(default_factory=_empty)
     removed: dict[tuple[str, str], Path] = dc.field(default_factory=dict)
     unreadable: set[str] = dc.field(default_factory=set)
+    _known: dict[str, frozenset[str]] = dc.field(default_factory=dict, init=False, repr=False)
+    """Names of tables that cells were looked up in; by then no table changes any more."""
 
     def names(self, key: str) -> list[str]:
         """Return the texts of the naming column, bad rows included."""
@@ -60,11 +62,13 @@ class Found:
 
     def unknown(self, key: str, row: Row, column: str, wanted: str, called: str) -> Iterator[Problem]:
         """Report a cell that names a row of another table, ``wanted``, which is not there."""
-        name, names = row.values[column], self.names(wanted)
-        if name in names or wanted in self.unreadable or self.is_bare(wanted):
+        name = row.values[column]
+        if wanted not in self._known:
+            self._known[wanted] = frozenset(self.names(wanted))
+        if name in self._known[wanted] or wanted in self.unreadable or self.is_bare(wanted):
             return
         by = self.removed.get((wanted, name))
-        why = f"; {by} removes it" if by else did_you_mean(name, names)
+        why = f"; {by} removes it" if by else did_you_mean(name, self.names(wanted))
         yield self.problem(key, row, column, f"unknown {called} {name!r}{why}")
 
 

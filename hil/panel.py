@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hil import device_status, gateway_status, segment
+from hil import device_status, gateway_status, joined_board
 from hil.panel_view import Shown, render
 from hil.recorder import run_folder
 from hil.recorder import status as recorder_status
@@ -109,8 +109,8 @@ class Panel:
             thread.join()
 
     def attach(self) -> None:
-        """Map the core's board, which exists once the core is ready."""
-        self._board = Board(segment.attach(self.spec.board_path), len(self.spec.points))
+        """Map the boards; the core's exists once the core is ready."""
+        self._board = joined_board.attach(self.spec)
 
     @property
     def published(self) -> int:

@@ -13,12 +13,14 @@ from typing import Literal
 
 from rtcore.errors import Problem, UserInputError, did_you_mean
 
-Kind = Literal["stations", "networks", "profiles", "points", "protection", "faults"]
+Kind = Literal["stations", "networks", "profiles", "points", "protection", "faults", "telemetry", "attacks"]
 
 MARKER: dict[Kind, str] = {
-    "stations": "",  # stations, schemes and fault libraries are files, the others folders
+    "stations": "",  # the first five are files, the others folders
     "protection": "",
     "faults": "",
+    "telemetry": "",
+    "attacks": "",
     "networks": "network.toml",
     "profiles": "profile.toml",
     "points": "devices.csv",
@@ -26,7 +28,7 @@ MARKER: dict[Kind, str] = {
 """What a folder must hold to be taken for one of its kind."""
 
 
-FILES: tuple[Kind, ...] = ("stations", "protection", "faults")
+FILES: tuple[Kind, ...] = ("stations", "protection", "faults", "telemetry", "attacks")
 """Kinds whose items are single files."""
 
 ONE: dict[Kind, str] = {
@@ -36,6 +38,8 @@ ONE: dict[Kind, str] = {
     "points": "points folder",
     "protection": "protection scheme",
     "faults": "fault library",
+    "telemetry": "telemetry set",
+    "attacks": "attack file",
 }
 """What one item of a kind is called."""
 

@@ -79,6 +79,11 @@ def parse(text: str) -> Reference:
     return Reference(table, offset, fmt, order, scale)
 
 
+def unit_of(placed: str) -> int:
+    """Return the Modbus unit of a reference that is placed."""
+    return int(placed.partition(":")[0])
+
+
 def kind_problem(kind: Kind, is_two_state: bool, table: str) -> str:
     """Say why a point of this kind may not live in this table, or return an empty string."""
     home = {

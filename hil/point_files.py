@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from estimation import outputs
 from hil import paths
 from hil import point_addresses as pa
 from hil.plant_settings import declare_all
@@ -42,6 +43,8 @@ __all__ = ["PointSet", "instrument_arrays", "read_points"]
 class PointSet:
     """A station's whole point list: board order is the order of ``points``.
 
+    The core's points come first, those that the estimator publishes behind them.
+
     An ``attr`` that starts with ``-`` binds the attribute with its sign turned; see
     ``hil.point_units.factors``.
     """
@@ -50,6 +53,29 @@ class PointSet:
     stamps: list[dict[str, Any]]
     """Modbus stamp blocks: unit, address, device ("" for the whole unit)."""
     instruments: dict[str, Instrument]
+
+    @property
+    def core(self) -> list[Point]:
+        """The points that the core publishes."""
+        return [p for p in self.points if not outputs.is_estimators(p)]
+
+    @property
+    def estimators(self) -> list[Point]:
+        """The points that the estimator's process publishes."""
+        return [p for p in self.points if outputs.is_estimators(p)]
+
+    def without_estimators(self) -> PointSet:
+        """Return the list of a station without an estimator: none of its points, none of its stamps."""
+        devices = {p.device for p in self.estimators}
+        units = {pa.unit_of(p.wire["modbus"]) for p in self.core}
+        stamps = [s for s in self.stamps if s["unit"] in units and s["device"] not in devices]
+        return dc.replace(self, points=self.core, stamps=stamps)
+
+    def with_residuals(self, channels: Collection[str]) -> PointSet:
+        """Return the list without the residuals of points that are no channels of the telemetry set."""
+        unread = {p.device for p in self.points if outputs.is_residual(p) and outputs.of(p) not in channels}
+        points = [p for p in self.points if p.device not in unread]
+        return dc.replace(self, points=points, stamps=[s for s in self.stamps if s["device"] not in unread])
 
 
 def read_points(folder: Path, known: Mapping[str, Collection[str]] | None) -> PointSet:
@@ -83,11 +109,26 @@ def survey_points(
     devices = read_devices(folder / "devices.csv", problems)
     templates = _read_templates(folder, devices, problems)
     parsed = {name: _check_rows(t, instruments, problems) for name, t in templates.items()}
+    if known is not None:
+        known = {**known, **_residuals(devices, templates)}
     builder = _Builder(str(folder / "devices.csv"), known, problems)
     for device in devices:
         builder.add(device, templates.get(device.cells["template"]), parsed.get(device.cells["template"], []))
-    points = PointSet(builder.points, builder.all_stamps(), instruments)
+    in_order = sorted(builder.points, key=outputs.is_estimators)  # stable: each kind of point in its order
+    points = PointSet(in_order, builder.all_stamps(), instruments)
     return points, list(dict.fromkeys(problems))
+
+
+def _residuals(devices: Sequence[DeviceRow], templates: Mapping[str, Template]) -> dict[str, Collection[str]]:
+    """Return the residuals that points may bind to: one for each point that can be telemetered."""
+    attrs = [a.name for a in REGISTRY["residual"].attrs]
+    found: dict[str, Collection[str]] = {}
+    for device in devices:
+        template = templates.get(device.cells["template"])
+        if template is not None and template.name not in outputs.KINDS:
+            tags = [f"{device.cells['device']}.{r.name}" for _, r in template.rows if r.kind is Kind.ANALOG]
+            found |= {f"residual.{tag}": attrs for tag in tags}
+    return found
 
 
 def _places(folder: Path) -> tuple[Path, Path, Path]:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hil import segment
+from hil import joined_board, segment
 from hil.gateway_process import CORE_MEMORY_S
 from hil.gateway_status import SERVING
 from hil.recorder import images, run_folder
@@ -79,8 +79,7 @@ class Recorder:
         self._retention = Retention(self.folder, settings["runs"], settings["runs_mb"] * MB)
         self.room = Room(runs, settings["min_free_mb"] * MB, settings["trends_mb"] * MB)
         self.room.look()
-        self._board = bd.Board(segment.attach(spec.board_path, wait_s=CORE_MEMORY_S), len(spec.points))
-        self._board.check()
+        self._board = joined_board.attach(spec, wait_s=CORE_MEMORY_S)
         self._journal = Journal(self.folder / run_folder.SOE)
         self._images = Journal(self.folder / run_folder.IMAGES, sync=lambda _fd: None)
         self._events = segment.attach(spec.events_path, wait_s=CORE_MEMORY_S)
@@ -207,7 +206,7 @@ class Recorder:
             self._alarms.show(snapshot, self.room.state, is_lossy=self._writer.n_lost > 0)
 
     def _keep_image(self) -> None:
-        snapshot = self._board.read()
+        snapshot = self._board.read_core()  # what a replay is compared with: the plant alone
         if snapshot is None or snapshot.step <= self._imaged_step or self.room.state == FULL:
             return
         now = time.monotonic()

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hil import doctor, kernel_cache, ports, run_dir, stop_signals
+from hil import doctor, kernel_cache, paths, ports, run_dir, stop_signals
 from hil.output import err
 from hil.panel import Panel
 from hil.profiles import Profile
@@ -39,6 +39,9 @@ GATEWAY_TIMEOUT_S = 30.0
 HANG_S = 3.0
 RECORDER_HANG_S = 10.0
 """The recorder waits for the disk, which may be busy [s]."""
+ESTIMATOR_HANG_S = 30.0
+"""One estimate with many suspects takes its time, on a busy machine; its points are Bad long before [s]."""
+ESTIMATOR_SILENT_S = 10.0
 CORE_HANG_S, CORE_HANG_PERIODS = 10.0, 3
 """A core without a step for so long, and for so many periods, is given up [s]."""
 
@@ -126,7 +129,7 @@ def override(plan: Plan, options: RunOptions) -> Plan:
         if port is not None:
             changed = getattr(station, section).model_copy(update={"port": port})
             station = dc.replace(station, **{section: changed})
-    sections = {name: getattr(station, name) for name in ("modbus", "opcua", "security")}
+    sections = {name: getattr(station, name) for name in ("modbus", "opcua", "security", "estimation")}
     if problems := check_sections(sections, f"{station.path} and the command line"):
         raise UserInputError(problems)
     return dc.replace(plan, station=station)
@@ -145,6 +148,8 @@ def make_spec(plan: Plan, directory: Path, dt_ns: int, has_fifo: bool, n_steps: 
         modbus=station.modbus_dict(),
         opcua=station.opcua_dict(),
         device=device_dict(station, plan.points.points),
+        estimation=estimation_dict(plan),
+        attack=attack_path(plan),
         core={
             "station": str(station.path),
             "dt_ns": dt_ns,
@@ -210,13 +215,42 @@ def recorder_dict(plan: Plan, profile: Profile | None) -> dict[str, Any]:
     }
 
 
+def estimation_dict(plan: Plan) -> dict[str, Any]:
+    """Return what the estimator's process takes; empty when the station has none."""
+    station, settings = plan.station, plan.station.estimation
+    if settings is None or not settings.enabled:
+        return {}
+    opcua_host = within_reach(station.opcua.host)
+    opcua_host = f"[{opcua_host}]" if ":" in opcua_host else opcua_host
+    opcua_port = settings.opcua_port or station.opcua.port
+    return settings.model_dump() | {
+        "n_points": len(plan.points.estimators),
+        "modbus_host": within_reach(station.modbus.host),
+        "modbus_port": settings.modbus_port or station.modbus.port,
+        "opcua_url": f"opc.tcp://{opcua_host}:{opcua_port}{station.opcua.path}",
+    }
+
+
+def attack_path(plan: Plan) -> str:
+    """Return the file of the attacks between the plant and its servers, empty when there is none."""
+    file = plan.station.attack.file
+    return "" if file is None else str(paths.find("attacks", file, plan.station.path.parent).absolute())
+
+
+def within_reach(host: str) -> str:
+    """Return the address of a server of ours for a client on this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[ProcessSpec]:
     """Return the processes in the order in which they start."""
     rows = [("core", "hil.core_process", COMPILE_TIMEOUT_S, True)]
+    rows.append(("tamper", "hil.tamper_process", GATEWAY_TIMEOUT_S, bool(spec.attack)))
     rows.append(("recorder", "hil.recorder_process", GATEWAY_TIMEOUT_S, bool(spec.recorder)))
     rows.append(("modbus", "hil.gw_modbus", GATEWAY_TIMEOUT_S, station.modbus.enabled))
     rows.append(("opcua", "hil.gw_opcua", GATEWAY_TIMEOUT_S, station.opcua.enabled))
     rows.append(("device", "hil.gw_device", GATEWAY_TIMEOUT_S, bool(spec.device)))
+    rows.append(("estimator", "hil.estimator_process", GATEWAY_TIMEOUT_S, bool(spec.estimation)))
     patience_s = CORE_HANG_PERIODS * spec.core["period_ns"] / 1e9
     core: dict[str, Any] = {
         "status_path": str(spec.board_path),
@@ -235,7 +269,11 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
             **(
                 core
                 if name == "core"
-                else {"status_path": str(spec.gateway_path(name)), "hang_s": _hang_s(name)}
+                else {
+                    "status_path": str(spec.gateway_path(name)),
+                    "hang_s": _hang_s(name),
+                    "silent_s": ESTIMATOR_SILENT_S if name == "estimator" else SILENT_S,
+                }
             ),
         )
         for name, module, timeout_s, wanted in rows
@@ -244,8 +282,8 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
 
 
 def _hang_s(name: str) -> float:
-    """Return the age of a heartbeat at which a gateway or the recorder counts as hung [s]."""
-    return RECORDER_HANG_S if name == "recorder" else HANG_S
+    """Return the age of a heartbeat at which a gateway, the recorder or the estimator counts as hung [s]."""
+    return {"recorder": RECORDER_HANG_S, "estimator": ESTIMATOR_HANG_S}.get(name, HANG_S)
 
 
 def _announce(console: Console, plan: Plan, spec: RunSpec) -> None:

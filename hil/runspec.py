@@ -39,6 +39,36 @@ class RunSpec:
     recorder: dict[str, Any] = dc.field(default_factory=dict)
     """What the recorder needs: the station file's table, and ``configuration``, a hash of each part of
     the station; empty: no such process."""
+    estimation: dict[str, Any] = dc.field(default_factory=dict)
+    """What the estimator needs: the station file's table, where its servers are, and ``n_points``, how many
+    points, the last ones, it publishes; empty: no such process."""
+
+    attack: str = ""
+    """File of the attacks between the core's board and its readers; empty: no such process."""
+
+    @property
+    def shown_path(self) -> Path:
+        """The board that masters are shown: the core's, or what an attack makes of it."""
+        return self.run_dir / "shown.board" if self.attack else self.board_path
+
+    @property
+    def n_core(self) -> int:
+        """How many points, the first ones, the core publishes."""
+        return len(self.points) - int(self.estimation.get("n_points", 0))
+
+    @property
+    def core_stamps(self) -> list[dict[str, Any]]:
+        """Stamp blocks of the core's points."""
+        own = {p.device for p in self.points[self.n_core :]}
+        units = {
+            int(p.wire["modbus"].partition(":")[0]) for p in self.points[: self.n_core] if "modbus" in p.wire
+        }
+        return [s for s in self.stamps if s["unit"] in units and s["device"] not in own]
+
+    @property
+    def estimator_path(self) -> Path:
+        """The estimator's board."""
+        return self.run_dir / "estimator.board"
 
     @property
     def board_path(self) -> Path:

@@ -117,7 +117,7 @@ class _Draft:
             return
         self.dt_ns = self._dt_ns(self.head, self.plan)
         self.times = self._times(self.head, self.plan)
-        reader = Reader(self.plan.points.points, self.times, self.dt_ns)
+        reader = Reader(self.plan.points.core, self.times, self.dt_ns)
         self.events = tuple(self._events(reader, raw.get("set", {}), FaultDesk(self.plan)))
         self.asserts = tuple(self._asserts(reader))
         self.record = self._record(reader)

@@ -20,7 +20,9 @@ from hil.profiles import Profile, check_coverage, read_profile
 from hil.settings_errors import check_model, load_toml
 from hil.settings_rules import check_sections, command_units
 from hil.settings_sections import (
+    AttackSection,
     DeviceSection,
+    EstimationSection,
     InjectionSection,
     LoadSection,
     LoopSection,
@@ -38,7 +40,11 @@ from hil.settings_types import offset_s, utc_ns
 from hil.weather import WeatherSettings
 from rtcore.errors import Problem, UserInputError, did_you_mean
 
-OPTIONAL_TABLES = {"profile": ProfileSettings, "weather": WeatherSettings}
+OPTIONAL_TABLES = {
+    "profile": ProfileSettings,
+    "weather": WeatherSettings,
+    "estimation": EstimationSection,
+}
 """Tables that may be left out, which means something."""
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -58,6 +64,8 @@ class Station:
         Protection scheme and fault library; None: there is none.
     profile : ProfileSettings or None
         None: every load keeps the power that the network states.
+    estimation : EstimationSection or None
+        None: there is no estimator.
     plant : dict
         The plant tables as written; ``plant_settings`` checks them against the network.
     """
@@ -80,8 +88,15 @@ class Station:
     opcua: OpcuaSection
     device: DeviceSection
     recorder: RecorderSection
+    estimation: EstimationSection | None
     injection: InjectionSection
+    attack: AttackSection
     security: SecuritySection
+
+    @property
+    def has_estimator(self) -> bool:
+        """Tell whether the station has a state estimator."""
+        return self.estimation is not None and self.estimation.enabled
 
     @property
     def start_utc_ns(self) -> int:

@@ -3,7 +3,8 @@
 A file inside a network, profile or points folder stands for the whole folder. A protection scheme, a fault
 library or a wiring table by itself is checked as far as it can be without a station: none of its names is.
 A station is checked with all that it names: wiring table, limits of its recorder, records that it can play.
-A relay test plan is checked with its station.
+A relay test plan, a range plan and an attack file are checked with their station, a telemetry set with its
+point list.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from rtcore.errors import Problem, UserInputError
 
 KINDS = (
     "a station file, or a network, profile or points folder (or a file in one), or a scenario file, "
-    "a relay test plan, a wiring table, a protection scheme or a fault library"
+    "a relay test plan, an attack file, a range plan, a wiring table, a telemetry set, a protection scheme "
+    "or a fault library"
 )
 
 
@@ -41,8 +43,11 @@ def check_file(path: Path | str) -> list[Problem]:
         (_is_in(path, "network.toml"), _check_network),
         (_is_in(path, "profile.toml"), _check_profile),
         (_is_in(path, "devices.csv"), _check_points),
+        (_is_range(path), _check_range),
         (_is_scenario(path), _check_scenario),
         (_is_relaytest(path), _check_relaytest),
+        (_is_telemetry(path), _check_telemetry),
+        (_is_attacks(path), _check_attacks),
         (_is_wiring(path), _check_wiring),
         (_is_station(path), _check_station),
     ]
@@ -81,6 +86,23 @@ def _is_scenario(path: Path) -> bool:
 def _is_relaytest(path: Path) -> bool:
     raw = _tables(path)
     return isinstance(raw.get("plan"), dict) or isinstance(raw.get("test"), list)
+
+
+def _is_telemetry(path: Path) -> bool:
+    raw = _tables(path)
+    return "station" not in raw and any(key in raw for key in ("read", "status", "extends"))
+
+
+def _is_range(path: Path) -> bool:
+    from hil.cyberrange.plan import is_range
+
+    return is_range(_tables(path))
+
+
+def _is_attacks(path: Path) -> bool:
+    from hil.attack_files import is_attacks
+
+    return is_attacks(_tables(path))
 
 
 def _is_wiring(path: Path) -> bool:
@@ -130,12 +152,31 @@ def _check_relaytest(path: Path) -> None:
     read_plan(path, facts_of)
 
 
+def _check_range(path: Path) -> None:
+    from hil.cyberrange.plan import read_plan_file
+
+    read_plan_file(path)
+
+
 def _check_wiring(path: Path) -> None:
     from hil.wiring_files import survey_wiring
 
     _, problems = survey_wiring(path, None)
     if problems:
         raise UserInputError(problems)
+
+
+def _check_telemetry(path: Path) -> None:
+    from hil.telemetry_files import check_telemetry
+
+    if problems := check_telemetry(path):
+        raise UserInputError(problems)
+
+
+def _check_attacks(path: Path) -> None:
+    from hil.attack_files import read_attacks
+
+    read_attacks(str(path.absolute()))
 
 
 def _check_network(path: Path) -> None:

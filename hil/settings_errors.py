@@ -118,7 +118,7 @@ def _sentence(model: type[pydantic.BaseModel], e: ErrorDetails, loc: tuple[int |
         return "this key is missing and has no default"
     if kind in NEEDED:
         return f"{value!r} is {_toml_type(value)}; {NEEDED[kind]} is needed"
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return _not_listed(value, str(ctx["expected"]))
     if kind == "value_error":
         return str(ctx["error"])

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hil.settings_sections import ModbusSection, OpcuaSection, SecuritySection
+from hil.settings_sections import EstimationSection, ModbusSection, OpcuaSection, SecuritySection
 from rtcore.errors import Problem
 
 
@@ -31,6 +31,9 @@ def check_sections(sections: Mapping[str, Any], file: str) -> list[Problem]:
             found += _opcua_exposure(opcua, security)
     if modbus is not None and opcua is not None:
         found += _ports(modbus, opcua)
+    estimation: EstimationSection | None = sections.get("estimation")
+    if estimation is not None and estimation.enabled:
+        found += _estimation(estimation, modbus, opcua)
     return [Problem(file, place, what) for place, what in found]
 
 
@@ -108,6 +111,21 @@ def _must_expose(section: str, host: str, security: SecuritySection) -> Iterator
 def _ports(modbus: ModbusSection, opcua: OpcuaSection) -> Iterator[tuple[str, str]]:
     if modbus.enabled and opcua.enabled and modbus.port == opcua.port != 0:
         yield "opcua.port", f"port {opcua.port} is modbus.port, too; each server needs its own"
+
+
+def _estimation(
+    estimation: EstimationSection, modbus: ModbusSection | None, opcua: OpcuaSection | None
+) -> Iterator[tuple[str, str]]:
+    """Check that what the estimator reads from is there; without a port of its own it is our server."""
+    place = "estimation.reader"
+    by_modbus = estimation.reader == "modbus" and estimation.modbus_port is None
+    by_opcua = estimation.reader == "opcua" and estimation.opcua_port is None
+    if by_modbus and modbus is not None and not modbus.enabled:
+        yield place, 'reads Modbus, but modbus.enabled is false; "opcua" or "board", or no [estimation]'
+    if by_opcua and opcua is not None and not opcua.enabled:
+        yield place, 'reads OPC UA, but opcua.enabled is false; "modbus" or "board", or no [estimation]'
+    elif by_opcua and opcua is not None and not opcua.none_policy_on_loopback:
+        yield place, "reads OPC UA without encryption, but opcua.none_policy_on_loopback is false"
 
 
 def _listed(units: set[int]) -> str:

@@ -265,6 +265,34 @@ class RecorderSection(Section):
     """Disturbance records."""
 
 
+class EstimationSection(Section):
+    """State estimator: a process of its own that reads telemetry as a control centre would."""
+
+    enabled: bool = True
+    """False: as without this table."""
+    telemetry: str = "realistic"
+    """Name of a file in config/telemetry, or a path: which points are telemetered, how often."""
+    rate_hz: Annotated[float, Field(gt=0, le=20)] = 2.0
+    """Scans a second, of running time [Hz]."""
+    reader: Literal["modbus", "opcua", "board"] = "modbus"
+    """How it reads: from the station's Modbus or OPC UA server, or from memory."""
+    pseudo: Literal["history"] = "history"
+    """What the power of loads without telemetry is taken from: the past weeks of the load profile."""
+    detectors: str | None = None
+    """File with the thresholds of the detectors. Default: those of the telemetry set."""
+    modbus_port: Port | None = None
+    """Port that it reads Modbus at, on this machine, where something stands between it and the server."""
+    opcua_port: Port | None = None
+    """Likewise for OPC UA."""
+
+
+class AttackSection(Section):
+    """False data between the plant and its servers, while the station is armed."""
+
+    file: str | None = None
+    """Name of a file in config/attacks, or a path: its attacks at place "board". Default: none."""
+
+
 class PlaybackSection(Section):
     """A COMTRADE record for the test set to play, and the channel of each quantity; one left out is 0."""
 
@@ -322,5 +350,8 @@ class StationFile(Section):
     opcua: OpcuaSection = OpcuaSection()
     device: DeviceSection = DeviceSection()
     recorder: RecorderSection = RecorderSection()
+    estimation: EstimationSection | None = None
+    """State estimator. Without this table there is none, and none of its points."""
     injection: InjectionSection = InjectionSection()
+    attack: AttackSection = AttackSection()
     security: SecuritySection = SecuritySection()

@@ -146,11 +146,12 @@ def make_setup(
     given = overrides or {}
     profile = station.read_profile([x.name for x in network.loads], given.get("duration_s", duration_s))
     plant = with_upstream_machine(network, plan.plant)
+    points = plan.points.core
     return Setup(
         network=with_upstream_reactance(network, plant),
-        points=plan.points.points,
-        instruments=instrument_arrays(plan.points.points, plan.points.instruments),
-        unit_factor=factors(plan.points.points),
+        points=points,
+        instruments=instrument_arrays(points, plan.points.instruments),
+        unit_factor=factors(points),
         clock=SimClock(station.start_utc_ns, dt_ns),
         seed=given.get("seed", station.loop.seed),
         profile=None if profile is None else _for_the_plant(profile),

@@ -7,11 +7,13 @@ accepts no other refuses. A part that cannot be read hides nothing of the parts 
 from __future__ import annotations
 
 import dataclasses as dc
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
+from estimation.outputs import DETECTORS
+from hil import paths
 from hil.fault_library import FaultLibrary, empty, survey_faults
 from hil.network_files import survey_network
 from hil.point_files import PointSet, survey_points
@@ -20,13 +22,21 @@ from hil.profiles import check_coverage, read_profile
 from hil.protection_files import survey_scheme
 from hil.recorder.disturbance_setup import limit_problems
 from hil.settings import Draft, draft_station
-from hil.settings_sections import DeviceSection, InjectionSection, ModbusSection, RecorderSection, TimeSection
+from hil.settings_sections import (
+    DeviceSection,
+    EstimationSection,
+    InjectionSection,
+    ModbusSection,
+    RecorderSection,
+    TimeSection,
+)
 from hil.settings_types import utc_ns
-from hil.station import read_station_plant
+from hil.station import Plan, read_station_plant
 from hil.weather import WeatherSettings, ambient
 from hil.wiring_files import Wired, device_dict, find, survey_wiring
 from protocols import modbus_map
 from rtcore.assemble import bindable
+from rtcore.component import REGISTRY
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import Network
 from rtcore.protection.scheme import Scheme
@@ -81,12 +91,71 @@ def survey(name_or_path: str) -> Survey:
         # what a scheme with a mistake would hold is not known
         is_known = network is not None and ("protection" not in draft.found or scheme is not None)
         known = bindable(network, plant, scheme) if network is not None and is_known else None
+        if known is not None and network is not None:
+            known |= estimator_outputs(network)
         points, wrong = survey_points(draft.found["points"], known)
         is_whole = not wrong
+        estimation: EstimationSection | None = draft.sections.get("estimation")
+        if estimation is None or not estimation.enabled:
+            points = points.without_estimators()
+        elif is_whole and not points.estimators:
+            what = f"the point list {draft.found['points'].name} has no points of an estimator"
+            problems.append(Problem(str(draft.path), "estimation", what))
         problems += wrong + _map_problems(draft, points, is_whole=is_whole)
     known_points = points if is_whole else None
     problems += _wiring_problems(draft, known_points) + _trigger_problems(draft, known_points)
+    if not problems and network is not None and points is not None:
+        plan = Plan(draft.station(), network, points, plant, scheme, faults)
+        channels, wrong = _channels(plan)
+        points = points.with_residuals(channels)
+        problems += wrong + _attack_problems(plan)
     return Survey(draft, network, load_names, points, scheme, faults, plant, list(dict.fromkeys(problems)))
+
+
+def estimator_outputs(network: Network) -> dict[str, Collection[str]]:
+    """Return what points of the estimator may bind to, but the residuals, which go by other points."""
+    names = {"estimator": ["estimator"], "detector": DETECTORS, "estimate": [b.name for b in network.buses]}
+    return {
+        f"{kind}.{name}": [a.name for a in REGISTRY[kind].attrs]
+        for kind, there in names.items()
+        for name in there
+    }
+
+
+def _channels(plan: Plan) -> tuple[set[str], list[Problem]]:
+    """Return the tags of the telemetry set of the estimator, and what is wrong with it for the station."""
+    settings = plan.station.estimation
+    if settings is None or not settings.enabled:
+        return set(), []
+    from hil.telemetry_files import survey_telemetry  # it reads stations by this module
+
+    try:
+        path = paths.find("telemetry", settings.telemetry, plan.station.path.parent)
+    except paths.NotFoundError as error:
+        return set(), [Problem(str(plan.station.path), "estimation.telemetry", error.what)]
+    telemetry, problems = survey_telemetry(path, plan)
+    if settings.detectors is not None:
+        from hil.estimator_setup import survey_thresholds
+
+        problems += survey_thresholds(plan.station.path.parent / settings.detectors)[1]
+    channels = () if telemetry is None else telemetry.channels
+    return {c.measurement.name for c in channels}, problems
+
+
+def _attack_problems(plan: Plan) -> list[Problem]:
+    """Check the attacks between the plant and its servers against the station's points."""
+    file, station = plan.station.attack.file, plan.station.path
+    if file is None:
+        return []
+    from hil.attack_files import read_attacks  # it reads stations by this module
+
+    try:
+        read_attacks(file, station.parent, plan=plan)
+    except paths.NotFoundError as error:
+        return [Problem(str(station), "attack.file", error.what)]
+    except UserInputError as error:
+        return error.problems
+    return []
 
 
 def _map_problems(draft: Draft, points: PointSet, *, is_whole: bool) -> list[Problem]:

@@ -40,86 +40,111 @@ def install(aspace: AddressSpace, nodes: Iterable[Node], publish_ms: float) -> d
 
 
 class _Builder:
+    """Makes records; what never changes and is equal is one object for all of them."""
+
     def __init__(self, aspace: AddressSpace, publish_ms: float) -> None:
         self._aspace = aspace
-        self._constants: dict[tuple[Any, int], ua.DataValue] = {}
         self._publish_ms = publish_ms
+        self._constants: dict[tuple[Any, ...], AttributeValue] = {}
+        self._same: dict[tuple[Any, ...], dict[Any, AttributeValue]] = {}
+        self._numbers: dict[int, ua.NodeId] = {}
+        self._types: dict[tuple[int, NodeKey], ua.ReferenceDescription] = {}
+        self._no_type = ua.NodeId()
 
     def add(self, node: Node) -> NodeData:
-        key = node_id(node.key)
+        key = self._node_id(node.key)
         record = NodeData(key)
         self._fill(record, node)
         self._aspace[key] = record
-        reference = ua.NodeId(node.reference, 0)
-        parent = self._aspace[node_id(node.parent)]
-        parent.references.append(self._reference(reference, record, is_forward=True, type_key=node.type_key))
-        record.references.append(self._reference(reference, parent, is_forward=False))
-        for type_id, target in (
-            (space.HAS_TYPE, node.type_key),
-            (space.HAS_MODELLING_RULE, node.modelling_rule),
-        ):
-            if target:
-                other = self._aspace[node_id(target)]
-                record.references.append(self._reference(ua.NodeId(type_id, 0), other, is_forward=True))
+        parent = self._aspace[self._node_id(node.parent)]
+        parent.references.append(self._reference(node.reference, record, True, node.type_key))
+        record.references.append(self._reference(node.reference, parent, False, None))
+        if node.type_key:
+            record.references.append(self._to_type(space.HAS_TYPE, node.type_key))
+        if node.modelling_rule:
+            record.references.append(self._to_type(space.HAS_MODELLING_RULE, node.modelling_rule))
         return record
 
+    def _node_id(self, key: NodeKey) -> ua.NodeId:
+        if not isinstance(key, int):
+            return node_id(key)
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = node_id(key)
+        return found
+
     def _fill(self, record: NodeData, node: Node) -> None:
-        put, vt = self._put, ua.VariantType
+        vt = ua.VariantType
+        kind = (node.node_class, node.data_type, node.is_array, node.is_writable, node.point >= 0)
+        same = self._same.get(kind)
+        if same is None:
+            same = self._same[kind] = self._of_kind(node)
+        own = record.attributes = dict(same)
         name_space = 0 if node.is_standard_name else NS_INDEX
-        put(record, _Ids.NodeId, record.nodeid, vt.NodeId)
-        put(record, _Ids.NodeClass, _CLASS[node.node_class], vt.Int32)
-        put(record, _Ids.BrowseName, ua.QualifiedName(node.name, name_space), vt.QualifiedName)
-        put(record, _Ids.DisplayName, ua.LocalizedText(node.name), vt.LocalizedText)
-        put(record, _Ids.Description, ua.LocalizedText(node.description or None), vt.LocalizedText)
-        put(record, _Ids.WriteMask, 0, vt.UInt32)
-        put(record, _Ids.UserWriteMask, 0, vt.UInt32)
+        own[_Ids.NodeId] = AttributeValue(ua.DataValue(ua.Variant(record.nodeid, vt.NodeId)))
+        own[_Ids.BrowseName] = self._constant(ua.QualifiedName, vt.QualifiedName, node.name, name_space)
+        own[_Ids.DisplayName] = self._constant(ua.LocalizedText, vt.LocalizedText, node.name)
+        own[_Ids.Description] = self._constant(ua.LocalizedText, vt.LocalizedText, node.description or None)
+        if node.node_class == "Variable":
+            own[_Ids.Value] = AttributeValue(_value(node))
+
+    def _of_kind(self, node: Node) -> dict[Any, AttributeValue]:
+        """Return the attributes that are equal in all nodes of a kind."""
+        vt = ua.VariantType
+        rows: list[tuple[Any, Any, Any]] = [
+            (_Ids.NodeClass, _CLASS[node.node_class], vt.Int32),
+            (_Ids.WriteMask, 0, vt.UInt32),
+            (_Ids.UserWriteMask, 0, vt.UInt32),
+        ]
         if node.node_class == "Object":
-            put(record, _Ids.EventNotifier, 0, vt.Byte)
+            rows.append((_Ids.EventNotifier, 0, vt.Byte))
         elif node.node_class == "ObjectType":
-            put(record, _Ids.IsAbstract, False, vt.Boolean)
+            rows.append((_Ids.IsAbstract, False, vt.Boolean))
         elif node.node_class == "Method":
-            put(record, _Ids.Executable, True, vt.Boolean)
-            put(record, _Ids.UserExecutable, True, vt.Boolean)
+            rows += [(_Ids.Executable, True, vt.Boolean), (_Ids.UserExecutable, True, vt.Boolean)]
         else:
-            self._fill_variable(record, node)
-
-    def _fill_variable(self, record: NodeData, node: Node) -> None:
-        put, vt = self._put, ua.VariantType
-        access = READ_WRITE if node.is_writable else READ
-        put(record, _Ids.DataType, ua.NodeId(node.data_type, 0), vt.NodeId)
-        put(record, _Ids.ValueRank, 1 if node.is_array else -1, vt.Int32)
+            access = READ_WRITE if node.is_writable else READ
+            rows += [
+                (_Ids.DataType, self._node_id(node.data_type), vt.NodeId),
+                (_Ids.ValueRank, 1 if node.is_array else -1, vt.Int32),
+                (_Ids.AccessLevel, access, vt.Byte),
+                (_Ids.UserAccessLevel, access, vt.Byte),
+                (_Ids.Historizing, False, vt.Boolean),
+                (_Ids.MinimumSamplingInterval, self._publish_ms if node.point >= 0 else 0.0, vt.Double),
+            ]
+        found = {a: AttributeValue(ua.DataValue(ua.Variant(value, t))) for a, value, t in rows}
         if node.is_array:
-            dims = ua.DataValue(ua.Variant([len(space.OUTPUTS)], vt.UInt32, is_array=True))
-            record.attributes[_Ids.ArrayDimensions] = AttributeValue(dims)
-        put(record, _Ids.AccessLevel, access, vt.Byte)
-        put(record, _Ids.UserAccessLevel, access, vt.Byte)
-        put(record, _Ids.Historizing, False, vt.Boolean)
-        put(record, _Ids.MinimumSamplingInterval, self._publish_ms if node.point >= 0 else 0.0, vt.Double)
-        record.attributes[_Ids.Value] = AttributeValue(_value(node))
+            dims = ua.Variant([len(space.OUTPUTS)], vt.UInt32, is_array=True)
+            found[_Ids.ArrayDimensions] = AttributeValue(ua.DataValue(dims))
+        return found
 
-    def _put(self, record: NodeData, attribute: Any, value: Any, variant_type: Any) -> None:
-        """Set a constant attribute; equal values of simple types share one DataValue."""
-        if isinstance(value, int | float | bool):
-            shared = (repr(value), int(variant_type))
-            data = self._constants.get(shared)
-            if data is None:
-                data = self._constants[shared] = ua.DataValue(ua.Variant(value, variant_type))
-        else:
-            data = ua.DataValue(ua.Variant(value, variant_type))
-        record.attributes[attribute] = AttributeValue(data)
+    def _constant(self, make: Any, variant_type: Any, *arguments: Any) -> AttributeValue:
+        key = (make, *arguments)
+        found = self._constants.get(key)
+        if found is None:
+            value = ua.Variant(make(*arguments), variant_type)
+            found = self._constants[key] = AttributeValue(ua.DataValue(value))
+        return found
+
+    def _to_type(self, reference: int, target: NodeKey) -> ua.ReferenceDescription:
+        found = self._types.get((reference, target))
+        if found is None:
+            other = self._aspace[self._node_id(target)]
+            found = self._types[reference, target] = self._reference(reference, other, True, None)
+        return found
 
     def _reference(
-        self, type_id: ua.NodeId, target: NodeData, *, is_forward: bool, type_key: NodeKey | None = None
+        self, reference: int, target: NodeData, is_forward: bool, type_key: NodeKey | None
     ) -> ua.ReferenceDescription:
         read = target.attributes
         return ua.ReferenceDescription(
-            ReferenceTypeId=type_id,
+            ReferenceTypeId=self._node_id(reference),
             IsForward=is_forward,
             NodeId=target.nodeid,
             BrowseName=read[_Ids.BrowseName].value.Value.Value,
             DisplayName=read[_Ids.DisplayName].value.Value.Value,
             NodeClass=ua.NodeClass(read[_Ids.NodeClass].value.Value.Value),
-            TypeDefinition=ua.NodeId() if type_key is None else node_id(type_key),
+            TypeDefinition=self._no_type if type_key is None else self._node_id(type_key),
         )
 
 

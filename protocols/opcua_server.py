@@ -7,11 +7,13 @@ finds everything in place.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
@@ -22,7 +24,7 @@ from asyncua.server.internal_server import InternalServer
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from protocols import opcua_build, opcua_guards, opcua_space
+from protocols import opcua_build, opcua_guards, opcua_space, opcua_standard
 from protocols.accounts import Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
@@ -50,8 +52,9 @@ class _InternalServer(InternalServer):  # type: ignore[misc]  # asyncua is untyp
 
     station: Station
 
-    def __init__(self, users: Users, settings: OpcuaSettings) -> None:
+    def __init__(self, users: Users, settings: OpcuaSettings, standard_file: Path | None) -> None:
         super().__init__(user_manager=users)
+        self._standard_file = standard_file
         self.allow_remote_admin = False
         self.disabled_clock = True  # asyncua's clock holds up the stop by a second; see _housekeeping
         self.supported_tokens = (ua.AnonymousIdentityToken, ua.UserNameIdentityToken)
@@ -65,6 +68,18 @@ class _InternalServer(InternalServer):  # type: ignore[misc]  # asyncua is untyp
         self.max_unacked_messages_per_subscription = 64
         self.subscription_service = Subscriptions(self.aspace, self, settings)
         self.isession.subscription_service = self.subscription_service
+
+    async def load_standard_address_space(self, shelf_file: Path | None = None) -> None:
+        """Take the standard nodes from the file of the last start; without one, make them and keep them."""
+        path = self._standard_file
+        kept = opcua_standard.read(path) if path else None
+        if kept is not None:
+            self.aspace._nodes = kept
+            return
+        await super().load_standard_address_space(shelf_file)
+        if path:
+            with contextlib.suppress(OSError):  # made again at the next start
+                opcua_standard.write(path, self.aspace._nodes)
 
     def create_session(
         self,
@@ -118,6 +133,8 @@ class OpcuaServer:
         Those in force; they may be replaced while the server runs.
     identity : tuple of x509.Certificate and RSAPrivateKey
         The server's certificate, whose subject alternative names hold ``application_uri``.
+    standard_file : Path, optional
+        Where the standard address space is kept between starts (``opcua_standard``).
     """
 
     def __init__(
@@ -129,12 +146,14 @@ class OpcuaServer:
         accounts: Accounts,
         identity: tuple[x509.Certificate, RSAPrivateKey],
         application_uri: str,
+        standard_file: Path | None = None,
     ) -> None:
         self._station_name = station
         self._gateway = gateway
         self._desk = desk
         self.settings = settings
         self._uri = application_uri
+        self._standard_file = standard_file
         self.users = Users(accounts, settings.lockout_failures, settings.lockout_s)
         self.tally = opcua_guards.Tally()
         self._identity = identity
@@ -192,7 +211,7 @@ class OpcuaServer:
 
     async def _build(self) -> None:
         settings = self.settings
-        iserver = _InternalServer(self.users, settings)
+        iserver = _InternalServer(self.users, settings, self._standard_file)
         server = self._server = Server(iserver=iserver)
         server.name = f"gridhil {self._station_name}"
         server.product_uri = "urn:gridhil:server"

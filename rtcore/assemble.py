@@ -170,6 +170,7 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
         breaker_poles=switching.poles_of(grid, names["breaker"]),
         fuses=switching.fuses(grid, store),
         faults=switching.faults(store, setup.fault_library),
+        attacks=switching.attacks(store, setup.points),
         change=np.zeros(1),
         relays=protection.relays(grid, store, setup.scheme, apart, setup.clock.dt_ns * 1e-9),
         injections=injections.injections(store, network, setup.scheme, setup.playback),

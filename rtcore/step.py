@@ -30,6 +30,7 @@ from rtcore.network.powerflow import TOL_LOOP_PU, fixed_point, measure_emfs, res
 from rtcore.noise import step_key
 from rtcore.phasor import TWO_PI
 from rtcore.plant import capacitor, frequency, generator, load, measuring_points, regulator
+from rtcore.plant.attack import falsify
 from rtcore.plant.harmonics import advance as scan_harmonics
 from rtcore.protection.injection import show as show_seen
 from rtcore.ring import EVENT_FP, EVENT_NOT_CONVERGED, EVENT_STATUS
@@ -115,7 +116,7 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
     )  # fmt: skip
     # 3 mechanisms, hand-over between grid and island
     before_s, w.change[0] = w.change[0], 0.0
-    changed = strike_faults(w.faults, g, w.change, w.keys[3], dt_s)
+    changed = strike_faults(w.faults, w.attacks, g, w.change, w.keys[3], w.values, w.quality, dt_s)
     changed += move_breakers(
         w.breaker_p, breakers, w.breaker_units, w.breaker_poles, w.sync.s, g, w.change, w.keys[3], t_s,
         TWO_PI * emf.f0_hz, dt_s,
@@ -177,6 +178,7 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
     if is_asked:
         measure_points(w.points, w.points.cold, w.x, g.live, is_solved, w.noise, key, w.values, w.quality)
     counters[K_COMMANDS_SEEN] = counters[K_COMMANDS]
+    falsify(w.attacks.s, w.attacks.history, w.points.instrument, w.noise, key, w.values, w.quality, dt_s)
     # 8 controls, slow states
     if is_solved:
         control_taps(w.tap_changers, w.regulator_p, w.regulator, g.v, unit, dt_s)

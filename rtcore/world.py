@@ -244,6 +244,14 @@ class Faults(NamedTuple):
     arming: Rows
 
 
+class Attacks(NamedTuple):
+    """Slots that falsify what points show, which points they may, and the past that a delay shows."""
+
+    s: Rows
+    is_open: npt.NDArray[np.uint8]
+    history: Floats
+
+
 class ElementRows(NamedTuple):
     """Elements of one protection function, of all relays; views of ``Elements``.
 
@@ -408,6 +416,7 @@ class World(NamedTuple):
     breaker_poles: Poles
     fuses: Fuses
     faults: Faults
+    attacks: Attacks
     change: Floats
     """How long before the end of the step, and of the one before, the network changed [s], 0 never."""
     relays: Relays

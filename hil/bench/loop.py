@@ -99,7 +99,7 @@ def core(has_fifo: bool, dt_ns: int = PERIOD_NS) -> Iterator[Board]:
             if not process.stdout.readline().startswith("ready"):
                 raise RuntimeError("the core process did not start")
             try:
-                yield Board(segment.attach(spec.board_path), len(spec.points))
+                yield Board(segment.attach(spec.board_path), spec.n_core)
             finally:
                 process.terminate()
     finally:

@@ -15,6 +15,7 @@ BENCHES = {
     "step": ("hil.bench.step", "run", 10.0),
     "relays": ("hil.bench.relays", "run", 10.0),
     "solver": ("hil.bench.solver", "run_solver", 12.0),
+    "se": ("hil.bench.se", "run", 20.0),
     "loop": ("hil.bench.loop", "run", 80.0),
     "modbus": ("hil.bench.modbus", "run", 15.0),
     "opcua": ("hil.bench.opcua", "run", 15.0),

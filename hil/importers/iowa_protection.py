@@ -11,11 +11,11 @@ import dataclasses as dc
 import sys
 
 from hil import paths
-from hil.importers import protection_points
+from hil.importers import protection_points, section_meters
 from hil.importers.protection_points import device, write_devices
 from hil.network_files import read_network, write_overlay
 from hil.protection_files import survey_scheme
-from rtcore.assembly.instances import FAULT_COUNT
+from rtcore.assembly.instances import ATTACK_COUNT, FAULT_COUNT
 from rtcore.errors import UserInputError
 from rtcore.network.model import Bus, Network, Switch
 from rtcore.protection.scheme import Scheme
@@ -90,7 +90,9 @@ def in_series(net: Network, line_name: str, name: str, kind: str) -> Network:
 
 FEEDER_UNIT = {"FDR_A": 2, "FDR_B": 3, "FDR_C": 4}
 LAB_UNIT = 9
-"""Modbus unit of faults and arming."""
+"""Modbus unit of faults, attacks and arming."""
+ATTACK_AT, ATTACK_SPAN, ATTACK_BITS = 700, 20, 160
+"""First register and first bit of the attack slots, and how many registers each takes."""
 
 SERIES_IR, FUSE_BITS = 400, 128
 
@@ -102,7 +104,7 @@ def area_of(name: str) -> str:
 
 
 def devices(net: Network, scheme: Scheme) -> list[dict[str, str]]:
-    """Return the rows of devices.csv that protection adds: breakers, fuses, relays, faults."""
+    """Return the rows that are added: breakers, fuses, relays, faults, attacks, section meters."""
     rows = [_breaker(HV_BREAKER, 1, ir=440, bits=96)]
     rows += [_breaker(name, FEEDER_UNIT[area_of(name)], ir=360, bits=80) for name in RECLOSERS]
     following = dict.fromkeys(FEEDER_UNIT, 0)
@@ -132,6 +134,16 @@ def devices(net: Network, scheme: Scheme) -> list[dict[str, str]]:
         rows.append(
             device(f"LAB.FAULT_{k}", "fault", f"fault.{k}", LAB_UNIT, ir=at, hr=at, co=8 * k, di=8 * k)
         )
+    return rows + attack_devices() + section_meters.devices()
+
+
+def attack_devices() -> list[dict[str, str]]:
+    """Return the rows of the attack slots; late in the list, so that noise of the others stays as it was."""
+    rows = []
+    for k in range(ATTACK_COUNT):
+        at, bit = ATTACK_AT + ATTACK_SPAN * k, ATTACK_BITS + 4 * k
+        places = {"ir": at, "hr": at, "co": bit, "di": bit}
+        rows.append(device(f"LAB.ATK_{k + 1}", "attack", f"attack.{k + 1}", LAB_UNIT, **places))
     return rows
 
 

@@ -16,10 +16,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from estimation.outputs import KINDS as ESTIMATORS
 from hil import paths
 from hil.plant_settings import declare_all
 from rtcore.assembly.instances import FUNCTIONS
 from rtcore.component import REGISTRY, Spec, is_whole, settings_kind
+from rtcore.plant.attack import MODES
 from rtcore.protection.injection import F_MAX_HZ, F_MIN_HZ, TOKENS
 from rtcore.protection.relay import GROUPS_MAX
 from rtcore.protection.scheme import Relay, Scheme
@@ -36,6 +38,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
     "directional_67": ("is_operated", "fraction"),
     "relay": ("is_quiet",),
     "fault": ("is_armed",),
+    "attack": ("is_armed",),
     "breaker": (
         "is_52a", "is_52b", "is_untagged", "is_not_open", "is_not_closed", "is_not_locked_out",
         "is_locked_out", "is_close_refused", "is_told_to_trip",
@@ -56,6 +59,9 @@ RANGES = {
     "r_ohm_sp": (0.0, 1e9),
     "life_sp": (0, 3),
     "entry_sp": (0, RANGE_MAX),
+    "target_sp": (0, RANGE_MAX),
+    "mode_sp": (0, len(MODES) - 1),
+    "b_sp": (0.0, RANGE_MAX),
     "location_sp": (0, RANGE_MAX),
     "play_sp": (0, RANGE_MAX),
     "token_in_sp": (0, TOKENS - 1),
@@ -66,7 +72,7 @@ RANGES = {
 
 WHOLE_SETPOINTS = (
     "group_sp", "place_sp", "type_sp", "phases_sp", "life_sp", "entry_sp", "vt_lost_sp", "location_sp",
-    "play_sp", "token_in_sp",
+    "play_sp", "token_in_sp", "target_sp", "mode_sp",
 )  # fmt: skip
 WHOLE = (
     "group", "targets", "first_element", "trips", "state", "shot", "cycles", "lockout_reason", "replaced",
@@ -172,6 +178,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "fuse": ("replaced",),
     "fault": ("refusal", "ia_a", "ib_a", "ic_a", "i0_a", "left_s", "strikes"),
     "arming": ("time_left_s",),
+    "attack": ("true_value", "left_s", "refusal"),
     "injection": (
         "token",
         "round_trip_s",
@@ -234,15 +241,24 @@ def device(tag: str, template_name: str, component: str, unit: int, **bases: int
 
 
 def write_devices(base: Path, target: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write a table of devices: the base's, and rows behind them."""
+    """Write a table of devices: the base's, rows behind them, and the estimator's that are there already."""
     with base.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         head, kept = list(reader.fieldnames or ()), list(reader)
+    behind = estimators_rows(target) if not estimators_rows(base) else []
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, head, lineterminator="\n")
         out.writeheader()
-        out.writerows([*kept, *rows])
+        out.writerows([*kept, *rows, *behind])
+
+
+def estimators_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table of devices that ``estimator_points`` has written."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [r for r in csv.DictReader(file) if r["template"] in ESTIMATORS]
 
 
 def main() -> None:

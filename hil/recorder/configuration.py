@@ -29,7 +29,7 @@ def part_hashes(plan: Plan, profile: Profile | None) -> dict[str, str]:
         "weather": [weather, _ambient_file(plan)],
         "network": plan.network,
         "plant": plan.plant,
-        "points": [p.to_dict() for p in plan.points.points],
+        "points": [p.to_dict() for p in plan.points.core],
         "instruments": plan.points.instruments,
         "profile": profile,
         "protection": plan.scheme,

@@ -18,14 +18,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from hil import segment
+from hil import joined_board, segment
 from hil.relaytest.bench import Applied, Facts, Health, Injection, Seen, Traces
 from hil.relaytest.live_traces import TraceTail
 from hil.relaytest.station_facts import facts
 from hil.relaytest.uncertainty import delays_s
 from hil.runspec import PRODUCERS, RunSpec
 from hil.station import Plan, read_plan
-from rtcore.board import CTL_ENDED, Board, Snapshot
+from rtcore.board import CTL_ENDED, Snapshot
 from rtcore.commands import REASON_TEXT, Reason, Verdict
 from rtcore.errors import HostError
 from rtcore.points import index_of
@@ -99,7 +99,7 @@ class LiveBench:
         if f"{SET}.ACTIVE" not in self._index:
             raise HostError(f"station {spec.name} has no test set: no device with the points {SET}.*")
         self._lock = _lock(spec.run_dir / "bench.lock")
-        self._board = Board(segment.attach(spec.board_path), len(spec.points))
+        self._board = joined_board.attach(spec)
         self._events = EventReader(segment.attach(spec.events_path))
         pair = RingPair(segment.attach(spec.ring_path(PRODUCER), writable=True))
         pair.check()

@@ -12,6 +12,8 @@ from rtcore.protection.scheme import Scheme
 SCRATCH_COUNT = 8
 FAULT_COUNT = 8
 """Faults that can be present at once."""
+ATTACK_COUNT = 16
+"""Points that can be attacked at once."""
 
 OPTIONAL = (
     "load_dynamics",
@@ -94,6 +96,7 @@ def instances(network: Network, scheme: Scheme | None = None) -> dict[str, list[
         "scratch": [str(k) for k in range(1, SCRATCH_COUNT + 1)],
         "fault": [str(k) for k in range(1, FAULT_COUNT + 1)],
         "arming": ["station"],
+        "attack": [str(k) for k in range(1, ATTACK_COUNT + 1)],
         "injection": ["set"],
         "loop": ["loop"],
         "recorder": ["recorder"],

@@ -1,4 +1,4 @@
-"""Poles of breakers and fuses, and the slots of faults, in an assembled network."""
+"""Poles of breakers and fuses, and the slots of faults and attacks, in an assembled network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import numpy as np
 from rtcore.assembly.places import poles, terminal_rows_of
 from rtcore.assembly.store import Floats, Store
 from rtcore.network.grid import Grid
-from rtcore.plant import arming, fault, fuse
-from rtcore.world import Faults, Fuses, Poles
+from rtcore.plant import arming, attack, fault, fuse
+from rtcore.points import Kind, Point
+from rtcore.world import Attacks, Faults, Fuses, Poles
 
 _REGISTERED = (arming, fuse)  # importing a module declares its kind
+
+LAB_KINDS = ("attack", "arming", "fault", "injection", "loop", "recorder", "scratch")
+"""Kinds that are no part of the plant: nothing to attack."""
 
 
 def poles_of(grid: Grid, names: Sequence[str]) -> Poles:
@@ -39,3 +43,19 @@ def faults(store: Store, library: Floats | None) -> Faults:
         arming_p=store.params("arming"),
         arming=store.rows("arming"),
     )
+
+
+def attacks(store: Store, points: Sequence[Point]) -> Attacks:
+    """Return the attack slots, empty, and what they may attack: measured points of the plant."""
+    rows = store.rows("attack")
+    return Attacks(
+        s=rows,
+        is_open=np.array([is_attackable(p) for p in points], np.uint8),
+        history=np.zeros((len(rows), attack.HISTORY)),
+    )
+
+
+def is_attackable(point: Point) -> bool:
+    """Tell whether what a point shows may be falsified at its instrument."""
+    is_measured = point.kind in (Kind.ANALOG, Kind.STATUS) and not point.is_health
+    return is_measured and point.source.partition(".")[0] not in LAB_KINDS

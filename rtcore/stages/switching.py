@@ -1,15 +1,16 @@
-"""Stage 3: what changes the network of itself: breakers, fuses, faults."""
+"""Stage 3: what changes the network of itself: breakers, fuses, faults; and attacks, armed alike."""
 
 from __future__ import annotations
 
 from rtcore.jit import kernel
 from rtcore.network.fault_slots import measure_faults
 from rtcore.network.powerflow import row_currents
-from rtcore.plant import arming, fault, fuse
+from rtcore.plant import arming, attack, fault, fuse
 from rtcore.plant import breaker as breaker_module
 
 _breaker_step, _fuse_step = breaker_module.step, fuse.step
 _arming_step, _fault_step, _fault_measure = arming.step, fault.step, fault.measure
+_attack_step = attack.step
 CLOSED = breaker_module.CLOSED
 
 
@@ -44,10 +45,15 @@ def pole_currents(poles, v, unit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def strike_faults(f, g, change, key, dt_s):  # type: ignore[no-untyped-def]
-    """Take fault commands, let faults come and go (``f``: Faults)."""
+def strike_faults(f, attacks, g, change, key, values, quality, dt_s):  # type: ignore[no-untyped-def]
+    """Take commands of faults and attacks, let faults come and go (``f``: Faults, ``attacks``: Attacks)."""
     _arming_step(f.arming_p, f.arming, dt_s)
-    return _fault_step(f.s, g.faults, f.library, f.arming_p, f.arming, key, change, dt_s)
+    is_armed = f.arming["is_armed"][0] != 0.0  # one arming is for all that one request applies
+    changes = _fault_step(f.s, g.faults, f.library, f.arming_p, f.arming, key, change, dt_s)
+    _attack_step(attacks.s, attacks.is_open, is_armed, f.arming_p, f.arming, values, quality, dt_s)
+    for k in range(f.s.shape[0]):
+        f.s["is_armed"][k] = f.arming["is_armed"][0]
+    return changes
 
 
 @kernel

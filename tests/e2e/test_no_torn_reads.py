@@ -37,7 +37,7 @@ POSITION_REACHED = bytes((0x85, 0x04))
 
 def requests_of(spec: RunSpec) -> list[Request]:
     """Return reads that cover every stamped register, each beginning at a stamp."""
-    built = modbus_map.build(spec.points, spec.stamps, spec.modbus)
+    built = modbus_map.build(spec.points[: spec.n_core], spec.core_stamps, spec.modbus)
     extents = built.extents()
     found: list[Request] = []
     for unit in sorted({s.unit for s in built.stamps}):
@@ -121,7 +121,7 @@ def compare(
     digests: dict[int, int],
 ) -> int:
     """Compare every answer with the replayed image of its step; return how many."""
-    built = modbus_map.build(spec.points, spec.stamps, spec.modbus)
+    built = modbus_map.build(spec.points[: spec.n_core], spec.core_stamps, spec.modbus)
     builder = ImageBuilder(built)
     plain = _comparable(built, builder)
     ranges = [_range_of(request, builder) for request in requests]

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+WITH_COMMANDS = ("README.md", "docs/estimation.md")
 
 
 def console_commands() -> list[str]:
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```console\n(.*?)```", text, re.S)
+    texts = [(ROOT / name).read_text() for name in WITH_COMMANDS]
+    blocks = [block for text in texts for block in re.findall(r"```console\n(.*?)```", text, re.S)]
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
 @pytest.mark.parametrize("command", console_commands())
-def test_commands_of_the_readme_run(command: str) -> None:
+def test_commands_of_the_documents_run(command: str) -> None:
     program, *arguments = shlex.split(command)
     assert program == "gridhil"
     done = subprocess.run(

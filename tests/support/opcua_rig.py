@@ -14,7 +14,8 @@ from typing import Any
 
 from asyncua import Client
 
-from hil import credentials
+from hil import credentials, run_dir
+from protocols import opcua_standard
 from protocols.accounts import Account, Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
@@ -110,6 +111,7 @@ class Rig:
             self.accounts,
             credentials.ensure_identity(state, STATION, "127.0.0.1"),
             credentials.application_uri(STATION),
+            opcua_standard.file_in(run_dir.cache_root()),
         )
 
     def __enter__(self) -> Rig:

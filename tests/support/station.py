@@ -22,10 +22,10 @@ from typing import Any
 
 import psutil
 
-from hil import gateway_status, kernel_cache, segment
+from hil import gateway_status, joined_board, kernel_cache
 from hil.run_dir import SHARED_MEMORY
 from hil.runspec import RunSpec
-from rtcore.board import Board, Snapshot
+from rtcore.board import Snapshot
 from rtcore.points import index_of
 from tests.support.modbus_rig import Master
 
@@ -99,7 +99,7 @@ class Station:
         self._reader.start()
         self.run_dir = Path()
         self.spec: RunSpec
-        self.board: Board
+        self.board: joined_board.JoinedBoard
         self.modbus_port = self.opcua_port = 0
         self._known: set[psutil.Process] = set()
 
@@ -136,7 +136,7 @@ class Station:
         parent = SHARED_MEMORY / f"gridhil-{uid}"
         (self.run_dir,) = parent.glob(f"*-{self.process.pid}")
         self.spec = RunSpec.load(self.run_dir / "spec.json")
-        self.board = Board(segment.attach(self.spec.board_path), len(self.spec.points))
+        self.board = joined_board.attach(self.spec)
         self.index = index_of(self.spec.points)
         deadline = time.monotonic() + 10.0
         while self.board.published < 0:  # "ready" is said just before the first step
@@ -167,14 +167,18 @@ class Station:
     # ---- look ---------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Return the newest step on the core's board."""
+        """Return the newest step of the core, with what the estimator has."""
         found = self.board.read()
         assert found is not None
         return found
 
     def value(self, tag: str) -> float:
-        """Return a point's value on the core's board."""
+        """Return a point's newest value."""
         return float(self.snapshot().values[self.index[tag]])
+
+    def quality(self, tag: str) -> int:
+        """Return a point's newest quality."""
+        return int(self.snapshot().quality[self.index[tag]])
 
     def master(self, timeout_s: float = 5.0) -> Master:
         """Return a new raw Modbus connection."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hil import run_command as rc
+from hil.point_files import PointSet
 from hil.settings import Station, read_station
 from hil.settings_sections import ModbusWriter
 from hil.station import Plan
@@ -47,8 +48,7 @@ def test_a_duration_is_a_number_of_steps(
 
 
 def test_the_spec_carries_steps_and_the_simulated_time_they_cover(tmp_path: Path) -> None:
-    points = dc.make_dataclass("Points", ["points", "stamps"])([], [])
-    made = Plan(IOWA, None, points)  # type: ignore[arg-type]
+    made = Plan(IOWA, None, PointSet([], [], {}))  # type: ignore[arg-type]
     core = rc.make_spec(made, tmp_path, 100_000_000, False, 7).core
     assert (core["n_steps"], core["duration_s"]) == (7, pytest.approx(0.7))
     core = rc.make_spec(made, tmp_path, 100_000_000, False, None).core
@@ -56,8 +56,8 @@ def test_the_spec_carries_steps_and_the_simulated_time_they_cover(tmp_path: Path
 
 
 def test_the_core_is_watched_by_the_heartbeat_on_its_board(tmp_path: Path) -> None:
-    points = dc.make_dataclass("Points", ["points", "stamps"])([], [])
-    spec = rc.make_spec(Plan(IOWA, None, points), tmp_path, 1_000_000, False, None)  # type: ignore[arg-type]
+    made = Plan(IOWA, None, PointSet([], [], {}))  # type: ignore[arg-type]
+    spec = rc.make_spec(made, tmp_path, 1_000_000, False, None)
     core = rc.process_list(spec, tmp_path / "spec.json", IOWA)[0]
     memory = bytearray(board_bytes(3))
     Board(memory, 3).ctl[CTL_BEAT_NS] = 0x1234_5678_9ABC

@@ -291,7 +291,8 @@ def test_shipped_stations_have_no_problem(name: str) -> None:
     assert station.modbus.port == 5020 and station.opcua.port == 4840
     own = [u.unit for u in station.modbus.units if u.mirror_of is None]
     relays = [9, *range(11, 23)] if station.protection else []
-    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der") + relays
+    estimator = [6] * station.has_estimator
+    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der") + estimator + relays
 
 
 @pytest.mark.parametrize("name", paths.names("profiles"))

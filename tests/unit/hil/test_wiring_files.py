@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil import run_command, wiring_files
+from hil.point_files import PointSet
 from hil.settings import Station, read_station
 from hil.settings_sections import DeviceSection
 from hil.station import Plan, read_plan
@@ -249,7 +250,7 @@ def test_a_station_without_a_device_has_no_such_process(folder: Path) -> None:
 
 
 def test_the_process_gets_the_table_and_where_the_device_is(folder: Path) -> None:
-    points = dc.make_dataclass("Points", ["points", "stamps"])(POINTS, [])
+    points = PointSet(POINTS, [], {})
     plan = Plan(station(folder, ROW, port=1502), None, points)  # type: ignore[arg-type]
     spec = run_command.make_spec(plan, folder, 1_000_000, False, None)
     assert (spec.device["host"], spec.device["port"], spec.device["role"]) == ("127.0.0.1", 1502, "operator")

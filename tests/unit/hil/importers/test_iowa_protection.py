@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.importers import iowa_protection, protection_points
+from hil.importers import estimator_points, iowa_protection, protection_points
 from hil.network_files import read_network
 from hil.plant_settings import declare_all
 from hil.protection_files import survey_scheme
@@ -29,7 +29,9 @@ def test_shipped_point_list_is_the_base_with_the_protection(tmp_path: Path) -> N
     points, made = CONFIG / "points", tmp_path / "list" / "devices.csv"
     rows = iowa_protection.devices(network, scheme)
     protection_points.write_devices(points / "iowa240" / "devices.csv", made, rows)
-    assert made.read_bytes() == (points / "iowa240-prot" / "devices.csv").read_bytes()
+    shipped = points / "iowa240-prot" / "devices.csv"
+    estimator_points.replace_rows(made, protection_points.estimators_rows(shipped))  # not this maker's
+    assert made.read_bytes() == shipped.read_bytes()
 
 
 @pytest.mark.parametrize("kind", FUNCTIONS)

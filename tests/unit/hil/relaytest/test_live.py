@@ -57,10 +57,12 @@ class Rig:
         patch.setattr(live, "read_plan", lambda _station: plan)
         patch.setattr(live, "facts", lambda _plan, _dt_s: None)
         patch.setattr(live, "TraceTail", lambda *_: SimpleNamespace(follow=lambda: None))
-        patch.setattr(live.segment, "attach", lambda name, writable=False: memory.get(name))
+        patch.setattr(live.segment, "attach", lambda name, **_: memory.get(name))
         spec: Any = SimpleNamespace(
             name="lab",
             points=points,
+            n_core=len(points),
+            estimation={},
             run_dir=folder,
             core={"station": "lab", "dt_ns": 2_000_000, "period_ns": 2_000_000},
             board_path="board",

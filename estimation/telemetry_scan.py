@@ -1,0 +1,186 @@
+"""From points as they were fetched to measurements with sigmas, and to an estimate.
+
+The one way from telemetry to state: the service, the range and the command line go it alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+
+import numpy as np
+import numpy.typing as npt
+
+from estimation.channels import Floats, Sigmas, Telemetry
+from estimation.measurements import Kind
+from estimation.network_model import Status, Upstream
+from estimation.pseudo import Pseudo
+from estimation.wls import Estimate, Estimator
+from rtcore.network.model import Network
+from rtcore.quality import BAD_FROM
+
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+
+V_DRIFT_FRAC = 0.01
+"""How far a voltage has moved when its reading is an hour old, as far as that is: taps and load [of it]."""
+HOUR_S = 3600.0
+NEVER_NS = -(1 << 62)
+RAISE, REFRESH_SCANS = 1.25, 60
+"""Sigmas stay in use while none is too small by more than this factor, for so many scans."""
+AGE_MAX_S = 2.0 * HOUR_S
+"""Older readings are no measurements any more [s]."""
+
+
+@dc.dataclass(frozen=True, slots=True)
+class Taken:
+    """One scan, ready to be estimated; channels first, then pseudo-measurements.
+
+    Attributes
+    ----------
+    z, sigma : ndarray, shape (m,)
+        [SI]; NaN and inf where there is none.
+    age_s : ndarray, shape (n_channels,)
+    status : Status
+        As the contacts say, with the last known position of those that say nothing.
+    """
+
+    z: Floats
+    sigma: Floats
+    age_s: Floats
+    status: Status
+
+
+class TelemetryScan:
+    """Telemetry of one station and its estimator.
+
+    Parameters
+    ----------
+    network : Network
+    telemetry : Telemetry
+    pseudo : Pseudo
+    load_scale : float
+        What the centre believes all loads to be, of their history.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        telemetry: Telemetry,
+        pseudo: Pseudo,
+        *,
+        load_scale: float = 1.0,
+        upstream: Upstream = "balanced",
+    ) -> None:
+        self.telemetry, self.pseudo, self.load_scale = telemetry, pseudo, load_scale
+        self.channels = telemetry.channels
+        measured = [c.measurement for c in self.channels]
+        self.estimator = Estimator(network, [*measured, *pseudo.measurements], upstream=upstream)
+        self._at = np.array([c.point for c in self.channels], np.int64)
+        self._factor = np.array([c.factor for c in self.channels])
+        self._sigmas = Sigmas(self.channels)
+        self.is_voltage = np.array([c.measurement.kind is Kind.V_MAG for c in self.channels], np.bool_)
+        self._slow = np.array([c.period_s > 0.0 for c in self.channels], np.bool_)
+        both = [(kind, p) for kind in (Kind.P_INJ, Kind.Q_INJ) for p in pseudo.places]
+        where = {(kind, p.bus, p.nodes): k for k, (kind, p) in enumerate(both)}
+        keys = [(c.measurement.kind, c.measurement.element, c.measurement.nodes) for c in self.channels]
+        self._pseudo_of = np.array([where.get(k, -1) for k in keys], np.int64)
+        self._sigma = np.full(len(measured) + len(pseudo.measurements), np.nan)
+        self._status = self.estimator.status
+        self._switched_ns = self._stepped_ns = NEVER_NS
+        self._n_taken = 0
+
+    @property
+    def n_channels(self) -> int:
+        """How many measurements are telemetry; the pseudo-measurements come behind them."""
+        return len(self.channels)
+
+    def take(self, sim_ns: int, values: Floats, quality: Bytes, age_s: Floats) -> Taken:
+        """Turn points into measurements.
+
+        Parameters
+        ----------
+        sim_ns : int
+            Simulated time [ns UTC since 1970].
+        values, quality, age_s : ndarray, shape (n_points,)
+            All core points of the station in their own units, their quality codes, the age of what was
+            fetched [s].
+        """
+        good = np.where(quality >= BAD_FROM, np.nan, values)
+        self._look_at_switches(sim_ns, self.telemetry.status(good, self._status))
+        z = good[self._at] * self._factor
+        age = age_s[self._at]
+        sigma = np.hypot(self._sigmas.at(z), self._skew(sim_ns, z, age))
+        z = np.where(self._is_outdated(sim_ns, age), np.nan, z)
+        self._n_taken += 1
+        typical, spread = self.pseudo.at(sim_ns, self.load_scale)
+        return Taken(
+            np.concatenate([z, typical]),
+            self._steady(np.concatenate([sigma, spread])),
+            age,
+            self._status,
+        )
+
+    def estimate(self, taken: Taken) -> Estimate:
+        """Estimate the state of a scan, under the status that it tells."""
+        self.estimator.set_status(taken.status)
+        return self.estimator.estimate(taken.z, taken.sigma)
+
+    def _look_at_switches(self, sim_ns: int, status: Status) -> None:
+        """Note when a switch moved (slow readings before are of another network), when a tap or capacitor."""
+        before, self._status = self._status, status
+        if not self._n_taken:
+            return
+        if status.switches != before.switches:
+            self._switched_ns = sim_ns
+        if status.taps != before.taps or status.capacitors != before.capacitors:
+            self._stepped_ns = sim_ns
+
+    def _is_outdated(self, sim_ns: int, age: Floats) -> Bools:
+        """Tell which readings were taken before what makes them untrue: all are after two hours."""
+        read_s = -age
+        switched_s, stepped_s = ((at - sim_ns) * 1e-9 for at in (self._switched_ns, self._stepped_ns))
+        is_old = self._slow & ((read_s < switched_s) | (self.is_voltage & (read_s < stepped_s)))
+        return np.asarray(is_old | (age > AGE_MAX_S))
+
+    def _skew(self, sim_ns: int, z: Floats, age: Floats) -> Floats:
+        """How far slow channels have moved since they were read [SI]: loads as their history does."""
+        skew = np.zeros(len(age))
+        old = np.flatnonzero(self._slow & np.isfinite(age) & (age > 0.0))
+        for seconds in np.unique(age[old]):
+            drift = self.pseudo.drift(sim_ns, float(seconds), self.load_scale)
+            at = old[age[old] == seconds]
+            known = at[self._pseudo_of[at] >= 0]
+            skew[known] = drift[self._pseudo_of[known]]
+        volts = old[self.is_voltage[old]]
+        skew[volts] = V_DRIFT_FRAC * np.abs(z[volts]) * np.sqrt(age[volts] / HOUR_S)
+        return np.nan_to_num(skew)
+
+    def _steady(self, sigma: Floats) -> Floats:
+        """Return sigmas that change only when they must: an estimate with the old ones needs no new factor.
+
+        Ageing meters and readings near a cut-off would call for one in nearly every scan. Sigmas in use stay
+        while none is much too small; then all that have grown grow. Now and then all are brought up to date.
+        """
+        if (self._n_taken - 1) % REFRESH_SCANS == 0:
+            self._sigma = sigma
+        with np.errstate(invalid="ignore"):
+            is_other = (sigma > RAISE * self._sigma) | (np.isfinite(sigma) != np.isfinite(self._sigma))
+        if is_other.any():
+            self._sigma = np.where(is_other | (sigma > self._sigma), sigma, self._sigma)
+        return self._sigma
+
+    def fork(self) -> TelemetryScan:
+        """Return one that knows what this one knows and goes on by itself; its factor cannot be copied."""
+        network, estimator = self.estimator.network, self.estimator
+        other = TelemetryScan(
+            network,
+            self.telemetry,
+            self.pseudo,
+            load_scale=self.load_scale,
+            upstream=estimator.frame.upstream,
+        )
+        other.estimator.set_status(estimator.status)
+        other.estimator.x = estimator.x.copy()
+        for name in ("_sigma", "_status", "_switched_ns", "_stepped_ns", "_n_taken"):
+            setattr(other, name, getattr(self, name))
+        return other

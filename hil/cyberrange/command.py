@@ -1,0 +1,88 @@
+"""``gridhil cyberrange``: check the plan, do every run, report, say the verdict."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hil import kernel_cache
+from hil.cyberrange.document import document
+from hil.cyberrange.plan import find_plan, read_plan_file
+from hil.cyberrange.report import write
+from hil.cyberrange.scoring import score
+from hil.cyberrange.study import run
+from hil.output import as_table
+from hil.progress import progress
+from hil.scenario_report import make_folder
+
+
+def run_file(
+    name: str, folder: Path | None, n_workers: int | None, dask: str | None, out: Console, err: Console
+) -> dict[str, Any]:
+    """Carry out a plan and return the document of its results.
+
+    Parameters
+    ----------
+    name : str
+        File of the plan, or name of a shipped one.
+    folder : Path or None
+        Where to write the report; None writes none.
+    n_workers : int or None
+        Processes; None: as many as this process may use processors.
+    dask : str or None
+        Address of a Dask scheduler instead.
+
+    Raises
+    ------
+    UserInputError
+        Everything wrong in the plan; nothing has run.
+    HostError
+        The cluster or a worker was lost, or the report cannot be written.
+    """
+    plan = read_plan_file(find_plan(name))
+    if folder is not None:
+        make_folder(folder)
+    kernel_cache.prepare()
+    n = len(os.sched_getaffinity(0)) if n_workers is None else n_workers
+    with progress(plan.head.name, err) as tick:
+        done = run(plan, n, tick, dask)
+    doc = document(plan, score(plan, done))
+    say(doc, out)
+    if folder is not None:
+        written = write(folder, doc)
+        _line(out, f"report: {', '.join(str(p) for p in written)}")
+    return doc
+
+
+def say(doc: dict[str, Any], out: Console) -> None:
+    """Print what was found."""
+    names = [d["name"] for d in doc["detectors"]]
+    found = {(r["attack"], r["detector"]): r for r in doc["results"]}
+    rows = [(a["name"], *(_cell(found[a["name"], d]) for d in names)) for a in doc["attacks"]]
+    if not out.quiet:
+        as_table("detected, mean delay", ("attack", *names), rows)
+    bounds = ", ".join(_bound(d) for d in doc["detectors"])
+    _line(out, f"false alarms per day (95 % bound): {bounds}")
+    for line in doc["blind_spots"]:
+        _line(out, f"not seen: {line}")
+    for e in doc["expectations"]:
+        _line(out, f"{e['verdict']}  {e['expected']}")
+    _line(out, f"{doc['verdict']}  {doc['plan']['name']}, seed {doc['seed']}")
+
+
+def _cell(r: dict[str, Any]) -> str:
+    share = f"{100 * r['rate']:.0f} %"
+    return share if r["delay_s"] is None else f"{share} {r['delay_s']:.0f} s"
+
+
+def _bound(d: dict[str, Any]) -> str:
+    v = d["verification"]
+    per_day, upper = ("-" if v[k] is None else f"{v[k]:.2g}" for k in ("per_day", "upper_95_per_day"))
+    return f"{d['name']} {per_day} ({upper})"
+
+
+def _line(out: Console, text: str) -> None:
+    out.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,101 @@
+"""All runs of a plan: one after the other, on the processors of this machine, or on a Dask cluster.
+
+Every run is a job by itself (``job``), so that the results are the same, bit for bit, whoever does it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+from hil.cyberrange import worker
+from hil.cyberrange.job import ATTACKED, CALIBRATE, VERIFY, Job, Result, carry_out
+from hil.cyberrange.plan import RangePlan
+from rtcore.errors import HostError
+
+CONNECT_S = 10.0
+"""How long a scheduler may take to answer [s]."""
+Tick = Callable[[int, int], None]
+
+
+def jobs_of(plan: RangePlan) -> list[Job]:
+    """Return all runs, the long ones first."""
+    clean = [Job(CALIBRATE, k) for k in range(plan.clean.days)]
+    clean += [Job(VERIFY, k) for k in range(plan.clean.verify_days)]
+    return clean + [Job(ATTACKED, k) for k in range(plan.attacked.seeds)]
+
+
+def run(plan: RangePlan, n_workers: int, tick: Tick, dask: str | None = None) -> dict[Job, Result]:
+    """Do every run of a plan.
+
+    Parameters
+    ----------
+    n_workers : int
+        Processes on this machine; 1: this one.
+    dask : str, optional
+        Address of a Dask scheduler that does the work instead. Its workers need this program and the
+        files that the plan names in the same places.
+
+    Raises
+    ------
+    HostError
+        No such cluster, or a worker was lost.
+    """
+    jobs = jobs_of(plan)
+    tick(0, len(jobs))
+    done: dict[Job, Result] = {}
+    for job, result in _results(plan, jobs, n_workers, dask):
+        done[job] = result
+        tick(len(done), len(jobs))
+    return {job: done[job] for job in jobs}
+
+
+def _results(
+    plan: RangePlan, jobs: Sequence[Job], n_workers: int, dask: str | None
+) -> Iterator[tuple[Job, Result]]:
+    if dask is not None:
+        return _on_cluster(plan, jobs, dask)
+    if n_workers == 1:
+        return ((job, carry_out(plan, job)) for job in jobs)
+    return _in_processes(plan, jobs, n_workers)
+
+
+def _in_processes(plan: RangePlan, jobs: Sequence[Job], n: int) -> Iterator[tuple[Job, Result]]:
+    """Spawn, never fork: the parent has threads of numerical libraries."""
+    payload = pickle.dumps(plan)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(n, len(jobs)), mp_context=context) as pool:
+        futures = {pool.submit(worker.work, payload, (j.kind, j.number)): j for j in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], pickle.loads(future.result())
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, (multiprocessing.ProcessError, RuntimeError)):
+                raise HostError(f"a worker process was lost: {error}") from None
+            raise
+
+
+def _on_cluster(plan: RangePlan, jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, Result]]:
+    distributed = _distributed()
+    try:
+        client = distributed.Client(address, timeout=CONNECT_S)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise HostError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        [payload] = client.scatter([pickle.dumps(plan)], broadcast=True)
+        keys = [(j.kind, j.number) for j in jobs]
+        futures = client.map(lambda key, p: worker.work(p, key), keys, p=payload, pure=False)
+        for key, future in zip(jobs, futures, strict=True):
+            yield key, pickle.loads(future.result())
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise HostError("--dask needs Dask: pip install 'gridhil[cluster]'") from None
+    return distributed

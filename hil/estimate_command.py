@@ -1,0 +1,296 @@
+"""``gridhil estimate NETWORK --measurements FILE``: state, tests, suspects, and what else could be wrong.
+
+Order: estimate; remove the largest normalised residuals while they are beyond their threshold; where that is
+not one measurement and all is well, try every switch in its other position and every tap. What is published
+is the estimate without the suspects, under the status as it was given: hypotheses are named, not taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses as dc
+import math
+from typing import Any
+
+import numpy as np
+
+from estimation import bad_data
+from estimation.anchors import Bools, anchors, estimate_held, without_anchors
+from estimation.augmented import SingularError
+from estimation.measurements import UNIT
+from estimation.network_model import Status, Upstream
+from estimation.robust import huber
+from estimation.topology_errors import Hypothesis, explains, find_switch, find_tap
+from estimation.topology_evidence import contradicted
+from estimation.wls import Estimate, Estimator, threshold
+from hil.measurement_files import MeasurementSet
+from hil.nominal_loads import with_loads
+from rtcore.network.model import Network
+
+SWITCHES_MAX = 3
+"""Hypotheses that are tried where no state was found."""
+TAP_ROUNDS = 4
+"""Regulators stand behind each other: their taps are estimated in turn until none moves, so often at most."""
+
+NOTHING: dict[str, Any] = {
+    "j_after_removal": None,
+    "dof_after_removal": None,
+    "is_clean": False,
+    "redundancy": None,
+    "unobservable": [],
+    "critical": [],
+    "nodes": {},
+    "measurements": [],
+    "switch_suspect": None,
+    "tap_suspect": None,
+}
+"""What there is to say where no state was found."""
+
+
+@dc.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to estimate.
+
+    Attributes
+    ----------
+    upstream : {"balanced", "free"}
+    is_robust : bool
+        Huber's estimate; suspects are then named and not removed.
+    removes : bool
+    status : Status
+    load_sigma_pct : float, optional
+        Standard deviation of loads that are not measured, of their nominal apparent power [%]; None: unknown.
+    estimates_taps : bool
+    """
+
+    status: Status
+    upstream: Upstream = "balanced"
+    is_robust: bool = False
+    removes: bool = True
+    load_sigma_pct: float | None = None
+    estimates_taps: bool = False
+
+
+def run(network: Network, measured: MeasurementSet, options: Options) -> dict[str, Any]:
+    """Estimate and return everything that is found, JSON-ready; see ``docs/estimation.md``."""
+    return _Run(network, measured, options).document()
+
+
+class _Run:
+    """One file, one network: the estimator's measurements are those of the file, then loads, then anchors.
+
+    Attributes
+    ----------
+    n : int
+        Measurements without anchors.
+    first, findings, final : Estimate, Findings, Estimate
+        Of all measurements; what was found bad; without the suspects that were removed.
+    """
+
+    def __init__(self, network: Network, measured: MeasurementSet, options: Options) -> None:
+        self.network, self.options = network, options
+        measurements, z, sigma = with_loads(network, measured, options.load_sigma_pct)
+        held, z_held, sigma_held = anchors(network)
+        self.n = len(measurements)
+        self.names = [m.name for m in measurements]
+        self.estimator = Estimator(
+            network, [*measurements, *held], upstream=options.upstream, status=options.status
+        )
+        self.z = np.concatenate([z, z_held])
+        self.first, self.sigma = estimate_held(
+            self.estimator, self.z, np.concatenate([sigma, sigma_held]), self.n
+        )
+        if options.estimates_taps and self.first.converged:
+            self._settle_taps()
+        if options.is_robust and self.first.converged:
+            self.first = huber(self.estimator, self.z, self.sigma)
+        self.findings = self._find()
+        self.final = self.findings.estimate
+
+    def _settle_taps(self) -> None:
+        """Move every tap to where J is least; the estimator keeps the status found."""
+        for _ in range(TAP_ROUNDS):
+            has_moved = False
+            for regulator in self.network.regulators:
+                found = find_tap(self.estimator, self.z, self.sigma, self.first, regulator.name)
+                if found is not None:
+                    self.estimator.set_status(found.status)
+                    self.first, has_moved = self.estimator.estimate(self.z, self.sigma), True
+            if not has_moved:
+                break
+        self.first = self.estimator.estimate(self.z, self.sigma)
+
+    def _find(self) -> bad_data.Findings:
+        """Identify and remove, or only name what is beyond its threshold."""
+        estimate, estimator = self.first, self.estimator
+        if self.options.removes and not self.options.is_robust:
+            return bad_data.identify(estimator, self.z, self.sigma, estimate)
+        limit = bad_data.lnr_threshold(int(np.count_nonzero(estimate.used[: self.n])))
+        if not estimate.converged:
+            return bad_data.Findings((), estimate, math.inf, limit)
+        found = bad_data.largest(estimator, estimate)
+        beyond = np.flatnonzero(np.abs(found.rn) > limit)
+        alike = bad_data.correlated(estimator, found.which[beyond])
+        named = []
+        for k, others in zip(beyond.tolist(), alike, strict=True):
+            i = int(found.which[k])
+            error = float(estimate.residuals[i] / found.omega[k])
+            named.append(bad_data.Removed(i, float(found.rn[k]), error, others))
+        return bad_data.Findings(tuple(named), estimate, float(np.max(np.abs(found.rn), initial=0.0)), limit)
+
+    # -- what else could be wrong --------------------------------------------------------
+
+    def _hypotheses(self, dof: int) -> dict[str, Any]:
+        """Return the switch and the tap that would explain what no single measurement does."""
+        first, findings = self.first, self.findings
+        nothing = {"switch_suspect": None, "tap_suspect": None}
+        is_single = len(findings.removed) == 1 and findings.is_clean
+        is_well = first.converged and first.j <= threshold(dof)
+        if dof <= 0 or is_well or (is_single and self.final.j <= self.final.threshold):
+            return nothing
+        if first.converged:
+            switches = [s.name for s in self.network.switches]
+        else:  # a status without a state is slow to refuse: only those that voltages speak against
+            known = np.where(np.arange(len(self.z)) < self.n, self.z, np.nan)
+            switches = contradicted(self.estimator, known, SWITCHES_MAX)
+        switch = find_switch(self.estimator, self.z, self.sigma, first, switches)
+        has_tap = first.converged and not self.options.estimates_taps
+        tap = self._best_tap() if has_tap else None
+        return {
+            "switch_suspect": None if switch is None else _of_switch(switch),
+            "tap_suspect": None if tap is None else _of_tap(tap, self.options.status),
+        }
+
+    def _best_tap(self) -> Hypothesis | None:
+        names = [r.name for r in self.network.regulators]
+        found = [find_tap(self.estimator, self.z, self.sigma, self.first, name) for name in names]
+        good = [h for h in found if h is not None and explains(h, self.first)]
+        return min(good, key=lambda h: h.estimate.j, default=None)
+
+    # -- the document --------------------------------------------------------------------
+
+    def document(self) -> dict[str, Any]:
+        """Return everything."""
+        final, findings, estimator = self.final, self.findings, self.estimator
+        doc: dict[str, Any] = {
+            "converged": final.converged,
+            "reason": final.reason,
+            "iterations": self.first.iterations,
+            "taps": dict(estimator.status.taps),
+            "dead_nodes": [n for n, alive in zip(estimator.nodes, final.live, strict=True) if not alive],
+            "rn_threshold": findings.threshold,
+            "suspects": [self._suspect(r) for r in findings.removed],
+        }
+        if not final.converged:
+            unseen = self._unobservable_at_start()
+            doc |= NOTHING | _j_of(self.first.j, self.first.dof) | {"unobservable": unseen}
+            return doc | self._hypotheses(self.first.dof)
+        sigma = self.sigma.copy()
+        if final is not self.first:
+            sigma[[r.index for r in findings.removed]] = np.inf
+        observable, n_open = without_anchors(estimator, sigma, self.n)
+        analysis = bad_data.analyse(estimator)
+        # Anchors take part in the estimate, and not in what it is tested by.
+        n_fixed = estimator.system.n - estimator.system.p - n_open
+        dof = [int(np.count_nonzero(e.used[: self.n])) - n_fixed for e in (self.first, final)]
+        j = [float(np.nansum(e.weighted[: self.n] ** 2)) for e in (self.first, final)]
+        doc |= _j_of(j[0], dof[0]) | {
+            "j_after_removal": j[1],
+            "dof_after_removal": dof[1],
+            "is_clean": findings.is_clean and not j[1] > threshold(dof[1]),
+            "redundancy": analysis.redundancy,
+            "unobservable": self._buses(final.live & ~observable),
+            "critical": [
+                self.names[i]
+                for i in np.flatnonzero(analysis.critical[: self.n]).tolist()
+                if not estimator.is_pseudo[i]
+            ],
+            "nodes": _nodes(estimator, final, observable),
+            "measurements": self._rows(analysis),
+        }
+        return doc | self._hypotheses(dof[0])
+
+    def _buses(self, chosen: Bools) -> list[str]:
+        """Return the buses of nodes, each once."""
+        at = [self.estimator.nodes[i].rpartition(".")[0] for i in np.flatnonzero(chosen).tolist()]
+        return list(dict.fromkeys(at))
+
+    def _unobservable_at_start(self) -> list[str]:
+        """Return the buses that are not observable where no current flows: no other state is known."""
+        estimator = self.estimator
+        estimator.x = estimator.start.copy()
+        try:
+            observable, _ = without_anchors(estimator, self.sigma, self.n)
+        except SingularError:
+            return []
+        return self._buses(estimator.model.live & ~observable)
+
+    def _suspect(self, found: bad_data.Removed) -> dict[str, Any]:
+        return {
+            "measurement": self.names[found.index],
+            "rn": found.rn,
+            "error": _number(found.error),
+            "unit": UNIT[self.estimator.measurements[found.index].kind],
+            "alike": [self.names[i] for i in found.alike if i < self.n],
+        }
+
+    def _rows(self, analysis: bad_data.Analysis) -> list[dict[str, Any]]:
+        estimate, named = self.final, {r.index: r.rn for r in self.findings.removed}
+        rn = bad_data.normalised(estimate, analysis.omega)
+        rows = []
+        for i, m in enumerate(self.estimator.measurements[: self.n]):
+            state = "used" if estimate.used[i] else "unused"
+            if i in named:
+                state = "suspect" if estimate.used[i] else "removed"
+            elif analysis.critical[i]:
+                state = "critical"
+            rows.append(
+                {
+                    "measurement": m.name,
+                    "unit": UNIT[m.kind],
+                    "is_pseudo": m.is_pseudo,
+                    "value": float(self.z[i]),
+                    "sigma": float(self.sigma[i]),
+                    "fitted": _number(estimate.fitted[i]),
+                    "residual": _number(self.z[i] - estimate.fitted[i]),
+                    "rn": _number(named.get(i, rn[i])),
+                    "redundancy": _number(analysis.omega[i]),
+                    "detectable": _number(analysis.detectable[i]),
+                    "state": state,
+                }
+            )
+        return rows
+
+
+def _nodes(estimator: Estimator, estimate: Estimate, observable: Bools) -> dict[str, dict[str, float]]:
+    """Return the voltages that are estimated: dead nodes are at 0, unobservable ones are left out."""
+    base_v = estimator.frame.nodes.base_v
+    return {
+        name: {
+            "v_re": float(estimate.v[i].real),
+            "v_im": float(estimate.v[i].imag),
+            "v_pu": float(abs(estimate.v[i]) / base_v[i]),
+        }
+        for i, name in enumerate(estimator.nodes)
+        if observable[i] or not estimate.live[i]
+    }
+
+
+def _of_switch(found: Hypothesis) -> dict[str, Any]:
+    position = "closed" if found.position is True else "open"
+    name = found.element.partition(".")[2]
+    return {"switch": name, "position": position} | _j_of(found.estimate.j, found.estimate.dof)
+
+
+def _of_tap(found: Hypothesis, status: Status) -> dict[str, Any]:
+    name = found.element.partition(".")[2]
+    told = {"regulator": name, "tap": found.position, "given": status.taps[name]}
+    return told | _j_of(found.estimate.j, found.estimate.dof)
+
+
+def _j_of(j: float, dof: int) -> dict[str, Any]:
+    return {"j": _number(j), "dof": dof, "threshold": _number(threshold(dof))}
+
+
+def _number(value: float) -> float | None:
+    """Return a JSON number; None where there is none."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,212 @@
+"""Estimator process: ``python -m hil.estimator_process SPEC_JSON``.
+
+Reads the station's telemetry as a control centre would, estimates, and publishes what it finds on a
+board of its own. It shares the machine with the loop: it runs behind everybody else, in one thread. Nothing
+that comes in by the wire or goes wrong in a scan ends it: its points are Bad then, and its log says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from estimation.outputs import Layout, Why
+from estimation.reading import Output, Reading
+from hil import gateway_process, joined_board, kernel_cache, segment
+from hil.gateway_process import CORE_MEMORY_S, say
+from hil.gateway_status import SERVING, STARTING, GatewayStatus
+from hil.runspec import RunSpec
+from hil.telemetry_image import TelemetryImage
+from hil.telemetry_readers import TelemetryReader, make_reader
+from rtcore import board as bd
+from rtcore.quality import BAD_FROM, Quality
+
+NICE = 5
+"""Below gateways and recorder; the loop has a priority of its own."""
+BEAT_S = 0.5
+"""The heartbeat goes on between slow scans [s]."""
+OWN = ("rate_hz", "scans", "solve_ms")
+"""Attributes of the estimator that this process fills in where the service leaves them open (NaN)."""
+SAID_MAX = 100
+"""Different complaints in the log."""
+
+
+class Scanner(Protocol):
+    """What makes estimates of readings; ``estimation.service.Service`` is one."""
+
+    def scan(self, reading: Reading) -> Output:
+        """Return values and qualities of the estimator's points, in SI units and their order."""
+
+
+class EstimatorBoard:
+    """The board that this process writes.
+
+    Parameters
+    ----------
+    factors : float64[n]
+        Point value over the attribute's.
+    """
+
+    def __init__(
+        self, spec: RunSpec, period_ns: int, factors: np.ndarray[tuple[int], np.dtype[np.float64]]
+    ) -> None:
+        points = spec.points[spec.n_core :]
+        layout = Layout(points)
+        n = len(points)
+
+        def prepare(memory: mmap.mmap) -> None:
+            board = bd.Board(memory, n)
+            board.format(generation=time.monotonic_ns())
+            board.ctl[bd.CTL_PERIOD_NS] = period_ns
+
+        self._board = bd.Board(segment.create(spec.estimator_path, bd.board_bytes(n), prepare), n)
+        self._image, self._step = bd.blank_image(n), 0
+        self._factors = factors
+        self._reason, self._age, *self._own = (
+            layout.place("estimator", "estimator", attr) for attr in ("reason", "age_s", *OWN)
+        )
+        self._rate_hz = 1e9 / period_ns
+        self._sim_ns = 0
+
+    def publish(self, output: Output, sim_ns: int, took_s: float) -> None:
+        """Show a scan's result; what is not a number is Bad, but for what this process knows itself.
+
+        Parameters
+        ----------
+        sim_ns : int
+            Simulated time of the scan [ns UTC since 1970].
+        took_s : float
+            How long the service took [s].
+        """
+        values, quality = output.values.copy(), output.quality.copy()
+        for at, own in zip(self._own, (self._rate_hz, self._step + 1.0, 1e3 * took_s), strict=True):
+            if at >= 0 and np.isnan(values[at]):
+                values[at], quality[at] = own, int(Quality.GOOD)
+        good = np.isfinite(values)
+        self._image.values[:] = np.where(good, values, 0.0) * self._factors
+        self._image.quality[:] = np.where(good, quality, np.maximum(quality, BAD_FROM))
+        self._write(sim_ns)
+
+    def publish_failure(self, sim_ns: int) -> None:
+        """Show that a scan failed: all but the reason is Bad with its last value, and the age goes on."""
+        self._image.quality[:] = int(Quality.BAD)
+        if self._age >= 0:
+            self._image.values[self._age] += (sim_ns - self._sim_ns) * 1e-9 * self._factors[self._age]
+        if self._reason >= 0:
+            self._image.values[self._reason] = float(Why.FAILED)
+            self._image.quality[self._reason] = int(Quality.GOOD)
+        self._write(sim_ns)
+
+    def _write(self, sim_ns: int) -> None:
+        now_ns = time.monotonic_ns()
+        meta = self._image.meta
+        meta[bd.M_STEP], meta[bd.M_UTC_NS], meta[bd.M_MONO_NS] = self._step, time.time_ns(), now_ns
+        meta[bd.M_SIM_NS], meta[bd.M_DT_NS] = sim_ns, self._board.ctl[bd.CTL_PERIOD_NS]
+        self._board.ctl[bd.CTL_BEAT_NS] = now_ns
+        self._board.publish(self._step, self._image)
+        self._step += 1
+        self._sim_ns = sim_ns
+
+
+class Scans:
+    """One scan after the other.
+
+    Parameters
+    ----------
+    sim_ns : callable
+        Simulated time now [ns UTC since 1970], None as long as there is none.
+    """
+
+    def __init__(
+        self,
+        reader: TelemetryReader,
+        image: TelemetryImage,
+        scanner: Scanner,
+        board: EstimatorBoard,
+        sim_ns: Callable[[], int | None],
+    ) -> None:
+        self.reader = reader
+        self._image, self._scanner, self._board, self._sim_ns = image, scanner, board, sim_ns
+        self._said: set[str] = set()
+        self.n_scans = self.n_failed = 0
+
+    async def scan(self) -> None:
+        """Read what is due, estimate, publish; whatever fails is told once and seen in the points."""
+        sim_ns = self._sim_ns()
+        if sim_ns is None:
+            return
+        self.n_scans += 1
+        try:
+            asked = self._image.due(sim_ns)
+            fetched = await self.reader.read(asked)
+            for fault in fetched.faults:
+                self.complain(f"{self.reader.where}: {fault}")
+            self._image.take(sim_ns, asked, fetched)
+            reading, started_s = self._image.reading(sim_ns), time.perf_counter()
+            output = self._scanner.scan(reading)
+            self._board.publish(output, sim_ns, time.perf_counter() - started_s)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the points say so and the next scan comes
+            self.n_failed += 1
+            self.complain(f"scan failed: {type(error).__name__}: {error}")
+            self._board.publish_failure(sim_ns)
+
+    def complain(self, text: str) -> None:
+        """Say something that was not said before."""
+        if text not in self._said and len(self._said) < SAID_MAX:
+            self._said.add(text)
+            say(text, is_error=True)
+
+
+async def serve(spec: RunSpec) -> None:
+    """Scan until SIGTERM, which ends the process at once: it has nothing to put in order."""
+    status = GatewayStatus.create(spec.gateway_path("estimator"))
+    status.write(state=STARTING, pid=os.getpid())
+    core = joined_board.attach(spec, wait_s=CORE_MEMORY_S)
+    reader = make_reader(spec, core.read_core)
+    rate_hz = spec.estimation["rate_hz"]
+    say(f"ready {rate_hz:g} Hz by {reader.where}")  # the station need not wait for what follows
+    scans = _scans(spec, reader, core)
+    period_s, due_s = 1.0 / rate_hz, time.monotonic()
+    while True:
+        status.write(state=SERVING, clients=0, requests=reader.n_requests, errors=scans.n_failed)
+        if time.monotonic() >= due_s:
+            await scans.scan()
+            due_s = max(due_s + period_s, time.monotonic())
+        await asyncio.sleep(min(BEAT_S, max(0.0, due_s - time.monotonic())))
+
+
+def _scans(spec: RunSpec, reader: TelemetryReader, core: joined_board.JoinedBoard) -> Scans:
+    from hil.estimator_setup import Setup  # networks, histories and sparse algebra take a while to import
+
+    setup = Setup.of(spec)
+
+    def sim_ns() -> int | None:
+        snapshot = core.read_core()
+        return None if snapshot is None else snapshot.sim_ns
+
+    board = EstimatorBoard(spec, round(1e9 / spec.estimation["rate_hz"]), setup.factors)
+    image = TelemetryImage(spec.n_core, setup.period_s)
+    return Scans(reader, image, setup.scanner, board, sim_ns)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the process; return its exit code."""
+
+    def run(spec: RunSpec) -> int:
+        os.nice(NICE)
+        kernel_cache.prepare()
+        asyncio.run(serve(spec))
+        return 0
+
+    return gateway_process.main("hil.estimator_process", arguments, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

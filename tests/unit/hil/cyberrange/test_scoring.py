@@ -1,0 +1,205 @@
+"""Scores of a made-up study whose every figure is known, and the forms of its report."""
+
+import csv
+import dataclasses as dc
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from estimation.detectors.bank import NAMES
+from hil.cyberrange.document import document
+from hil.cyberrange.job import ATTACKED, CALIBRATE, VERIFY, AttackResult, CleanResult, Job, SeedResult
+from hil.cyberrange.plan import RangePlan, find_plan, read_plan_file
+from hil.cyberrange.report import results_csv, write
+from hil.cyberrange.report_html import html
+from hil.cyberrange.roc_chart import chart, x_of, y_of
+from hil.cyberrange.scoring import Scores, score
+
+DAY, WARM, N = 8640, 20, 30
+I_NU, I_J = NAMES.index("innovation_max"), NAMES.index("J")
+
+
+@pytest.fixture(scope="module")
+def plan() -> RangePlan:
+    small = read_plan_file(find_plan("small"))
+    return dc.replace(small, clean=small.clean.model_copy(update={"per_day": 0.1}))
+
+
+def clean(seed: int, peak: float = 4.0) -> CleanResult:
+    """A day of quiet scans with one peak in one detector."""
+    values = np.random.default_rng(seed).uniform(0.0, 1.0, (DAY, len(NAMES)))
+    values[1000 * (seed % 8) + 500, I_NU] = peak
+    return CleanResult("2017-01-01", seed, values, np.full(DAY, 3e-4), 86, 0)
+
+
+def attacked(plan: RangePlan, seed: int) -> SeedResult:
+    """The first attack is seen by the largest innovation after 2 scans in even seeds only; others never."""
+    results = []
+    for k, section in enumerate(plan.attacks):
+        values = np.zeros((WARM + N, len(NAMES)))
+        where: list[list[tuple[int, ...]]] = [[() for _ in NAMES] for _ in range(N)]
+        if k == 0 and seed % 2 == 0:
+            values[WARM + 2 :, I_NU] = 10.0
+            names = [c.measurement.name for c in plan.telemetry.channels]
+            where[2][I_NU] = (0, 1, names.index("FDR_B.HEAD.P"))
+        results.append(
+            AttackResult(
+                section.name,
+                values,
+                tuple(tuple(w) for w in where),
+                np.full(N, 6e-4),
+                np.full(N, 3e-4),
+                0.5,
+                12.0,
+                0.3,
+                5.0,
+                1.0,
+            )
+        )
+    return SeedResult("2017-05-01", seed, WARM, tuple(results))
+
+
+@pytest.fixture(scope="module")
+def scores(plan: RangePlan) -> Scores:
+    done = {Job(CALIBRATE, k): clean(k) for k in range(5)} | {
+        Job(VERIFY, k): clean(10 + k, 3.0) for k in range(5)
+    }
+    return score(plan, done | {Job(ATTACKED, k): attacked(plan, k) for k in range(4)})
+
+
+@pytest.fixture(scope="module")
+def doc(plan: RangePlan, scores: Scores) -> dict[str, Any]:
+    return document(plan, scores)
+
+
+def test_a_threshold_lies_above_what_clean_runs_reach_and_its_bound_is_that_of_no_alarm(
+    scores: Scores,
+) -> None:
+    detector = scores.detector("innovation_max")
+    assert 3.9 < detector.threshold < 10.0
+    assert (detector.verified.n, detector.verified.days) == (0, 5.0)
+    assert detector.verified.upper_per_day == pytest.approx(2.996 / 5.0, abs=1e-3)
+
+
+def test_rate_delay_and_place_are_those_that_were_made(scores: Scores) -> None:
+    cell = scores.cell("bias", "innovation_max")
+    assert (cell.n, cell.n_detected, cell.rate, cell.delay_scans) == (4, 2, 0.5, 2.0)
+    assert cell.hits == {1: 0.0, 3: 1.0}
+
+
+def test_what_nobody_saw_is_unseen(scores: Scores, doc: dict[str, Any]) -> None:
+    assert scores.cell("replay", "freshness").is_unseen
+    assert not scores.cell("bias", "innovation_max").is_unseen
+    assert any(line.startswith("replay") and "no detector sees it" in line for line in doc["blind_spots"])
+    stealthy = [line for line in doc["blind_spots"] if line.startswith("stealthy: the residual tests")]
+    assert len(stealthy) == 1
+    assert "0.0006 instead of 0.0003 pu" in stealthy[0]
+
+
+def test_the_curve_rises_where_the_threshold_falls_below_what_attacks_reach(scores: Scores) -> None:
+    curve = scores.cell("bias", "innovation_max").roc
+    assert curve[0] == (0.0, 0.5)
+    rates = [rate for _, rate in curve]
+    assert rates == sorted(rates)
+    assert curve[1][0] == pytest.approx(0.2)  # one alarm in five days
+
+
+def test_an_alarm_that_is_up_already_is_no_detection(plan: RangePlan) -> None:
+    run = attacked(plan, 0)
+    values = run.attacks[0].values.copy()
+    values[WARM - 3 :, I_NU] = 10.0
+    first = AttackResult(
+        **{f: getattr(run.attacks[0], f) for f in AttackResult.__slots__} | {"values": values}
+    )
+    done = {
+        Job(CALIBRATE, 0): clean(0),
+        Job(VERIFY, 0): clean(1),
+        Job(ATTACKED, 0): SeedResult("", 0, WARM, (first, *run.attacks[1:])),
+    }
+    cell = score(plan, done).cell("bias", "innovation_max")
+    assert (cell.n_detected, cell.n_blind) == (0, 1)
+
+
+def test_a_detector_that_never_said_anything_has_no_threshold(plan: RangePlan) -> None:
+    silent = CleanResult("", 0, np.full((DAY, len(NAMES)), np.nan), np.full(DAY, 1e-4), 0, 0)
+    done = {Job(CALIBRATE, 0): silent, Job(VERIFY, 0): silent, Job(ATTACKED, 0): attacked(plan, 0)}
+    found = document(plan, score(plan, done))
+    assert found["detectors"][I_J]["threshold"] is None
+    assert found["detectors"][I_J]["verification"]["upper_95_per_day"] is None
+    json.dumps(found, allow_nan=False)
+    html(found)
+
+
+def test_expectations_decide_on_the_verdict(doc: dict[str, Any]) -> None:
+    verdicts = {e["expected"].split(" in ")[0]: e["verdict"] for e in doc["expectations"]}
+    assert verdicts["J detects stealthy"] == "PASS"
+    assert verdicts["freshness detects freeze"] == "FAIL"
+    assert doc["verdict"] == "FAIL"
+
+
+def test_the_document_is_json_with_a_hash_and_a_row_for_each_attack_and_detector(
+    plan: RangePlan, doc: dict[str, Any]
+) -> None:
+    assert json.loads(json.dumps(doc, allow_nan=False)) == doc
+    assert re.fullmatch("[0-9a-f]{64}", doc["config_hash"])
+    assert (doc["seed"], len(doc["results"])) == (1, len(plan.attacks) * len(NAMES))
+
+
+def test_the_table_has_the_same_rows(doc: dict[str, Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(results_csv(doc))))
+    assert len(rows) == len(doc["results"])
+    first = next(r for r in rows if (r["attack"], r["detector"]) == ("bias", "innovation_max"))
+    assert (first["rate"], first["delay_s"], first["hit_at_3"]) == ("0.5", "20.0", "1.0")
+
+
+class Tags(HTMLParser):
+    """Finds tags that are not closed, and addresses."""
+
+    VOID = {"meta", "br", "rect", "line", "polyline"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [f"{tag} {k}" for k, _ in attrs if k in ("href", "src", "action")]
+        self.addresses += [tag] if tag in ("script", "link", "iframe", "img") else []
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+
+def test_the_page_needs_nothing_but_itself_and_every_tag_is_closed(doc: dict[str, Any]) -> None:
+    page = html(doc)
+    tags = Tags()
+    tags.feed(page)
+    assert tags.stack == []
+    assert tags.addresses == []
+    assert "url(" not in page
+    assert page.count("<svg") == len(doc["attacks"])
+
+
+def test_all_forms_are_written(tmp_path: Path, doc: dict[str, Any]) -> None:
+    assert [p.name for p in write(tmp_path / "new", doc)] == ["results.json", "results.csv", "report.html"]
+    assert json.loads((tmp_path / "new" / "results.json").read_text()) == doc
+
+
+def test_a_curve_stands_where_its_figures_say() -> None:
+    svg = chart("a & b", {"one": [(0.0, 0.5), (1.0, 1.0)]}, 1.0)
+    assert "a &amp; b" in svg
+    (points,) = re.findall(r'<polyline stroke="[^"]+" points="([^"]+)"', svg)
+    corners = [tuple(map(float, p.split(","))) for p in points.split()]
+    assert corners[0] == pytest.approx((x_of(0.1), y_of(0.5) - 3.0), abs=0.06)  # rounded to 0.1
+    assert corners[-1] == pytest.approx((x_of(100.0), y_of(1.0) - 3.0), abs=0.06)
