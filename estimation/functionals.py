@@ -127,8 +127,8 @@ class Functionals:
     def round_off(self, sigma: Floats) -> None:
         """Round off the kink of abs(i) at 0 to sqrt(abs(i)^2 + (k sigma)^2), for these sigmas [pu].
 
-        Steps would go to and fro across it for ever. Where a current is over its sigma that is less than
-        0.05 sigma.
+        For where steps go to and fro across it for ever; sigmas of 0 take it back. Where a current is over
+        its sigma that is less than 0.05 sigma.
         """
         at = self._form == I_MAG
         known = np.isfinite(sigma[self._of]) & at

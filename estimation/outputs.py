@@ -18,7 +18,7 @@ from rtcore.points import Point
 KINDS = ("estimator", "detector", "estimate", "residual")
 """Component kinds whose points the estimator's process publishes."""
 
-DETECTORS = ("innovation", "cusum", "ewma", "balance", "freshness", "command")
+DETECTORS = ("innovation", "cusum", "ewma", "balance", "freshness", "command", "innovation_max")
 """Instances of the kind ``detector``."""
 
 SUSPECTS = 3
@@ -29,24 +29,28 @@ class Why(enum.IntEnum):
     """Why the estimator's result is what it is; the number is the point ``reason``."""
 
     OK = 0
-    STARTING = 1
     NO_TELEMETRY = 2
     NOT_OBSERVABLE = 3
     NOT_CONVERGED = 4
     SINGULAR = 5
     CONTRADICTION = 6
     FAILED = 7
+    STATUS_UNKNOWN = 8
+    UNEXPLAINED = 9
+    OTHER_STATUS = 10
 
 
 WHY_TEXT = {
     Why.OK: "estimated",
-    Why.STARTING: "not estimated yet",
-    Why.NO_TELEMETRY: "no telemetry",
+    Why.NO_TELEMETRY: "no telemetry: less than half of what is read in every scan",
     Why.NOT_OBSERVABLE: "parts not observable, the rest is published",
     Why.NOT_CONVERGED: "not converged",
     Why.SINGULAR: "gain matrix singular",
     Why.CONTRADICTION: "statuses contradict the measurements",
     Why.FAILED: "the estimator failed, see its log",
+    Why.STATUS_UNKNOWN: "positions of switches are not known, the last ones are taken",
+    Why.UNEXPLAINED: "measurements disagree, and no single ones nor a switch explain it",
+    Why.OTHER_STATUS: "estimated with a switch in another position than its contacts tell",
 }
 
 
@@ -90,7 +94,7 @@ def _suspects() -> Iterable[Attr]:
         Attr("iterations", "", "iterations of the newest estimate"),
         Attr("solve_ms", "ms", "time that the newest estimate took"),
         Attr("scans", "", "scans since the estimator's start"),
-        Attr("rate_hz", "Hz", "scans a second"),
+        Attr("rate_hz", "Hz", "scans a second, as set"),
         Attr("n_measurements", "", "measurements used"),
         Attr("n_unobservable", "", "nodes whose voltage does not follow from the measurements"),
         *_suspects(),

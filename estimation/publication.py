@@ -18,6 +18,13 @@ from estimation.wls import Estimate
 from rtcore.quality import Quality
 
 PHASES = "abc"
+QUALITY_OF = {
+    Why.OTHER_STATUS: Quality.UNCERTAIN_SUBSTITUTE,
+    Why.CONTRADICTION: Quality.UNCERTAIN_SENSOR,
+    Why.UNEXPLAINED: Quality.UNCERTAIN_SENSOR,
+    Why.STATUS_UNKNOWN: Quality.UNCERTAIN_SENSOR,
+}
+"""Quality of a state of now that is not to be relied on."""
 USABLE_S = 5.0
 """So long the last good state is shown as uncertain after a failed estimate, then as Bad [s, simulated]."""
 
@@ -32,8 +39,6 @@ class Found:
     analysis: Analysis | None
     why: Why
     good: tuple[int, Estimate] | None
-    is_substitute: bool
-    """``good`` was estimated under another status than the contacts tell."""
     sim_ns: int
     j_centred: float
     threshold_centred: float
@@ -138,9 +143,7 @@ def _estimates(image: _Image, found: Found) -> None:
     index = found.scan.estimator.frame.nodes.index
     age_s = found.age_s
     if age_s <= 0.0:
-        fresh = int(Quality.UNCERTAIN_SUBSTITUTE if found.is_substitute else Quality.GOOD)
-        if found.why is Why.CONTRADICTION and not found.is_substitute:
-            fresh = int(Quality.UNCERTAIN_SENSOR)
+        fresh = int(QUALITY_OF.get(found.why, Quality.GOOD))
     else:
         fresh = int(Quality.UNCERTAIN_LAST_USABLE if age_s <= USABLE_S else Quality.BAD_NOT_CONVERGED)
     for bus in image.layout.instances("estimate"):

@@ -26,6 +26,7 @@ from estimation.publication import Found, publish
 from estimation.reading import Bytes, Output, Reading
 from estimation.telemetry_scan import Taken, TelemetryScan
 from estimation.topology_errors import Hypothesis, explains, try_switches
+from estimation.topology_evidence import ALIVE_PU, DEAD_PU, contradicted
 from estimation.watchers import Watchers
 from estimation.wls import Estimate, Estimator
 
@@ -35,8 +36,10 @@ BAD_SCANS_TO_SUSPECT_A_SWITCH = 2
 """Bad scans in a row before statuses are questioned: instruments of one scan may straddle a switching."""
 DOUBT_ITERATIONS = 12
 """A right hypothesis comes to rest within a few iterations; wrong ones need not."""
-DEAD_PU = 0.2
-"""A voltage above this at a dead node contradicts the statuses [pu]."""
+LIVE_SHARE_MIN = 0.5
+"""With less of what is read in every scan there is no telemetry."""
+CONTRADICTED_MAX = 4
+"""Switches that voltages speak against and that are tried first."""
 NS_PER_S = 1e9
 
 
@@ -83,30 +86,29 @@ class Service:
         self._best: Hypothesis | None = None
         self._substitute: Estimate | None = None
         self._n_bad = 0
+        self._is_doubted = False
+        self._pending: tuple[Estimate, Taken] | None = None
         self._good: tuple[int, Estimate] | None = None
         self._n_scans = 0
 
     def scan(self, reading: Reading) -> Output:
-        """Take one scan; see the module."""
+        """Take one scan; see the module. ``settle`` afterwards does what can wait."""
         self._n_scans += 1
         taken = self._scan.take(reading.sim_ns, reading.values, reading.quality, reading.age_s)
         start_s = self._clock_s()
         estimate = self._scan.estimate(taken)
         solve_s = self._clock_s() - start_s
-        if not np.any(estimate.used[: self._scan.n_channels]):  # what history alone says is no state
+        if taken.live_share < LIVE_SHARE_MIN:  # what history and old meters say is no state
             estimate = dc.replace(estimate, converged=False)
-        findings = None
-        is_above = estimate.converged and estimate.j > estimate.threshold
-        self._bad.update(is_above)
-        if estimate.converged:
-            self._analyse(estimate, taken)
-            findings = self._identify(estimate, taken)
-            self._question_statuses(estimate, findings, taken)
-            self._good = (reading.sim_ns, self._substitute or findings.estimate)
-        j_centred = self._test_centred(
-            reading.sim_ns, estimate, is_clean=not self._bad.is_up and not is_above
-        )
+        self._bad.update(estimate.converged and estimate.j > estimate.threshold)
+        findings = self._identify(estimate, taken) if estimate.converged else None
+        self._question_statuses(estimate, findings, taken)
+        good = self._substitute or (findings.estimate if findings is not None else None)
+        if good is not None and good.converged:
+            self._good = (reading.sim_ns, good)
+        j_centred = self._test_centred(reading.sim_ns, estimate, findings)
         self._watch(reading, taken, estimate, findings)
+        self._pending = (estimate, taken)
         return publish(
             self.layout,
             Found(
@@ -114,9 +116,8 @@ class Service:
                 estimate=estimate,
                 findings=findings,
                 analysis=self._analysis,
-                why=self._why(estimate, taken),
+                why=self._why(estimate, findings, taken),
                 good=self._good,
-                is_substitute=self._substitute is not None,
                 sim_ns=reading.sim_ns,
                 j_centred=j_centred,
                 threshold_centred=self.centred.threshold,
@@ -131,49 +132,70 @@ class Service:
             ),
         )
 
+    def settle(self) -> None:
+        """Do what takes long, after a scan is published: redundancies, one hypothesis of a wrong status."""
+        if self._pending is None:
+            return
+        (estimate, taken), self._pending = self._pending, None
+        if estimate.converged:
+            self._analyse(estimate, taken)
+        if self._is_doubted:
+            self._try_next(estimate, taken)
+
     # -- tests -------------------------------------------------------------------------
 
     def _analyse(self, estimate: Estimate, taken: Taken) -> None:
         """Redundancies, anew when other measurements take part or something was switched."""
         key = (taken.status, estimate.used.tobytes())
-        if self._analysed != key:
+        if self._analysed != key and self._scan.estimator.system.is_factored:
             self._analysis, self._analysed = bad_data.analyse(self._scan.estimator), key
 
     def _identify(self, estimate: Estimate, taken: Taken) -> bad_data.Findings:
         omega = None if self._analysis is None else self._analysis.omega
         return bad_data.identify(self._scan.estimator, taken.z, taken.sigma, estimate, omega)
 
-    def _test_centred(self, sim_ns: int, estimate: Estimate, *, is_clean: bool) -> float:
-        if not estimate.converged:
+    def _test_centred(self, sim_ns: int, estimate: Estimate, findings: bad_data.Findings | None) -> float:
+        if not estimate.converged or findings is None:
             self.centred.pause()
             self._bad_centred.update(is_above=False)
             return math.nan
         weighted = estimate.weighted[: self._scan.n_channels]
-        if is_clean:
-            self.centred.learn(sim_ns, weighted)
-        else:
+        if findings.removed or self._best is not None:
             self.centred.pause()
+        else:
+            self.centred.learn(sim_ns, weighted)
         j = self.centred.statistic(weighted)
         self._bad_centred.update(j > self.centred.threshold)
         return j
 
-    def _question_statuses(self, estimate: Estimate, findings: bad_data.Findings, taken: Taken) -> None:
-        """Try one hypothesis of a wrong status a scan while removing measurements does not explain J.
+    def _question_statuses(
+        self, estimate: Estimate, findings: bad_data.Findings | None, taken: Taken
+    ) -> None:
+        """Doubt statuses while removing measurements does not explain J, or no state is found at all.
 
-        One that explains everything is kept, and its estimate shown, as long as it does.
+        A hypothesis that explains everything is kept, and its estimate shown, as long as it does.
         """
-        self._substitute = None
-        single = len(findings.removed) == 1 and findings.is_clean
-        if estimate.j <= estimate.threshold or single:
+        self._substitute, self._is_doubted = None, False
+        if findings is None:
+            is_well = taken.live_share < LIVE_SHARE_MIN  # nothing to tell it from
+        else:
+            single = len(findings.removed) == 1 and findings.is_clean
+            is_well = estimate.j <= estimate.threshold or single
+        if is_well:
             self._n_bad, self._hypotheses, self._best = 0, None, None
             return
         self._n_bad += 1
-        if self._n_bad < BAD_SCANS_TO_SUSPECT_A_SWITCH or self._best_holds(taken):
-            return
+        self._is_doubted = self._n_bad >= BAD_SCANS_TO_SUSPECT_A_SWITCH and not self._best_holds(taken)
+
+    def _try_next(self, estimate: Estimate, taken: Taken) -> None:
+        """Try one hypothesis: those first that voltages speak for, all of them where there is a state."""
         if self._hypotheses is None:
-            names = list(self._scan.telemetry.statuses)
             self._doubter.set_status(taken.status)
-            self._hypotheses = try_switches(self._doubter, taken.z, taken.sigma, names)
+            n, told = self._scan.n_channels, list(self._scan.telemetry.statuses)
+            z = np.where(np.arange(len(taken.z)) < n, taken.z, np.nan)
+            first = [x for x in contradicted(self._doubter, z, most=CONTRADICTED_MAX) if x in told]
+            rest = [x for x in told if x not in first] if estimate.converged else []
+            self._hypotheses = try_switches(self._doubter, taken.z, taken.sigma, [*first, *rest])
         tried = next(self._hypotheses, None)
         if tried is None:
             self._hypotheses = None
@@ -224,24 +246,28 @@ class Service:
 
     # -- why ---------------------------------------------------------------------------
 
-    def _why(self, estimate: Estimate, taken: Taken) -> Why:
-        n = self._scan.n_channels
-        if not np.any(estimate.used[:n]):
+    def _why(self, estimate: Estimate, findings: bad_data.Findings | None, taken: Taken) -> Why:
+        if taken.live_share < LIVE_SHARE_MIN:
             return Why.NO_TELEMETRY
-        if not estimate.converged:
-            return Why.SINGULAR if estimate.reason.startswith("singular") else Why.NOT_CONVERGED
+        if self._substitute is not None:
+            return Why.OTHER_STATUS
         if self._contradicts(taken):
             return Why.CONTRADICTION
+        if findings is None:
+            return Why.SINGULAR if estimate.reason.startswith("singular") else Why.NOT_CONVERGED
+        if not findings.is_clean:
+            return Why.UNEXPLAINED
+        if taken.n_unknown:
+            return Why.STATUS_UNKNOWN
         if np.any(estimate.live & ~estimate.observable):
             return Why.NOT_OBSERVABLE
         return Why.OK
 
     def _contradicts(self, taken: Taken) -> bool:
-        """Tell whether there is voltage where the statuses say that there can be none."""
-        estimator = self._scan.estimator
-        n = self._scan.n_channels
-        dead = estimator.functionals.is_dead[:n] & self._scan.is_voltage
-        if not dead.any():
-            return False
-        z, scale = taken.z[:n][dead], estimator.functionals.scale[:n][dead]
-        return bool(np.any(np.nan_to_num(z) > DEAD_PU * scale))
+        """Tell whether there is voltage where the statuses feed nothing, or none where they do."""
+        n, functionals = self._scan.n_channels, self._scan.estimator.functionals
+        v_pu = taken.z[:n] / functionals.scale[:n]
+        dead = functionals.is_dead[:n]
+        with np.errstate(invalid="ignore"):
+            wrong = np.where(dead, v_pu > ALIVE_PU, v_pu < DEAD_PU)
+        return bool(np.any(wrong & self._scan.is_voltage))

@@ -23,7 +23,11 @@ Bools = npt.NDArray[np.bool_]
 
 V_DRIFT_FRAC = 0.01
 """How far a voltage has moved when its reading is an hour old, as far as that is: taps and load [of it]."""
+RATE_PER_S = 5e-4
+"""How fast what is read in every scan moves [of it, per s]: the ripple of 2 % over a minute."""
 HOUR_S = 3600.0
+STEP_FRAC = 0.01
+"""What one step of a tap (5/8 %) or of a capacitor bank moves a voltage by at most [of it]."""
 NEVER_NS = -(1 << 62)
 RAISE, REFRESH_SCANS = 1.25, 60
 """Sigmas stay in use while none is too small by more than this factor, for so many scans."""
@@ -42,12 +46,18 @@ class Taken:
     age_s : ndarray, shape (n_channels,)
     status : Status
         As the contacts say, with the last known position of those that say nothing.
+    live_share : float
+        How much of what is read in every scan is there.
+    n_unknown : int
+        Switches whose contacts say nothing.
     """
 
     z: Floats
     sigma: Floats
     age_s: Floats
     status: Status
+    live_share: float
+    n_unknown: int
 
 
 class TelemetryScan:
@@ -86,7 +96,8 @@ class TelemetryScan:
         self._pseudo_of = np.array([where.get(k, -1) for k in keys], np.int64)
         self._sigma = np.full(len(measured) + len(pseudo.measurements), np.nan)
         self._status = self.estimator.status
-        self._switched_ns = self._stepped_ns = NEVER_NS
+        self._switched_ns = NEVER_NS
+        self._steps: list[tuple[int, int]] = []
         self._n_taken = 0
 
     @property
@@ -118,6 +129,8 @@ class TelemetryScan:
             self._steady(np.concatenate([sigma, spread])),
             age,
             self._status,
+            float(np.mean(np.isfinite(z[~self._slow]))) if not self._slow.all() else 1.0,
+            sum(bool(np.isnan(good[list(c.points)]).any()) for c in self.telemetry.statuses.values()),
         )
 
     def estimate(self, taken: Taken) -> Estimate:
@@ -126,25 +139,34 @@ class TelemetryScan:
         return self.estimator.estimate(taken.z, taken.sigma)
 
     def _look_at_switches(self, sim_ns: int, status: Status) -> None:
-        """Note when a switch moved (slow readings before are of another network), when a tap or capacitor."""
+        """Note when a switch moved (slow readings before are of another network), and steps of voltage."""
         before, self._status = self._status, status
         if not self._n_taken:
             return
         if status.switches != before.switches:
             self._switched_ns = sim_ns
-        if status.taps != before.taps or status.capacitors != before.capacitors:
-            self._stepped_ns = sim_ns
+        steps = sum(abs(tap - before.taps[name]) for name, tap in status.taps.items())
+        steps += sum(on != before.capacitors[name] for name, on in status.capacitors.items())
+        if steps:
+            self._steps.append((sim_ns, steps))
+            self._steps = [x for x in self._steps if x[0] > sim_ns - AGE_MAX_S * 1e9]
+
+    def _steps_since(self, sim_ns: int, age: Floats) -> Floats:
+        """Return how many steps of taps and capacitors there have been since each reading was taken."""
+        read_ns = sim_ns - np.where(np.isfinite(age), age, AGE_MAX_S) * 1e9
+        count = np.zeros(len(age))
+        for at_ns, steps in self._steps:
+            count += np.where(read_ns < at_ns, steps, 0)
+        return count
 
     def _is_outdated(self, sim_ns: int, age: Floats) -> Bools:
         """Tell which readings were taken before what makes them untrue: all are after two hours."""
-        read_s = -age
-        switched_s, stepped_s = ((at - sim_ns) * 1e-9 for at in (self._switched_ns, self._stepped_ns))
-        is_old = self._slow & ((read_s < switched_s) | (self.is_voltage & (read_s < stepped_s)))
-        return np.asarray(is_old | (age > AGE_MAX_S))
+        is_of_another_network = self._slow & (-age < (self._switched_ns - sim_ns) * 1e-9)
+        return np.asarray(is_of_another_network | (age > AGE_MAX_S))
 
     def _skew(self, sim_ns: int, z: Floats, age: Floats) -> Floats:
         """How far slow channels have moved since they were read [SI]: loads as their history does."""
-        skew = np.zeros(len(age))
+        skew = np.where(self._slow, 0.0, RATE_PER_S * np.abs(z) * np.where(np.isfinite(age), age, 0.0))
         old = np.flatnonzero(self._slow & np.isfinite(age) & (age > 0.0))
         for seconds in np.unique(age[old]):
             drift = self.pseudo.drift(sim_ns, float(seconds), self.load_scale)
@@ -152,7 +174,8 @@ class TelemetryScan:
             known = at[self._pseudo_of[at] >= 0]
             skew[known] = drift[self._pseudo_of[known]]
         volts = old[self.is_voltage[old]]
-        skew[volts] = V_DRIFT_FRAC * np.abs(z[volts]) * np.sqrt(age[volts] / HOUR_S)
+        stepped = STEP_FRAC * self._steps_since(sim_ns, age)[volts] * np.abs(z[volts])
+        skew[volts] = np.hypot(V_DRIFT_FRAC * np.abs(z[volts]) * np.sqrt(age[volts] / HOUR_S), stepped)
         return np.nan_to_num(skew)
 
     def _steady(self, sigma: Floats) -> Floats:
@@ -181,6 +204,6 @@ class TelemetryScan:
         )
         other.estimator.set_status(estimator.status)
         other.estimator.x = estimator.x.copy()
-        for name in ("_sigma", "_status", "_switched_ns", "_stepped_ns", "_n_taken"):
+        for name in ("_sigma", "_status", "_switched_ns", "_steps", "_n_taken"):
             setattr(other, name, getattr(self, name))
         return other

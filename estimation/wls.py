@@ -211,8 +211,15 @@ class Estimator:
         if not found[0] and not was_cold:
             self._restart()
             found = self._attempt(z_pu, s_pu, used)
+        if not found[0] and np.any(used & self._is_current):
+            self._restart()
+            self.functionals.round_off(s_pu)
+            found = self._attempt(z_pu, s_pu, used)
+            self.functionals.round_off(np.zeros_like(s_pu))
         if not found[0]:
             self._is_lost = True
+            if not np.all(np.isfinite(self.x)):
+                self.x = self.start.copy()
         elif not self._is_judged:
             self._judge(s_pu)
         return self._result(z_pu, s_pu, used, found)
@@ -316,7 +323,6 @@ class Estimator:
         is_new_set = not self.system.is_factored or bool(
             np.any(np.isfinite(sigma) != np.isfinite(self.system.sigma))
         )
-        self.functionals.round_off(sigma)
         self.system.factor(self.functionals.jacobian(self.x), sigma)
         self._factored_at = self.x
         self._is_judged &= not is_new_set

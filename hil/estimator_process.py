@@ -44,6 +44,9 @@ class Scanner(Protocol):
     def scan(self, reading: Reading) -> Output:
         """Return values and qualities of the estimator's points, in SI units and their order."""
 
+    def settle(self) -> None:
+        """Do what can wait until a scan is published."""
+
 
 class EstimatorBoard:
     """The board that this process writes.
@@ -156,6 +159,12 @@ class Scans:
             self.n_failed += 1
             self.complain(f"scan failed: {type(error).__name__}: {error}")
             self._board.publish_failure(sim_ns)
+            return
+        try:
+            self._scanner.settle()
+        except Exception as error:  # noqa: BLE001 - what was published stays
+            self.n_failed += 1
+            self.complain(f"tests behind a scan failed: {type(error).__name__}: {error}")
 
     def complain(self, text: str) -> None:
         """Say something that was not said before."""

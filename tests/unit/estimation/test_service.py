@@ -9,6 +9,7 @@ import pytest
 
 from estimation.detectors.areas import areas_of, layout_of
 from estimation.detectors.bank import Bank
+from estimation.injection_flow import InjectionFlow
 from estimation.network_model import Status
 from estimation.outputs import Layout, State, Why
 from estimation.reading import Output, Reading
@@ -49,6 +50,7 @@ class Desk:
 
     def take(self, reading: Reading) -> Desk:
         self.output = self.service.scan(reading)
+        self.service.settle()
         self.n += 1
         return self
 
@@ -173,3 +175,70 @@ def test_voltage_where_there_can_be_none_is_a_contradiction(
     desk.scan(clean, status=wrong)
     assert desk.value("reason") == Why.CONTRADICTION
     assert desk.quality("va_v", "estimate", "bus1001") >= Quality.UNCERTAIN_LAST_USABLE
+
+
+def under(station: Rig, status: Status) -> np.ndarray:
+    """What perfect instruments show while the network really has another status than its files state."""
+    scan = station.fresh_scan()
+    estimator, pseudo = scan.estimator, scan.pseudo
+    estimator.set_status(status)
+    model, nodes = estimator.model, estimator.frame.nodes
+    s = np.zeros(estimator.frame.n, np.complex128)
+    between = []
+    p, q = pseudo.injections(station.pseudo_z).reshape(2, -1)
+    for place, power in zip(pseudo.places, p + 1j * q, strict=True):
+        at = nodes.of(place.bus, place.nodes)
+        if not model.live[at].all():
+            continue
+        if len(at) == 2:
+            between.append((at[0], at[1], power))
+        else:
+            s[at[0]] += power
+    states = InjectionFlow(model).solve(s, between=between)
+    seen = estimator.functionals.h(states) * estimator.functionals.scale
+    return np.concatenate([seen[: station.m], station.pseudo_z])
+
+
+def test_when_the_link_is_gone_old_meters_are_no_telemetry(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    """Meters of every 15 minutes keep a good quality for a while; they do not make a state of now."""
+    desk.scan(clean)
+    reading = station.reading(clean, after_s=2.0)
+    quality = reading.quality.copy()
+    fast = [c.point for c in station.telemetry.channels if c.period_s == 0.0]
+    contacts = [i for c in station.telemetry.statuses.values() for i in c.points]
+    quality[[*fast, *contacts]] = int(Quality.BAD_NO_COMMUNICATION)
+    desk.take(dc.replace(reading, quality=quality))
+    assert desk.value("reason") == Why.NO_TELEMETRY
+    assert desk.value("age_s") == pytest.approx(2.0, abs=1e-6)
+    assert desk.quality("va_v", "estimate", "bus1001") == Quality.UNCERTAIN_LAST_USABLE
+
+
+def test_when_contacts_say_nothing_the_state_is_uncertain(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    reading = station.reading(clean)
+    quality = reading.quality.copy()
+    quality[list(station.telemetry.statuses["cb_201"].points)] = int(Quality.BAD_NO_COMMUNICATION)
+    desk.take(dc.replace(reading, quality=quality))
+    assert desk.value("reason") == Why.STATUS_UNKNOWN
+    assert desk.quality("va_v", "estimate", "bus1001") == Quality.UNCERTAIN_SENSOR
+
+
+@pytest.mark.parametrize("name", ["cb_302", "cb_201"])
+def test_a_breaker_told_closed_that_is_open_is_found_though_no_state_fits(
+    desk: Desk, station: Rig, clean: np.ndarray, name: str
+) -> None:
+    names = [s.name for s in station.plan.network.switches]
+    z = under(station, Status.of(station.plan.network).with_switch(name, is_closed=False))
+    desk.scan(clean)
+    for _ in range(8):
+        desk.scan(z)
+        assert desk.quality("va_v", "estimate", "bus1001") != Quality.GOOD
+        if desk.value("switch_suspect"):
+            break
+    assert desk.value("switch_suspect") == names.index(name) + 1
+    desk.scan(z)
+    assert desk.value("reason") == Why.OTHER_STATUS
+    assert desk.quality("va_v", "estimate", "bus3076") != Quality.GOOD

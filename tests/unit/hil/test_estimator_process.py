@@ -63,12 +63,17 @@ class Service:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.next: Output | Exception = output(1.0)
+        self.late: Exception | None = None
 
     def scan(self, reading: Reading) -> Output:
         self.readings.append(reading)
         if isinstance(self.next, Exception):
             raise self.next
         return self.next
+
+    def settle(self) -> None:
+        if isinstance(self.late, Exception):
+            raise self.late
 
 
 def output(j: float, age_s: float = 0.0) -> Output:
