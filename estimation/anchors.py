@@ -97,7 +97,7 @@ def without_anchors(estimator: Estimator, sigma: Floats, n: int) -> tuple[Bools,
     used = np.isfinite(bare) & ~(estimator.functionals.is_dead & estimator.is_pseudo)
     system, model = estimator.system, estimator.model
     system.factor(estimator.functionals.jacobian(estimator.x), np.where(used, bare, np.inf))
-    states, n_open = unobservable_states(system)
+    states, n_open = unobservable_states(system, model.n_voltages)
     observable = model.live.copy()
     observable[model.live] = states[model.state[model.live]]
     return observable, n_open

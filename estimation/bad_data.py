@@ -11,6 +11,7 @@ with it.
 from __future__ import annotations
 
 import dataclasses as dc
+import math
 from statistics import NormalDist
 
 import numpy as np
@@ -31,9 +32,11 @@ MISSES = 0.2
 """Probability with which an error of the stated detectable size is missed."""
 ALIKE = 0.9
 """Correlation of two residuals from which on they are named together."""
-REMOVED_MAX = 10
-HOPELESS, TRIED = 10.0, 3
-"""When J is over ten times its threshold after three removals, single measurements do not explain it."""
+REMOVED_MAX = 20
+"""So many measurements are removed at most."""
+GAIN_MIN = 0.5
+"""Share of the square of its normalised residual that J must lose by a removal, or it was none of one error:
+where h is linear it loses all of it."""
 TOP = 10
 
 
@@ -92,21 +95,39 @@ class Removed:
 
 @dc.dataclass(frozen=True, slots=True)
 class Findings:
-    """Result of identification: what was removed, the largest first, and the estimate without it."""
+    """Result of identification.
+
+    Attributes
+    ----------
+    removed : tuple of Removed
+        In the order of their removal.
+    estimate : Estimate
+        Without them; converged unless no estimate of these values did.
+    rn_max : float
+        Largest normalised residual that is left; inf where there is no estimate.
+    threshold : float
+        For that many as are tested.
+    is_finished : bool
+        Nothing beyond its threshold is left. Not so where the search was given up: after ``REMOVED_MAX``
+        removals, or at one that does not help or without which no state is found (it is taken back).
+    """
 
     removed: tuple[Removed, ...]
     estimate: Estimate
     rn_max: float
     threshold: float
+    is_finished: bool
 
     @property
     def is_clean(self) -> bool:
         """Tell whether nothing beyond its threshold is left."""
-        return self.rn_max <= self.threshold
+        return self.is_finished
 
 
 def lnr_threshold(n_tested: int) -> float:
     """Return the quantile 1 - 0.01 / 2m of the normal distribution: at most 1 % of clean scans alarm.
+
+    m counts the residuals that are tested: critical measurements have none, and anchors none of their own.
 
     The fixed 3 of textbooks fires in a quarter of clean scans of a hundred independent residuals.
     """
@@ -149,7 +170,11 @@ def normalised(estimate: Estimate, omega: Floats) -> Floats:
 
 
 def largest(
-    estimator: Estimator, estimate: Estimate, guess: Floats | None = None, top: int = TOP
+    estimator: Estimator,
+    estimate: Estimate,
+    guess: Floats | None = None,
+    top: int = TOP,
+    n: int | None = None,
 ) -> Candidates:
     """Return the largest normalised residuals, of the ``top`` likeliest candidates alone.
 
@@ -159,8 +184,12 @@ def largest(
     ----------
     guess : ndarray, optional
         Omega_ii of before, to choose candidates by; without it they are the largest weighted residuals.
+    n : int, optional
+        Only the first n measurements are candidates; the others are anchors.
     """
     weighted = np.abs(np.nan_to_num(estimate.weighted))
+    if n is not None:
+        weighted[n:] = 0.0
     if guess is not None:
         safe = np.where(guess >= CRITICAL, guess, np.inf)
         weighted = weighted / np.sqrt(np.where(np.isfinite(safe), safe, np.inf))
@@ -179,8 +208,12 @@ def identify(
     sigma: Floats,
     estimate: Estimate | None = None,
     guess: Floats | None = None,
+    n: int | None = None,
 ) -> Findings:
     """Estimate, remove the measurement with the largest normalised residual, repeat while it is beyond.
+
+    Every removal must lower J, see ``GAIN_MIN``. One that does not, or without which no state is found, is
+    taken back and ends the search.
 
     Parameters
     ----------
@@ -188,24 +221,54 @@ def identify(
         As of ``Estimator.estimate``.
     estimate : Estimate, optional
         Of these values, when there is one already.
-    guess : ndarray, optional
+    guess, n : optional
         See ``largest``.
     """
     sigma = sigma.copy()
     found = estimator.estimate(z, sigma) if estimate is None else estimate
+    if not found.converged:
+        return Findings((), found, math.inf, lnr_threshold(n_tested(found, guess, n=n)), is_finished=False)
     removed: list[Removed] = []
     while True:
-        limit = lnr_threshold(int(np.count_nonzero(found.used)))
-        if not found.converged:
-            return Findings(tuple(removed), found, float("inf"), limit)
-        candidates = largest(estimator, found, guess)
+        candidates = largest(estimator, found, guess, n=n)
+        limit = lnr_threshold(n_tested(found, guess, candidates, n))
         rn_max = float(np.abs(candidates.rn[0])) if len(candidates.rn) else 0.0
-        is_hopeless = len(removed) >= TRIED and found.j > HOPELESS * found.threshold
-        if rn_max <= limit or len(removed) >= REMOVED_MAX or is_hopeless:
-            return Findings(tuple(removed), found, rn_max, limit)
-        removed.append(_removed(candidates, found, sigma))
-        sigma[candidates.which[0]] = np.inf
-        found = estimator.estimate(z, sigma)
+        is_finished = rn_max <= limit
+        if is_finished or len(removed) >= REMOVED_MAX:
+            return Findings(tuple(removed), found, rn_max, limit, is_finished)
+        one, k = _removed(candidates, found, sigma), int(candidates.which[0])
+        kept, sigma[k] = float(sigma[k]), np.inf
+        without = estimator.estimate(z, sigma)
+        helps = without.converged and found.j - without.j >= GAIN_MIN * rn_max**2
+        if not helps:  # no error of single measurements: what is left stays, and so does the last one
+            sigma[k] = kept
+            estimator.estimate(z, sigma)  # state and factor are to be those of what is returned
+            return Findings(tuple(removed), found, rn_max, limit, is_finished=False)
+        removed.append(one)
+        found = without
+
+
+def n_tested(
+    estimate: Estimate,
+    omega: Floats | None = None,
+    candidates: Candidates | None = None,
+    n: int | None = None,
+) -> int:
+    """Return how many measurements have a residual to test: used ones, but for critical ones where known.
+
+    Parameters
+    ----------
+    omega, candidates : optional
+        What tells of critical ones: redundancies of all, or of the candidates.
+    n : int, optional
+        Measurements from here on are anchors.
+    """
+    tested = estimate.used.copy()
+    if omega is not None:
+        tested &= ~(omega < CRITICAL)
+    if candidates is not None:
+        tested[candidates.which[candidates.omega < CRITICAL]] = False
+    return int(np.count_nonzero(tested[:n]))
 
 
 def _removed(candidates: Candidates, estimate: Estimate, sigma: Floats) -> Removed:

@@ -28,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 
 LEARN_H = 24.0
 """Clean time before anything is said [h]."""
+BLOCK_H = 1.0
+"""How long the stretches are whose means are compared [h]."""
 GAP_MAX_S = 60.0
 """Time between two scans counts up to this [s]."""
 QUANTILE = 0.99
@@ -74,7 +76,7 @@ class CentredTest:
         self._sum += r
         self._products += np.outer(r, r)
         self._n_scans += 1
-        if int(self.learned_h) >= len(self._hours):
+        if int(self.learned_h / BLOCK_H) >= len(self._hours):
             self._hours.append([np.zeros(self.n) for _ in range(3)])
         for total, part in zip(self._hours[-1], (known.astype(np.float64), r, r * r), strict=True):
             total += part

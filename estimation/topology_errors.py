@@ -20,8 +20,8 @@ from estimation.wls import Estimate, Estimator
 
 Floats = npt.NDArray[np.float64]
 
-GAIN_MIN = 0.5
-"""A hypothesis that leaves more than half of the excess of J over its degrees of freedom explains nothing."""
+LEFT_MAX = 0.1
+"""A hypothesis that leaves a tenth or more of what J has over its degrees of freedom is not the cause."""
 TAP_MOVES_MAX = 32
 ITERATIONS_MAX = 15
 """Of a hypothesis: what holds is at rest after 5 to 11, most of what does not hold never is."""
@@ -63,12 +63,22 @@ def _under(estimator: Estimator, status: Status, z: Floats, sigma: Floats) -> Es
 
 
 def explains(hypothesis: Hypothesis, present: Estimate) -> bool:
-    """Tell whether a hypothesis brings J near what its degrees of freedom allow."""
+    """Tell whether a hypothesis explains the residuals.
+
+    It does when J is then within its 99 % quantile, or when what J has over its degrees of freedom falls to
+    less than a tenth: a second, smaller error may be there as well. One that takes away half is only near
+    the right one.
+
+    Parameters
+    ----------
+    present : Estimate
+        Of the same measurements, under the status as it is told.
+    """
     other = hypothesis.estimate
     if not other.converged or other.dof <= 0:
         return False
     excess, left = present.j - present.dof, other.j - other.dof
-    return other.j <= other.threshold or left < GAIN_MIN * excess
+    return other.j <= other.threshold or left < LEFT_MAX * excess
 
 
 def find_switch(

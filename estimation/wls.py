@@ -201,6 +201,7 @@ class Estimator:
         has_angles = bool(np.any(used & self._is_angle))
         if has_angles != self._has_angles:
             self._structure(has_angles=has_angles)
+            self._is_lost = True  # the other reference may be any angle away
         scale = self.functionals.scale
         s_pu = np.where(used, np.where(used, sigma, 1.0) / scale, np.inf)
         z_pu = np.where(used, np.where(used, z, 0.0) / scale, 0.0)
@@ -226,10 +227,11 @@ class Estimator:
 
     def _judge(self, sigma: Floats) -> None:
         """Find what is observable, at the state that was found: with no load some of it is not."""
-        self.observable, self._n_unobservable = unobservable_states(self.system)
+        n_voltages = self.model.n_voltages
+        self.observable, self._n_unobservable = unobservable_states(self.system, n_voltages)
         if self._n_unobservable and self._factored_at is not self.x:
             self._factor(sigma)
-            self.observable, self._n_unobservable = unobservable_states(self.system)
+            self.observable, self._n_unobservable = unobservable_states(self.system, n_voltages)
         self._is_judged = True
 
     def _usable(self, z: Floats, sigma: Floats) -> Bools:
@@ -250,6 +252,8 @@ class Estimator:
         """Come to rest; (converged, why not, iterations, whether a new factor was made)."""
         is_cold, self._is_cold = self._is_cold, False
         n, refactored = 0, False
+        if is_cold and self._has_angles:
+            self._turn(z, used)
         try:
             if is_cold and np.any(used & self._is_current):
                 without = used & ~self._is_current
@@ -258,6 +262,16 @@ class Estimator:
         except SingularError as error:
             return False, f"singular: {error}", n, refactored
         return converged, reason, n + more, refactored or again
+
+    def _turn(self, z: Floats, used: Bools) -> None:
+        """Turn a cold start to the measured angles: their common part is that of the instruments' reference.
+
+        By the circular mean of measured less computed ones: there is no seam at half a turn. Exact relations
+        are linear and without a constant: they hold for every turn of the state.
+        """
+        at = used & self._is_angle & ~self.functionals.is_dead
+        off = np.exp(1j * (z[at] - self.functionals.h(self.x)[at]))
+        self.x = self.x * np.exp(1j * np.angle(np.sum(off)))
 
     def _rest(self, z: Floats, sigma: Floats, used: Bools, most: int) -> tuple[bool, str, int, bool]:
         refactored = self._needs_factor(sigma)

@@ -122,20 +122,19 @@ class _Run:
     def _find(self) -> bad_data.Findings:
         """Identify and remove, or only name what is beyond its threshold."""
         estimate, estimator = self.first, self.estimator
-        if self.options.removes and not self.options.is_robust:
-            return bad_data.identify(estimator, self.z, self.sigma, estimate)
-        limit = bad_data.lnr_threshold(int(np.count_nonzero(estimate.used[: self.n])))
-        if not estimate.converged:
-            return bad_data.Findings((), estimate, math.inf, limit)
-        found = bad_data.largest(estimator, estimate)
-        beyond = np.flatnonzero(np.abs(found.rn) > limit)
-        alike = bad_data.correlated(estimator, found.which[beyond])
-        named = []
-        for k, others in zip(beyond.tolist(), alike, strict=True):
-            i = int(found.which[k])
-            error = float(estimate.residuals[i] / found.omega[k])
-            named.append(bad_data.Removed(i, float(found.rn[k]), error, others))
-        return bad_data.Findings(tuple(named), estimate, float(np.max(np.abs(found.rn), initial=0.0)), limit)
+        omega = bad_data.analyse(estimator).omega if estimate.converged else None
+        if omega is None or (self.options.removes and not self.options.is_robust):
+            return bad_data.identify(estimator, self.z, self.sigma, estimate, omega, self.n)
+        limit = bad_data.lnr_threshold(bad_data.n_tested(estimate, omega, n=self.n))
+        rn = np.nan_to_num(bad_data.normalised(estimate, omega)[: self.n])
+        beyond = np.argsort(-np.abs(rn), kind="stable")[: np.count_nonzero(np.abs(rn) > limit)]
+        alike = bad_data.correlated(estimator, beyond)
+        named = tuple(
+            bad_data.Removed(i, float(rn[i]), float(estimate.residuals[i] / omega[i]), others)
+            for i, others in zip(beyond.tolist(), alike, strict=True)
+        )
+        rn_max = float(np.max(np.abs(rn), initial=0.0))
+        return bad_data.Findings(named, estimate, rn_max, limit, is_finished=not named)
 
     # -- what else could be wrong --------------------------------------------------------
 

@@ -18,7 +18,7 @@ import numpy as np
 from estimation import bad_data
 from estimation.channels import Channel, Floats, Telemetry
 from estimation.measurements import UNIT
-from estimation.pseudo import Pseudo
+from estimation.pseudo import History, Pseudo
 from estimation.telemetry_design import TESTABLE, Design, Worth, states_of_loads
 from estimation.telemetry_scan import TelemetryScan
 from hil.load_history import history_of
@@ -47,10 +47,41 @@ def explain(plan: Plan, name: str | None, at_ns: int | None) -> dict[str, Any]:
         Telemetry set; default that of the station.
     at_ns : int, optional
         Moment [ns UTC]; default the station's start.
+
+    Raises
+    ------
+    UserInputError
+        Also for a moment that the station's profile does not cover, unless it repeats.
     """
     telemetry = _telemetry(plan, name)
-    study = _Study(plan, telemetry, plan.station.start_utc_ns if at_ns is None else at_ns)
-    return study.document()
+    at_ns = plan.station.start_utc_ns if at_ns is None else at_ns
+    history = history_of(plan)
+    said, like_ns = ("", at_ns) if history is None else _coverage(history, plan, at_ns)
+    document = _Study(plan, telemetry, history, like_ns).document()
+    return document | {"at": iso(at_ns, plan.station.utc_offset_s), "history": said}
+
+
+def _coverage(history: History, plan: Plan, at_ns: int) -> tuple[str, int]:
+    """Return in words that the profile repeats, where it does not cover a moment, and the moment to take.
+
+    Raises
+    ------
+    UserInputError
+        Where the profile neither covers the moment nor repeats.
+    """
+    end_ns = history.start_ns + len(history.p_w) * history.step_ns
+    if history.start_ns <= at_ns < end_ns:
+        return "", at_ns
+    offset_s = plan.station.utc_offset_s
+    first, end, at = (iso(t, offset_s) for t in (history.start_ns, end_ns, at_ns))
+    covers = f"the profile covers {first} to {end}"
+    if not history.wraps:
+        what = f"{covers} and does not repeat; {at} is outside"
+        raise UserInputError([Problem(str(plan.station.path), "profile", what)])
+    like_ns = history.start_ns + (at_ns - history.start_ns) % (end_ns - history.start_ns)
+    said = f"{covers} and repeats: loads of {at} are those of {iso(like_ns, offset_s)}"
+    # Later on the past goes on from the last row to the first; before the first row there is none.
+    return said, max(at_ns, like_ns)
 
 
 def _telemetry(plan: Plan, name: str | None) -> Telemetry:
@@ -75,12 +106,12 @@ def further_channels(plan: Plan, telemetry: Telemetry) -> Iterator[Channel]:
 class _Study:
     """One set at one moment."""
 
-    def __init__(self, plan: Plan, telemetry: Telemetry, at_ns: int) -> None:
+    def __init__(self, plan: Plan, telemetry: Telemetry, history: History | None, at_ns: int) -> None:
         self.plan, self.telemetry, self.at_ns = plan, telemetry, at_ns
         self.n = len(telemetry.channels)
         more = tuple(further_channels(plan, telemetry))
         whole = dc.replace(telemetry, channels=(*telemetry.channels, *more))
-        pseudo = Pseudo(plan.network, history_of(plan))
+        pseudo = Pseudo(plan.network, history)
         self.scan = TelemetryScan(plan.network, whole, pseudo, load_scale=plan.station.load.scale)
         estimator = self.scan.estimator
         self.names = [

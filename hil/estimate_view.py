@@ -106,6 +106,8 @@ def show_design(doc: dict[str, Any]) -> None:
             f"{doc['flow_std_w']['worst']:.4g} W at {doc['flow_std_w']['worst_at']}",
         }
     )
+    if doc["history"]:
+        _line(doc["history"])
     weak = [c for c in doc["channels"] if c["redundancy"] is not None and not c["is_testable"]]
     weak.sort(key=lambda c: c["redundancy"])
     unused = len(doc["channels"]) - doc["n_testable"] - len(weak)

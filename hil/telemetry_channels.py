@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -55,13 +55,36 @@ FLOOR_FRAC = 1e-5
 PHASES = (1, 2, 3)
 PHASE_ATTR = re.compile(r"([vipq])([123])_(v|a|w|var)")
 RELAY_ATTR = re.compile(r"([iv])([abc])_([av])")
+LINK_ATTR = re.compile(r"is_blown_([abc])")
 FLOWS = {"i": Kind.I_MAG, "p": Kind.P_FLOW, "q": Kind.Q_FLOW}
 INJECTIONS = {"p": Kind.P_INJ, "q": Kind.Q_INJ}
 RESOURCES = ("source", "generator", "battery", "pv")
 
 
+MEASURED = {
+    "bus": PHASE_ATTR,
+    "terminal": re.compile(".*"),
+    "load": PHASE_ATTR,
+    "capacitor": re.compile("q_var"),
+    "relay_inputs": RELAY_ATTR,
+    **dict.fromkeys(RESOURCES, re.compile("p_w|q_var")),
+}
+"""Sources of points, and which of their attributes are measurements."""
+
+
 class NoMeasurementError(Exception):
     """Says why a point is no measurement."""
+
+
+def why_not_measured(point: Point) -> str:
+    """Return why a point is no measurement in any network; empty where it may be one."""
+    if point.kind is not PointKind.ANALOG:
+        return f"is a {point.kind} point, not a measured one"
+    attr = point.attr.removeprefix("-")
+    form = MEASURED.get(point.source.partition(".")[0])
+    if form is None or not form.fullmatch(attr):
+        return f"{point.source} {attr} is nothing that the estimator can use"
+    return ""
 
 
 class Binder:
@@ -75,8 +98,8 @@ class Binder:
     def channel(self, index: int, period_s: float) -> Channel:
         """Return the channel of a point; NoMeasurementError where it is none."""
         point = self.points.points[index]
-        if point.kind is not PointKind.ANALOG:
-            raise NoMeasurementError(f"is a {point.kind} point, not a measured one")
+        if why := why_not_measured(point):
+            raise NoMeasurementError(why)
         kind, element, terminal, nodes, sign = self._meaning(point)
         factor = sign / factor_of(point.attr, point.unit)
         measurement = Measurement(
@@ -102,9 +125,9 @@ class Binder:
         if source == "capacitor" and attr == "q_var":
             element = f"capacitor.{name}"
             return Kind.Q_FLOW, element, 1, self._at_terminal(element, 1), -1.0
-        if source == "relay_inputs" and (found := RELAY_ATTR.fullmatch(attr)):
-            return self._relay(name, found[1], "abc".index(found[2]) + 1)
-        raise NoMeasurementError(f"{point.source} {attr} is nothing that the estimator can use")
+        found = RELAY_ATTR.fullmatch(attr)
+        assert found is not None, point.source  # the last of what is measured
+        return self._relay(name, found[1], "abc".index(found[2]) + 1)
 
     def _flow(self, name: str, attr: str) -> tuple[Kind, str, int, tuple[int, ...], float]:
         element, terminal = terminal_named(name)
@@ -249,14 +272,29 @@ def live_nodes(element: Load | Der) -> tuple[int, ...]:
 # -- how things are switched ------------------------------------------------------------------
 
 
+def poles_of(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the phases of every switch."""
+    return {s.name: tuple(k for k in s.nodes1 if k in PHASES) for s in network.switches}
+
+
+def poles_listed(points: PointSet) -> dict[str, tuple[int, ...]]:
+    """Return the phases of every fuse whose links a point list has."""
+    found: dict[str, tuple[int, ...]] = {}
+    for point in points.core:
+        kind, _, name = point.source.partition(".")
+        if kind == "fuse" and (link := LINK_ATTR.fullmatch(point.attr)):
+            found[name] = tuple(sorted({*found.get(name, ()), "abc".index(link[1]) + 1}))
+    return found
+
+
 def contacts_of(
-    network: Network, points: PointSet, chosen: Sequence[int]
+    poles: Mapping[str, tuple[int, ...]], points: PointSet, chosen: Sequence[int]
 ) -> tuple[dict[str, Contacts], dict[str, int], dict[str, int], list[tuple[int, str]]]:
     """Return switch -> contacts, regulator -> tap point, capacitor -> point, and (point, why it is none).
 
-    Breakers tell by ``is_52a``, or by ``is_52b`` where that is chosen; fuses by the links of their poles.
+    Breakers tell by ``is_52a``, or by ``is_52b`` where that is chosen; fuses by the links of their poles
+    (``poles``: phases by switch).
     """
-    poles = {s.name: tuple(k for k in s.nodes1 if k in PHASES) for s in network.switches}
     links: dict[str, dict[int, int]] = {}
     switches, taps, capacitors, wrong = {}, {}, {}, []
     for i in chosen:
@@ -268,7 +306,7 @@ def contacts_of(
                 wrong.append((i, f"breaker {name} has a contact already; choose 52a or 52b"))
             else:
                 switches[name] = Contacts(points=(i,), closed_at=at)
-        elif kind == "fuse" and (found := re.fullmatch(r"is_blown_([abc])", point.attr)):
+        elif kind == "fuse" and (found := LINK_ATTR.fullmatch(point.attr)):
             links.setdefault(name, {})["abc".index(found[1]) + 1] = i
         elif kind == "regulator" and point.attr == "tap":
             taps[name] = i
@@ -289,8 +327,12 @@ def contacts_of(
 
 def repeated(channels: Sequence[Channel]) -> list[str]:
     """Return the tags that are read more than once."""
-    counts: Mapping[str, int] = Counter(c.measurement.name for c in channels)
-    return [tag for tag, n in counts.items() if n > 1]
+    return repeated_tags(c.measurement.name for c in channels)
+
+
+def repeated_tags(tags: Iterable[str]) -> list[str]:
+    """Return what is there more than once."""
+    return [tag for tag, n in Counter(tags).items() if n > 1]
 
 
 def readings(channels: Sequence[Channel], values: Any) -> Any:

@@ -32,7 +32,7 @@ import dataclasses as dc
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -41,7 +41,16 @@ from hil import paths
 from hil.point_files import read_points
 from hil.settings_errors import Section, check_model, load_toml
 from hil.station import Plan
-from hil.telemetry_channels import Binder, NoMeasurementError, contacts_of, repeated
+from hil.telemetry_channels import (
+    Binder,
+    NoMeasurementError,
+    contacts_of,
+    poles_listed,
+    poles_of,
+    repeated,
+    repeated_tags,
+    why_not_measured,
+)
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Point
 
@@ -138,7 +147,7 @@ def survey_telemetry(path: Path, plan: Plan) -> tuple[Telemetry | None, list[Pro
                     what = f"{points[i].tag} {error}"
                     problems.append(Problem(str(layer.path), f"{place}.tags", what))
     problems += [Problem(str(path), "read", f"{tag} is read twice") for tag in repeated(channels)]
-    switches, taps, capacitors, refused = contacts_of(plan.network, plan.points, list(states))
+    switches, taps, capacitors, refused = contacts_of(poles_of(plan.network), plan.points, list(states))
     problems += [Problem(*states[i], f"{points[i].tag}: {why}") for i, why in refused]
     if problems:
         return None, list(dict.fromkeys(problems))
@@ -154,7 +163,11 @@ def survey_telemetry(path: Path, plan: Plan) -> tuple[Telemetry | None, list[Pro
 
 
 def check_telemetry(path: Path) -> list[Problem]:
-    """Return what is wrong with a set by itself: keys, patterns that match nothing of its point list."""
+    """Return what is wrong with a set by itself, as far as its point list tells.
+
+    Keys, patterns that match nothing, points that are no measurement or no contact in any network, points
+    that are read twice, breakers and fuses whose contacts do not fit together.
+    """
     return _expand(path)[1]
 
 
@@ -175,19 +188,28 @@ def channel_tags(name_or_path: str) -> list[str]:
 def _expand(path: Path) -> tuple[list[str], list[Problem]]:
     """Return the tags that are read, each once, and every problem."""
     layers, problems = _layers(path)
-    tags: dict[str, None] = {}
+    tags: list[str] = []
     for layer in layers:
         try:
-            points = read_points(paths.find("points", layer.data.points, layer.path.parent), None).core
+            listed = read_points(paths.find("points", layer.data.points, layer.path.parent), None)
         except UserInputError as error:
             problems += error.problems
             continue
+        states: dict[int, str] = {}
         for place, section in layer.groups():
-            at, wrong = _matches(layer, place, section, points)
+            at, wrong = _matches(layer, place, section, listed.core)
             problems += wrong
-            if isinstance(section, ReadSection):
-                tags |= dict.fromkeys(points[i].tag for i in at)
-    return list(tags), list(dict.fromkeys(problems))
+            if isinstance(section, StatusSection):
+                states |= dict.fromkeys(at, f"{place}.tags")
+                continue
+            tags += [listed.core[i].tag for i in at]
+            for point in (listed.core[i] for i in at):
+                if why := why_not_measured(point):
+                    problems.append(Problem(str(layer.path), f"{place}.tags", f"{point.tag} {why}"))
+        for i, why in contacts_of(poles_listed(listed), listed, list(states))[3]:
+            problems.append(Problem(str(layer.path), states[i], f"{listed.core[i].tag}: {why}"))
+    problems += [Problem(str(path), "read", f"{tag} is read twice") for tag in repeated_tags(tags)]
+    return list(dict.fromkeys(tags)), list(dict.fromkeys(problems))
 
 
 def _layers(path: Path) -> tuple[list[_Layer], list[Problem]]:
@@ -200,6 +222,8 @@ def _layers(path: Path) -> tuple[list[_Layer], list[Problem]]:
         data, more = (None, []) if wrong else check_model(TelemetryFile, raw, str(at))
         problems += wrong + more
         if data is None:
+            data = None if wrong else _what_is_right(raw)
+        if data is None:
             break
         found.insert(0, _Layer(at, data))
         at, wrong = _below(found[0], [x.path.resolve() for x in found])
@@ -207,6 +231,30 @@ def _layers(path: Path) -> tuple[list[_Layer], list[Problem]]:
     if not problems and not any(True for x in found for _ in x.groups()):
         problems.append(Problem(str(path), "read", "the set reads nothing; at least one [[read]] is needed"))
     return found, problems
+
+
+def _what_is_right(raw: dict[str, Any]) -> TelemetryFile | None:
+    """Return what can be read of a file with wrong keys or values, so that the rest of it is checked too."""
+    good = {k: raw[k] for k in ("title", "points", "extends") if isinstance(raw.get(k), str)}
+    if "points" not in good:
+        return None
+    rows = raw.get("read")
+    sections = [_section(ReadSection, row) for row in rows] if isinstance(rows, list) else []
+    status = _section(StatusSection, raw.get("status"))
+    # A section without usable tags keeps its place: places count them.
+    read = tuple(s or ReadSection.model_construct(tags=()) for s in sections)
+    return TelemetryFile(**good).model_copy(update={"read": read, "status": status})
+
+
+SectionT = TypeVar("SectionT", ReadSection, StatusSection)
+
+
+def _section(model: type[SectionT], row: object) -> SectionT | None:
+    """Return the section that the tags of a table make; None where they cannot be read."""
+    if not isinstance(row, dict):
+        return None
+    known = {k: row[k] for k in ("tags", "but_not") if k in row}
+    return check_model(model, known, "")[0]
 
 
 def _below(layer: _Layer, above: Sequence[Path]) -> tuple[Path | None, list[Problem]]:

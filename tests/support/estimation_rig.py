@@ -6,6 +6,8 @@ What the estimator is told is then true to the letter, so that its statistics ca
 from __future__ import annotations
 
 import dataclasses as dc
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from estimation.service import Service
 from estimation.telemetry_scan import TelemetryScan
 from estimation.watchers import Watchers
 from hil.load_history import history_of
+from hil.paths import config_dir
 from hil.station import Plan, read_plan
 from hil.telemetry_files import telemetry_of
 from rtcore.quality import Quality
@@ -121,9 +124,20 @@ class Rig:
         return 1.0 + np.clip(error, -self.class_frac, self.class_frac)
 
 
+def plan_with(telemetry: str, station: str = "iowa240") -> Plan:
+    """Return a shipped station with another telemetry set than its file names: residuals are its points."""
+    text = (config_dir() / "stations" / f"{station}.toml").read_text()
+    shipped = 'telemetry = "realistic"'
+    assert shipped in text
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{station}.toml"
+        file.write_text(text.replace(shipped, f'telemetry = "{telemetry}"'))
+        return read_plan(str(file))
+
+
 def rig(telemetry: str, station: str = "iowa240", hour: int = 0) -> Rig:
     """Return a station at its start and some hours, seen by a telemetry set."""
-    plan = read_plan(station)
+    plan = plan_with(telemetry, station)
     found = telemetry_of(plan, telemetry)
     pseudo = Pseudo(plan.network, history_of(plan))
     scan = TelemetryScan(plan.network, found, pseudo)
@@ -133,10 +147,9 @@ def rig(telemetry: str, station: str = "iowa240", hour: int = 0) -> Rig:
 def service_of(plan: Plan, telemetry: Telemetry) -> Service:
     """Return the service that the estimator's process of a station would run, over all of its points."""
     channels = telemetry.channels
-    residuals = plan.points.with_residuals([c.measurement.name for c in channels])
     return Service(
         TelemetryScan(plan.network, telemetry, Pseudo(plan.network, history_of(plan))),
-        Layout(residuals.estimators),
+        Layout(plan.points.estimators),
         Watchers(Bank(layout_of(channels), areas_of(channels)), {}),
         ChangeWatch(plan.points.core, telemetry).update,
     )

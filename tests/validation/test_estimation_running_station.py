@@ -1,63 +1,150 @@
 """One running station: its own engine, its own instruments, a clean day after the day that is learned from.
 
-The full test takes 17,280 scans of two simulated days (``GRIDHIL_DAYS=2``, minutes); by default the first
-twenty minutes are looked at, which says that the chain holds and that a clean station raises no alarm.
+The full test takes 17,280 scans of two simulated days (``GRIDHIL_DAYS=2``, minutes). By default a day and a
+third is looked at in scans of a quarter of an hour: the centred test learns its 24 hours as shipped, four
+scans each, and is then held against a clean station and a false meter.
 """
 
 from __future__ import annotations
 
+import dataclasses as dc
 import os
 
 import numpy as np
 import pytest
 from scipy.stats import beta
 
+from estimation import centred
+from estimation.channels import Floats, Telemetry
+from estimation.reading import Output, Reading
+from estimation.service import Service
 from hil.estimator_setup import periods
-from hil.station import make_setup, read_plan
+from hil.station import Plan, make_setup
 from hil.telemetry_files import telemetry_of
 from hil.telemetry_image import Fetched, TelemetryImage
 from rtcore.engine import Engine
-from tests.support.estimation_rig import service_of
+from tests.support.estimation_rig import plan_with, service_of
 from tests.support.station import say
 
-SCAN_S = 10
+NS_PER_S = 1_000_000_000
 DAYS = float(os.environ.get("GRIDHIL_DAYS", "0"))
-SHORT_SCANS = 120
+FULL_SCAN_S, FULL_STEP_S = 10, 1
+SHORT_SCAN_S, SHORT_STEP_S, SHORT_SCANS = 900, 30, 130
+"""Steps are short of the regulators' delays, and every scan comes after 30 of them."""
+HEAD_P, BIAS = "FDR_B.HEAD.P", 20.0
+"""Of a false meter [sigma]: ``test_a_false_head`` says why not less."""
+ATTRS = ("j", "threshold", "j_centred", "threshold_centred", "is_bad_data")
 
 
-@pytest.mark.timeout(7200 if DAYS else 120)
-def test_a_clean_station_raises_no_alarm_and_centred_residuals_stay_within_their_threshold() -> None:
-    """The chain of the estimator's process over the plant, without processes.
+class Watched:
+    """The chain of the estimator's process over the plant, without processes."""
 
-    Centred residuals: 1 % at the threshold is aimed at. Thresholds come from one day's moments, and days
-    differ; the bound that the full test asks is 3 %, and the rate is said with its exact 95 % interval.
+    def __init__(self, plan: Plan, telemetry: Telemetry, scan_s: int, step_s: int) -> None:
+        self.plan, self.telemetry, self.service = plan, telemetry, service_of(plan, telemetry)
+        self._n_steps, self._step_ns = scan_s // step_s, step_s * NS_PER_S
+        self.engine = Engine(make_setup(plan, self._step_ns))
+        for k in "ABC":
+            self.engine.do(f"SUB.AVR_{k}.AUTO", 1.0)
+        self._image = TelemetryImage(len(plan.points.core), periods(telemetry))
+
+    def read(self) -> Reading:
+        """Go on to the next scan and fetch what is due."""
+        self.engine.step(self._n_steps)
+        sim_ns = self.plan.station.start_utc_ns + (self.engine.n_steps - 1) * self._step_ns
+        asked, world = self._image.due(sim_ns), self.engine.world
+        self._image.take(sim_ns, asked, Fetched(world.values[asked].copy(), world.quality[asked].copy()))
+        return self._image.reading(sim_ns)
+
+    def told(self, output: Output) -> list[float]:
+        place = self.service.layout.place
+        return [float(output.values[place("estimator", "estimator", a)]) for a in ATTRS]
+
+    def watch(self, n: int) -> tuple[Floats, ...]:
+        """Return ``ATTRS`` over so many scans."""
+        rows = [self.told(self.service.scan(self.read())) for _ in range(n)]
+        return tuple(np.array(rows).T)
+
+
+def watched(scan_s: int, step_s: int) -> Watched:
+    plan = plan_with("sections")
+    return Watched(plan, telemetry_of(plan, "sections"), scan_s, step_s)
+
+
+def say_rate(j_centred: Floats, threshold: Floats) -> float:
+    """State how often the centred residuals of clean scans were above their threshold; return it.
+
+    The interval is exact (Clopper and Pearson 1934) for independent scans. These are not: within an hour
+    they are nearly the same, so that the true uncertainty is larger.
     """
-    plan = read_plan("iowa240")
-    telemetry = telemetry_of(plan, "sections")
-    service = service_of(plan, telemetry)
-    engine = Engine(make_setup(plan, 1_000_000_000))
-    for k in "ABC":
-        engine.do(f"SUB.AVR_{k}.AUTO", 1.0)
-    image = TelemetryImage(len(plan.points.core), periods(telemetry))
-    index = service.layout.place
-    attrs = ("j", "j_centred", "threshold_centred", "is_bad_data")
-    where = [index("estimator", "estimator", a) for a in attrs]
-    rows = []
-    for _ in range(round(DAYS * 86_400 / SCAN_S) if DAYS else SHORT_SCANS):
-        engine.step(SCAN_S)
-        sim_ns = plan.station.start_utc_ns + (engine.n_steps - 1) * 1_000_000_000
-        asked = image.due(sim_ns)
-        world = engine.world
-        image.take(sim_ns, asked, Fetched(world.values[asked].copy(), world.quality[asked].copy()))
-        found = service.scan(image.reading(sim_ns))
-        rows.append([found.values[at] for at in where])
-    j, j_centred, threshold, is_bad = np.array(rows).T
+    tested = np.isfinite(j_centred)
+    n, k = int(tested.sum()), int((j_centred > threshold)[tested].sum())
+    low = float(beta.ppf(0.025, k, n - k + 1)) if k else 0.0
+    high = float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
+    say(f"centred: {k} of {n} clean scans above, {k / n:.2%} ({low:.2%} to {high:.2%})")
+    say(f"mean {j_centred[tested].mean():.0f}, threshold {threshold[tested][0]:.0f}")
+    return k / n
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif(not DAYS, reason="takes minutes: GRIDHIL_DAYS=2")
+def test_a_clean_station_raises_no_alarm_in_days() -> None:
+    """Centred residuals: 1 % at the threshold is aimed at, days differ; the rate is said, 15 % is the bound."""
+    at = watched(FULL_SCAN_S, FULL_STEP_S)
+    j, _, j_centred, threshold, is_bad = at.watch(round(DAYS * 86_400 / FULL_SCAN_S))
     assert np.isfinite(j).all()
     assert not is_bad.any()
-    if DAYS:
-        tested = np.isfinite(j_centred)
-        n, k = int(tested.sum()), int((j_centred > threshold)[tested].sum())
-        low, high = beta.ppf([0.025, 0.975], [k, k + 1], [n - k + 1, n - k])
-        say(f"centred: {k} of {n} scans above, {k / n:.2%} ({low:.2%} to {high:.2%})")
-        say(f"mean {j_centred[tested].mean():.0f}, threshold {threshold[tested][0]:.0f}")
-        assert k / n < 0.03
+    if np.isfinite(j_centred).any():
+        assert say_rate(j_centred, threshold) < 0.15
+
+
+@pytest.fixture(scope="module")
+def second_day() -> tuple[Watched, tuple[Floats, ...]]:
+    """A station a day and a third after its start, and what was told meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(centred, "GAP_MAX_S", float(SHORT_SCAN_S))
+        at = watched(SHORT_SCAN_S, SHORT_STEP_S)
+        return at, at.watch(SHORT_SCANS)
+
+
+def test_a_clean_day_raises_no_alarm(second_day: tuple[Watched, tuple[Floats, ...]]) -> None:
+    j, threshold, _, _, is_bad = second_day[1]
+    assert np.isfinite(j).all()
+    assert not is_bad.any()
+    # A hundredth of stations' scans; but offsets are fixed, so that one station is above often or never.
+    assert np.mean(j > threshold) < 0.05
+
+
+def test_after_a_day_of_learning_centred_residuals_stay_within_their_threshold(
+    second_day: tuple[Watched, tuple[Floats, ...]],
+) -> None:
+    _, _, j_centred, threshold, _ = second_day[1]
+    n_learning = round(centred.LEARN_H * 3600.0 / SHORT_SCAN_S)
+    assert np.isnan(j_centred[:n_learning]).all()
+    after, limit = j_centred[n_learning + 1 :], threshold[n_learning + 1 :]
+    assert np.isfinite(after).all()
+    say_rate(after, limit)
+    assert np.mean(after <= limit) >= 0.9  # one day is learned from, and days differ
+
+
+def test_a_false_head_that_j_does_not_notice_raises_the_centred_residuals(
+    second_day: tuple[Watched, tuple[Floats, ...]],
+) -> None:
+    """J sees all ratio errors of the station, J_c what moved since: the same error is more in fewer.
+
+    It must be more than what loads do from hour to hour: the threshold lies at twice the mean, some 700
+    above, and a sigma of this meter is 1.9 spreads of its residual. So 3 sigma show in neither; the largest
+    normalised residual names them from some 5 on.
+    """
+    at = second_day[0]
+    channel = next(c for c in at.telemetry.channels if c.measurement.name == HEAD_P)
+    reading = at.read()
+    clean = at.told(at.service.scan(reading))
+    values = reading.values.copy()
+    true = values[channel.point] * channel.factor
+    values[channel.point] += BIAS * float(channel.accuracy.sigma(true)) / channel.factor
+    false = dc.replace(reading, sim_ns=reading.sim_ns + NS_PER_S, values=values)
+    j, threshold, j_centred, threshold_centred, _ = at.told(at.service.scan(false))
+    say(f"{HEAD_P} off by {BIAS:g} sigma: J {clean[0]:.0f} -> {j:.0f} of {threshold:.0f},")
+    say(f"J_c {clean[2]:.0f} -> {j_centred:.0f} of {threshold_centred:.0f}")
+    assert clean[2] < threshold_centred < j_centred
+    assert j < threshold

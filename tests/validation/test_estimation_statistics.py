@@ -11,6 +11,15 @@ b sqrt(Omega_ii) and leaves the rest alone, so that exactly
 - P(abs(rN_i) > t) = Phi(delta - t) + Phi(-delta - t),
 - P(neither) = integral over (-t, t) of phi(x - delta) F(T - x^2) dx, F of the rest.
 
+Against another residual rN_j of correlation rho, of mean rho delta, rN_i is the larger one unless rN_i - rN_j
+and rN_i + rN_j differ in sign. These two are independent, normal, with means delta (1 -+ rho) and variances
+2 (1 -+ rho), so that with a = Phi(-delta sqrt((1 - rho)/2)), b = Phi(-delta sqrt((1 + rho)/2))
+
+- P(abs(rN_j) > abs(rN_i)) = a (1 - b) + b (1 - a),
+
+and a bad one is the largest of all, and beyond t, at least with 1 less the sum of these over j and less
+P(abs(rN_i) <= t): the bound of its identification.
+
 ``GRIDHIL_RUNS=5000`` makes as many runs with the whole estimator, in some ten minutes.
 """
 
@@ -37,7 +46,9 @@ Ints = npt.NDArray[np.int64]
 RUNS = int(os.environ.get("GRIDHIL_RUNS", "0"))
 N_CLEAN = RUNS or 300
 N_LINEAR = 4000 if RUNS else 2500
-N_FULL = RUNS // 5 or 30
+N_FULL = RUNS // 5 or 120
+N_IDENTIFIED = RUNS // 10 or 50
+"""Fewer: what is removed calls for two new factors, a run takes three times as long."""
 N_CHANNELS = RUNS or 30
 B = 10.0
 """Gross errors [sigma]."""
@@ -220,24 +231,44 @@ class Predicted:
     by_j: float
     by_own: float
     by_both: float
-    by_any_at_most: float
 
 
 def predicted(at: Seen, i: int, dof: int, threshold: float) -> Predicted:
-    """See the head of this file; for the residuals of others (last field) the union bound over them.
+    """See the head of this file."""
+    delta, t = B * np.sqrt(at.share[i]), at.limit
+    x, quiet = quiet_density(at, i, dof, threshold)
+    own = float(norm.cdf(delta - t) + norm.cdf(-delta - t))
+    return Predicted(float(ncx2.sf(threshold, dof, delta**2)), own, 1.0 - float(np.trapezoid(quiet, x)))
+
+
+def quiet_density(at: Seen, i: int, dof: int, threshold: float) -> tuple[Floats, Floats]:
+    """Return values of rN_i within its threshold, and their density while J is below its own."""
+    t = at.limit
+    x = np.linspace(-t, t, 401)
+    return x, norm.pdf(x - B * np.sqrt(at.share[i])) * chi2.cdf(threshold - x**2, dof - 1)
+
+
+def others_at_most(at: Seen, i: int, dof: int, threshold: float) -> float:
+    """How often at most only residuals of others alarm: the union bound over them.
 
     Given rN_i = x, that of j is normal with mean rho x and variance 1 - rho^2.
     """
-    delta, t = B * np.sqrt(at.share[i]), at.limit
-    x = np.linspace(-t, t, 401)
-    quiet = norm.pdf(x - delta) * chi2.cdf(threshold - x**2, dof - 1)
+    t = at.limit
+    x, quiet = quiet_density(at, i, dof, threshold)
     rho = at.correlation(np.array([i]))[0]
     root = np.sqrt(np.maximum(1.0 - rho**2, 1e-6))[:, None]
     others = norm.sf((t - rho[:, None] * x) / root) + norm.cdf((-t - rho[:, None] * x) / root)
-    neither = float(np.trapezoid(quiet, x))
-    more = float(np.trapezoid(quiet * np.minimum(others.sum(axis=0), 1.0), x))
-    own = float(norm.cdf(delta - t) + norm.cdf(-delta - t))
-    return Predicted(float(ncx2.sf(threshold, dof, delta**2)), own, 1.0 - neither, 1.0 - neither + more)
+    return float(np.trapezoid(quiet * np.minimum(others.sum(axis=0), 1.0), x))
+
+
+def identified_at_least(at: Seen, which: Ints) -> Floats:
+    """Return the bound of the identification of each of these: see the head of this file."""
+    delta, rho = B * np.sqrt(at.share[which]), at.correlation(which)
+    a = norm.cdf(-delta[:, None] * np.sqrt((1.0 - rho) / 2.0))
+    b = norm.cdf(-delta[:, None] * np.sqrt((1.0 + rho) / 2.0))
+    larger = np.where(which[:, None] == at.tested, 0.0, a * (1.0 - b) + b * (1.0 - a))
+    quiet = 1.0 - norm.cdf(delta - at.limit) - norm.cdf(-delta - at.limit)
+    return np.asarray(1.0 - larger.sum(axis=1) - quiet)
 
 
 @dc.dataclass
@@ -251,6 +282,8 @@ class Rates:
     by_both: float
     by_any: float
     is_largest: float
+    largest_at_least: float
+    others_at_most: float
     predicted: Predicted
 
 
@@ -266,10 +299,10 @@ def rates(sections: Seen, dof: int, threshold: float) -> list[Rates]:
     root = np.sqrt(at.share[at.tested])
     ordered = at.telemetered[np.argsort(at.share[at.telemetered])]
     sample = ordered[np.linspace(0, len(ordered) - 1, min(N_CHANNELS, len(ordered))).astype(int)]
-    alike = at.correlation(sample).max(axis=1)
+    alike, at_least = at.correlation(sample).max(axis=1), identified_at_least(at, sample)
     rn_clean, j_clean = clean_r[:, tested] / root, (clean_r**2).sum(axis=1)
     found = []
-    for i, a in zip(sample.tolist(), alike, strict=True):
+    for i, a, least in zip(sample.tolist(), alike, at_least, strict=True):
         k = column[i]
         shift = B * at.omega[use, i]
         j = j_clean + 2.0 * clean_r @ shift + shift @ shift
@@ -285,7 +318,9 @@ def rates(sections: Seen, dof: int, threshold: float) -> list[Rates]:
                 float(by_own.mean()),
                 float((by_j | by_own).mean()),
                 float((by_j | by_lnr).mean()),
-                float((own > largest - 1e-9).mean()),
+                float(((own > largest - 1e-9) & by_own).mean()),
+                float(least),
+                others_at_most(at, i, dof, threshold),
                 predicted(at, i, dof, threshold),
             )
         )
@@ -313,17 +348,23 @@ def test_gross_errors_in_others_are_seen_as_often_as_predicted(rates: list[Rates
         assert abs(r.by_own - r.predicted.by_own) < POINTS
         assert abs(r.by_both - r.predicted.by_both) < POINTS
         # Alarms of other residuals come on top: none of J and own is lost, and not more than their bound.
-        assert r.predicted.by_both - POINTS < r.by_any < r.predicted.by_any_at_most + POINTS
+        assert r.predicted.by_both - POINTS < r.by_any < r.predicted.by_both + r.others_at_most + POINTS
     worst = max(abs(r.by_both - r.predicted.by_both) for r in poor)
     say(f"Omega/R < 0.5, {len(poor)} channels: measured less predicted at most {100 * worst:.1f} points")
 
 
 def test_the_bad_one_is_the_largest_where_no_other_residual_goes_with_it(rates: list[Rates]) -> None:
-    clear = [r.is_largest for r in rates if r.share >= 0.5 and r.alike < bad_data.ALIKE]
-    mean, least = 100 * np.mean(clear), 100 * min(clear)
+    """The bound per channel is exact but for the union over others: draws may be above it, not below."""
+    clear = [r for r in rates if r.share >= 0.5 and r.alike < bad_data.ALIKE]
+    largest = np.array([r.is_largest for r in clear])
+    bound = np.array([r.largest_at_least for r in clear])
+    mean, least = 100 * largest.mean(), 100 * largest.min()
     say(f"correlation < 0.9, {len(clear)} channels: identified {mean:.2f} %, least {least:.2f} %")
+    say(f"their bounds: {100 * bound.mean():.2f} % in the mean, least {100 * bound.min():.2f} %")
     assert len(clear) >= 10
-    assert min(clear) >= 0.95
+    assert largest.min() >= 0.95  # asked for
+    # Four scatters of a rate over the draws, and one draw: near 1 a rate has hardly any scatter.
+    assert np.all(largest >= bound - 4.0 * np.sqrt(bound * (1.0 - bound) / N_LINEAR) - 1.0 / N_LINEAR)
 
 
 def test_most_channels_with_section_meters_qualify(sections: Seen) -> None:
@@ -332,51 +373,73 @@ def test_most_channels_with_section_meters_qualify(sections: Seen) -> None:
     assert np.mean(share >= 0.5) >= 0.60
 
 
-def test_the_whole_estimator_answers_as_the_linear_prediction_and_identifies(
+@dc.dataclass
+class Answer:
+    """What the whole estimator made of one gross error."""
+
+    channel: int
+    differs: float
+    by_j: bool
+    by_own: bool
+    by_lnr: bool
+
+
+def answer(at: Seen, i: int, threshold: float, rng: np.random.Generator) -> tuple[Answer, Floats, Estimate]:
+    """Estimate a drawn scan with an error of ``B`` sigma in measurement i; with its z and the estimate.
+
+    ``differs`` is between normalised residuals and those of Omega e, root of the mean square over all.
+    """
+    z, true, _ = at.rig.draw(rng)
+    z[i] += B * at.sigma[i] * rng.choice([-1.0, 1.0])
+    found = at.estimator.estimate(z, at.sigma)
+    assert found.converged, found.reason
+    error = np.where(np.isfinite(at.sigma), (z - true) / at.sigma, 0.0)
+    rn = at.normalised(found)
+    linear = (at.omega @ error)[at.tested] / np.sqrt(at.share[at.tested])
+    own = abs(float(rn[np.flatnonzero(at.tested == i)[0]])) if i in at.tested else 0.0
+    by_lnr = bool(np.abs(rn).max() > at.limit)
+    differs = float(np.sqrt(np.mean((rn - linear) ** 2)))
+    return Answer(i, differs, bool(found.j > threshold), own > at.limit, by_lnr), z, found
+
+
+def test_the_whole_estimator_answers_as_the_linear_prediction(
     sections: Seen, dof: int, threshold: float
 ) -> None:
     """Errors are known in every draw: residuals are compared one by one, and with them every decision."""
     at, rng = sections, np.random.default_rng(31)
-    root = np.sqrt(at.share[at.tested])
-    differ, seen_good, hit, clear, both, expected = (
-        list[float](),
-        list[bool](),
-        0,
-        0,
-        list[bool](),
-        list[float](),
-    )
-    for _ in range(N_FULL):
-        i = int(rng.choice(at.telemetered))
-        z, true, _ = at.rig.draw(rng)
-        z[i] += B * at.sigma[i] * rng.choice([-1.0, 1.0])
-        found = at.estimator.estimate(z, at.sigma)
-        assert found.converged, found.reason
-        error = np.where(np.isfinite(at.sigma), (z - true) / at.sigma, 0.0)
-        rn, linear = at.normalised(found), (at.omega @ error)[at.tested] / root
-        differ.append(float(np.sqrt(np.mean((rn - linear) ** 2))))
-        by_lnr = bool(np.abs(rn).max() > at.limit)
-        if at.share[i] >= 0.5:
-            seen_good.append(found.j > threshold or by_lnr)
-            if at.correlation(np.array([i])).max() < bad_data.ALIKE:
-                clear += 1
-                findings = bad_data.identify(at.estimator, z, at.sigma, found, at.share)
-                hit += bool(findings.removed) and findings.removed[0].index == i
-        else:
-            own = abs(float(rn[np.flatnonzero(at.tested == i)[0]])) if i in at.tested else 0.0
-            both.append(found.j > threshold or own > at.limit)
-            expected.append(predicted(at, i, dof, threshold).by_both)
+    answers = [answer(at, int(rng.choice(at.telemetered)), threshold, rng)[0] for _ in range(N_FULL)]
+    differ = [a.differs for a in answers]
+    good = [a.by_j or a.by_lnr for a in answers if at.share[a.channel] >= 0.5]
+    poor = [a for a in answers if at.share[a.channel] < 0.5]
+    both = np.array([a.by_j or a.by_own for a in poor])
+    expected = np.array([predicted(at, a.channel, dof, threshold).by_both for a in poor])
     say(f"normalised residuals differ from Omega e by {np.mean(differ):.3f} rms, at most {max(differ):.3f}")
-    say(
-        f"Omega/R >= 0.5: {sum(seen_good)} of {len(seen_good)} seen;"
-        f" correlation < 0.9: {hit} of {clear} identified"
-    )
+    say(f"Omega/R >= 0.5: {sum(good)} of {len(good)} seen")
     say(f"Omega/R < 0.5: {np.mean(both):.3f} of {len(both)} seen, {np.mean(expected):.3f} predicted")
     assert np.mean(differ) < 0.05  # of 1: curvature of h where loads are one sigma from the typical state
-    assert sum(seen_good) >= binom.ppf(RARE, len(seen_good), 0.99)
-    assert hit >= binom.ppf(RARE, clear, 0.95)
-    scatter = np.sqrt(np.sum(np.multiply(expected, 1.0 - np.array(expected)))) / len(both)
+    assert sum(good) >= binom.ppf(RARE, len(good), 0.99)
+    scatter = np.sqrt(np.sum(expected * (1.0 - expected))) / len(both)
     assert abs(np.mean(both) - np.mean(expected)) < POINTS + 4.0 * scatter
+
+
+def test_the_whole_estimator_identifies_as_often_as_the_bounds_say(sections: Seen, threshold: float) -> None:
+    """Cases are all those whose residual no other goes along with: Omega/R >= 0.5, correlation < 0.9.
+
+    Hits of channels with different bounds scatter less than as many with the bounds' mean (Hoeffding 1956).
+    """
+    at, rng = sections, np.random.default_rng(32)
+    good = at.telemetered[at.share[at.telemetered] >= 0.5]
+    clear = good[at.correlation(good).max(axis=1) < bad_data.ALIKE]
+    drawn, hits = rng.choice(clear, N_IDENTIFIED), 0
+    for i in drawn.tolist():
+        _, z, found = answer(at, i, threshold, rng)
+        findings = bad_data.identify(at.estimator, z, at.sigma, found, at.share)
+        hits += bool(findings.removed) and findings.removed[0].index == i
+    bound = float(identified_at_least(at, drawn).mean())
+    least = binom.ppf(RARE, N_IDENTIFIED, bound)
+    say(f"{len(clear)} clear channels: {hits} of {N_IDENTIFIED} identified, bound {bound:.4f}, {least:.0f}")
+    assert least > 0.85 * N_IDENTIFIED  # or the test could hardly fail
+    assert hits >= least
 
 
 # --- what cannot be identified -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from estimation.measurements import Measurement
-from estimation.observability import unobservable_states
+from estimation.observability import V_STD_MAX_PU, unobservable_states, voltage_std
 from estimation.wls import Estimator
 from tests.support import grid_readings as gr
 
@@ -35,7 +35,7 @@ def test_without_a_voltage_nothing_is_observable() -> None:
     z, sigma = gr.Readings(grid).scan(listed)
     found = estimator.estimate(np.full_like(z, np.nan), sigma)
     assert not found.observable.any()
-    states, n_free = unobservable_states(estimator.system)
+    states, n_free = unobservable_states(estimator.system, estimator.model.n_voltages)
     assert not states[: estimator.model.n_voltages].any()
     assert n_free == estimator.system.n - estimator.system.p
 
@@ -48,7 +48,7 @@ def test_one_unknown_load_beyond_a_single_voltage_leaves_two_directions_free() -
     found = estimator.estimate(*gr.Readings(grid).scan(listed))
     unknown = {n for n, o in zip(estimator.nodes, found.observable, strict=True) if not o}
     assert {"611.3", "684.3", "671.3", "632.3"} <= unknown
-    assert unobservable_states(estimator.system)[1] == 2
+    assert unobservable_states(estimator.system, estimator.model.n_voltages)[1] == 2
 
 
 def test_a_voltage_and_the_flow_into_the_lateral_make_it_observable_again() -> None:
@@ -97,3 +97,29 @@ def test_the_same_is_said_in_every_run() -> None:
     scan = gr.Readings(grid).scan(listed)
     first, second = (Estimator(grid.network, listed).estimate(*scan).observable for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_voltage_beside_currents_that_nobody_measures_is_not_observable() -> None:
+    """One meter at the head: currents dominate the free directions, the drops behind them are small in it."""
+    grid = gr.solved("ieee13")
+    listed = [*gr.loads(grid), gr.at_node(gr.Kind.V_MAG, "650.1")]
+    estimator = Estimator(grid.network, listed)
+    z, sigma = gr.Readings(grid).scan(listed)
+    assert estimator.estimate(z, sigma).observable.all()
+    z[:-1] = np.nan
+    found = estimator.estimate(z, sigma)
+    assert not found.observable.any()
+
+
+def test_accuracy_judges_voltages_only_where_a_direction_is_free() -> None:
+    """Poor meters make a poor estimate, which the standard deviations tell, and not an unobservable one."""
+    grid = gr.solved("ieee13")
+    listed = [*gr.loads(grid), gr.at_node(gr.Kind.V_MAG, "650.1")]
+    estimator = Estimator(grid.network, listed)
+    z, sigma = gr.Readings(grid).scan(listed)
+    sigma[-1] = 0.05 * z[-1]
+    found = estimator.estimate(z, sigma)
+    std = voltage_std(estimator.system, estimator.model.n_voltages)
+    assert found.observable.all() and std.min() > V_STD_MAX_PU
+    # The level is that of the one voltmeter, 5 %; redundant loads tell a little of it by their drops.
+    assert 0.04 < std[estimator.model.state[0]] < 0.051

@@ -242,3 +242,26 @@ def test_a_breaker_told_closed_that_is_open_is_found_though_no_state_fits(
     desk.scan(z)
     assert desk.value("reason") == Why.OTHER_STATUS
     assert desk.quality("va_v", "estimate", "bus3076") != Quality.GOOD
+
+
+def test_every_channel_has_a_residual_point(desk: Desk, station: Rig, clean: np.ndarray) -> None:
+    """Section meters as well: they are points of a station whose file names the set."""
+    names = [c.measurement.name for c in station.telemetry.channels]
+    assert sorted(desk.layout.instances("residual")) == sorted(names)
+    dead = station.scan.estimator.functionals.is_dead[: station.m]
+    cut = clean.copy()
+    cut[: station.m][dead] = 0.0  # transducers show no current as 0: what is left of noise is cut off
+    desk.scan(cut).scan(cut)  # redundancies are found after the first
+    unused = {n for n in names if desk.value("state", "residual", n) == State.NOT_USED}
+    assert len(unused) == 18  # currents of three open ties, by breaker and by relay
+    assert unused == {n for n, is_dead in zip(names, dead, strict=True) if is_dead}
+
+
+def test_a_gross_error_of_a_section_meter_is_named(desk: Desk, station: Rig, clean: np.ndarray) -> None:
+    name = "FDR_B.SM_2013.PA"
+    bad = clean.copy()
+    k = index(station, name)
+    bad[k] += 20.0 * station.sigma[k]
+    desk.scan(clean).scan(bad)
+    assert desk.suspects[0] == name
+    assert desk.value("state", "residual", name) == State.REMOVED

@@ -11,7 +11,7 @@ import pytest
 
 from estimation.measurements import Measurement
 from estimation.network_model import Status
-from estimation.topology_errors import explains, find_switch, find_tap, flipped, try_switches
+from estimation.topology_errors import Hypothesis, explains, find_switch, find_tap, flipped, try_switches
 from estimation.wls import Estimator
 from hil.station import read_plan
 from hil.telemetry_files import telemetry_of
@@ -133,6 +133,23 @@ def test_when_every_switch_is_where_it_is_said_none_is_named(seen: Seen) -> None
     assert not any(
         explains(h, present) for h in try_switches(seen.estimator, z, seen.sigma, ["cb_202", "cb_102"])
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "is_cause"),
+    [(0.0, True), (0.09, True), (0.11, False), (0.49, False), (-0.1, True)],
+)
+def test_a_hypothesis_explains_nothing_while_a_tenth_of_the_excess_is_left(
+    seen: Seen, left: float, is_cause: bool
+) -> None:
+    """Of an excess of 10 000, so that what J may have by chance is far below a tenth."""
+    z = seen.scan(seen.grid)
+    said = Status.of(seen.grid.network)
+    seen.estimator.set_status(said)
+    clean = seen.estimator.estimate(z, seen.sigma)
+    present = dc.replace(clean, j=clean.dof + 1e4)
+    other = dc.replace(clean, j=clean.dof + left * 1e4)
+    assert explains(Hypothesis("switch.any", True, said, other), present) is is_cause
 
 
 def test_the_search_leaves_the_estimator_as_it_was(seen: Seen) -> None:

@@ -90,6 +90,26 @@ def test_a_warm_start_comes_to_rest_where_a_cold_one_does(feeder: Case) -> None:
     assert not one.refactored
 
 
+@pytest.mark.parametrize("offset_deg", [150.0, -90.0, 179.0, 181.0])
+def test_measured_angles_may_be_to_any_reference(offset_deg: float) -> None:
+    """A common offset turns the state and changes nothing else; readings are within half a turn."""
+    grid = gr.solved("ieee13")
+    names = ("671.1", "671.2", "671.3", "680.1")
+    at = case("ieee13", [gr.at_node(Kind.V_ANG, n) for n in names], grid=grid)
+    is_angle = np.array([m.kind is Kind.V_ANG for m in at.listed])
+    z = np.where(is_angle, (at.z + offset_deg + 180.0) % 360.0 - 180.0, at.z)
+    estimator = at.estimator()
+    found = estimator.estimate(z, at.sigma)
+    assert found.converged, found.reason
+    assert at.error_pu(found) < EXACT_PU
+    assert found.j < 1e-6
+    turned = np.angle(found.v * np.exp(-1j * np.radians(offset_deg)) / grid.voltages)
+    assert np.abs(turned).max() < EXACT_PU  # [rad], as exact as the magnitudes are [pu]
+    # Without the angles the reference is upstream again, whatever they were.
+    assert estimator.estimate(np.where(is_angle, np.nan, z), at.sigma).converged
+    assert estimator.estimate(z, at.sigma).converged
+
+
 def test_residuals_fit_and_weights_are_in_si(feeder: Case) -> None:
     z = noisy(feeder, 1)
     found = feeder.estimator().estimate(z, feeder.sigma)

@@ -159,6 +159,23 @@ def test_without_removal_the_suspect_stays_in_the_estimate(tmp_path: Path, ieee1
     assert not doc["is_clean"]
 
 
+@pytest.mark.parametrize("options", [{"removes": False}, {"is_robust": True}])
+def test_all_suspects_are_named_where_none_is_removed(
+    tmp_path: Path, ieee13: MeasuredGrid, options: dict[str, bool]
+) -> None:
+    """Twelve wrong voltmeters, 5 % off each in turn up and down, 25 times their standard deviation."""
+    rows = everything(ieee13, IEEE13_ENDS)
+    rows = list(dict.fromkeys([*rows, *ieee13.voltages([b.name for b in ieee13.grid.network.buses])]))
+    wrong = [r for r in rows if r[0] == "v_mag" and r[1] not in ("sourcebus", "650", "rg60")][::2][:12]
+    for k, row in enumerate(wrong):
+        rows = replaced(rows, row[:3], (-1) ** k * 0.05 * row[3])
+    doc = estimate(tmp_path, ieee13, rows, **options)
+    names = {s["measurement"] for s in doc["suspects"]}
+    assert {f"v_mag {r[1]} {'abc'[int(r[2]) - 1]}" for r in wrong} <= names
+    sizes = [abs(s["rn"]) for s in doc["suspects"]]
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] > doc["rn_threshold"]
+
+
 def test_a_robust_estimate_is_moved_less_by_a_gross_error(tmp_path: Path, ieee13: MeasuredGrid) -> None:
     rows = replaced(everything(ieee13, IEEE13_ENDS), ("p_flow", "line.692675@692", "1"), 40e3)
     least_squares = estimate(tmp_path, ieee13, rows, removes=False)
@@ -179,6 +196,13 @@ def test_what_nothing_measures_is_named_and_the_rest_published(tmp_path: Path, i
     assert set(doc["nodes"]) == {n for n in ieee13.v if n.rpartition(".")[0] not in unseen}
     assert error_pu(doc, ieee13) < EXACT_PU
     assert doc["suspects"] == []
+
+
+def test_one_voltage_alone_fixes_no_node(tmp_path: Path, ieee13: MeasuredGrid) -> None:
+    """What flows is not measured: no drop is known, to a neighbour as little as to the far end."""
+    doc = estimate(tmp_path, ieee13, ieee13.voltages(["650"])[:1])
+    assert doc["nodes"] == {}
+    assert set(doc["unobservable"]) == {b.name for b in ieee13.grid.network.buses}
 
 
 def test_critical_measurements_are_named_and_their_errors_have_no_bound(

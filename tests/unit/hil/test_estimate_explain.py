@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import json
 from typing import Any
 
 import pytest
 
-from hil import estimate_view
+from hil import estimate_explain, estimate_view
 from hil.estimate_explain import explain, further_channels
+from hil.load_history import history_of
 from hil.station import Plan, read_plan
 from hil.telemetry_files import telemetry_of
+from rtcore.errors import UserInputError
 
 NOON_NS = 1_499_882_400_000_000_000
 """12 July 2017, 12:00 at the station (UTC-6)."""
@@ -92,3 +95,30 @@ def test_the_view_says_it_for_people(realistic: dict[str, Any], capsys: pytest.C
     text = capsys.readouterr().out
     for part in ("testable", "cannot be told apart", "with one more meter", "best for mean flow"):
         assert part in text
+
+
+DAY_NS = 86_400 * 10**9
+
+
+def test_a_moment_in_another_year_is_said_to_be_taken_from_the_profiles_own(
+    realistic: dict[str, Any], plan: Plan
+) -> None:
+    """365 days later or earlier the profile is where it was."""
+    assert realistic["history"] == ""
+    for days, date in ((365, "2018-07-12"), (-365, "2016-07-12")):
+        other = explain(plan, "realistic", NOON_NS + days * DAY_NS)
+        assert other["at"].startswith(date)
+        assert f"repeats: loads of {date}T12:00:00" in other["history"]
+        assert "are those of 2017-07-12T12:00:00" in other["history"]
+        assert other["voltage_std_pu"] == realistic["voltage_std_pu"]
+
+
+def test_a_moment_outside_a_profile_that_does_not_repeat_is_refused(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = history_of(plan)
+    assert whole is not None
+    monkeypatch.setattr(estimate_explain, "history_of", lambda _: dc.replace(whole, wraps=False))
+    with pytest.raises(UserInputError, match="does not repeat; 1999-01-01") as caught:
+        explain(plan, "realistic", NOON_NS - 6767 * DAY_NS)
+    assert caught.value.problems[0].place == "profile"

@@ -269,3 +269,30 @@ def test_check_finds_tags_that_the_list_does_not_have(tmp_path: Path) -> None:
     file = tmp_path / "set.toml"
     file.write_text(GOOD.replace("T1", "T9") + '[status]\ntags = ["*.ST_52Z"]\n')
     assert [p.place for p in check_file(file)] == ["read[0].tags[0]", "status.tags[0]"]
+
+
+@pytest.mark.parametrize("case", ["no measurement", "nothing usable", "twice", "status", "half a fuse"])
+def test_check_refuses_without_the_network_what_the_estimator_refuses(tmp_path: Path, case: str) -> None:
+    text, said = BAD[case]
+    file = tmp_path / "set.toml"
+    file.write_text(text)
+    assert said in "\n".join(f"{p.place}: {p.what}" for p in check_file(file))
+
+
+def test_check_refuses_both_contacts_of_one_breaker(tmp_path: Path) -> None:
+    file = tmp_path / "set.toml"
+    file.write_text(GOOD + '[status]\ntags = ["FDR_A.CB_101.ST_52?"]\n')
+    (problem,) = check_file(file)
+    assert problem.place == "status.tags"
+    assert "breaker cb_101 has a contact already; choose 52a or 52b" in problem.what
+
+
+def test_check_goes_on_after_a_wrong_key(tmp_path: Path) -> None:
+    """A misspelt key, one in a section, a pattern without points: one report."""
+    file = tmp_path / "set.toml"
+    file.write_text(
+        'extend = "realistic"\n' + GOOD.replace("T1", "T9") + "perod_s = 900\n[status]\ntags = ['*.ST_52Z']\n"
+    )
+    assert {p.place for p in check_file(file)} == {
+        *("extend", "read[0].perod_s", "read[0].tags[0]", "status.tags[0]")
+    }
