@@ -209,6 +209,7 @@ def identify(
     estimate: Estimate | None = None,
     guess: Floats | None = None,
     n: int | None = None,
+    most: int = REMOVED_MAX,
 ) -> Findings:
     """Estimate, remove the measurement with the largest normalised residual, repeat while it is beyond.
 
@@ -223,6 +224,8 @@ def identify(
         Of these values, when there is one already.
     guess, n : optional
         See ``largest``.
+    most : int
+        Removals after which it ends.
     """
     sigma = sigma.copy()
     found = estimator.estimate(z, sigma) if estimate is None else estimate
@@ -234,7 +237,7 @@ def identify(
         limit = lnr_threshold(n_tested(found, guess, candidates, n))
         rn_max = float(np.abs(candidates.rn[0])) if len(candidates.rn) else 0.0
         is_finished = rn_max <= limit
-        if is_finished or len(removed) >= REMOVED_MAX:
+        if is_finished or len(removed) >= most:
             return Findings(tuple(removed), found, rn_max, limit, is_finished)
         one, k = _removed(candidates, found, sigma), int(candidates.which[0])
         kept, sigma[k] = float(sigma[k]), np.inf

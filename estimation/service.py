@@ -36,6 +36,8 @@ BAD_SCANS_TO_SUSPECT_A_SWITCH = 2
 """Bad scans in a row before statuses are questioned: instruments of one scan may straddle a switching."""
 DOUBT_ITERATIONS = 12
 """A right hypothesis comes to rest within a few iterations; wrong ones need not."""
+FAR, FAR_REMOVALS = 50.0, 3
+"""With J so many times its threshold so few are removed: each costs a factor, and none explains it."""
 LIVE_SHARE_MIN = 0.5
 """With less of what is read in every scan there is no telemetry."""
 CONTRADICTED_MAX = 4
@@ -152,7 +154,9 @@ class Service:
 
     def _identify(self, estimate: Estimate, taken: Taken) -> bad_data.Findings:
         omega = None if self._analysis is None else self._analysis.omega
-        return bad_data.identify(self._scan.estimator, taken.z, taken.sigma, estimate, omega)
+        is_far = estimate.j > FAR * estimate.threshold
+        most = FAR_REMOVALS if is_far else bad_data.REMOVED_MAX
+        return bad_data.identify(self._scan.estimator, taken.z, taken.sigma, estimate, omega, most=most)
 
     def _test_centred(self, sim_ns: int, estimate: Estimate, findings: bad_data.Findings | None) -> float:
         if not estimate.converged or findings is None:

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from asyncua import Client
 
+from estimation.measurements import Kind
+from estimation.outputs import State
+from estimation.pseudo import Pseudo
+from hil.load_history import history_of
 from hil.paths import config_dir
+from hil.station import read_plan
+from hil.telemetry_files import telemetry_of
 from rtcore.overruns import S_N_OVERRUN
 from rtcore.quality import Quality
 from tests.support.station import ROOT, Station, environment, running, say
@@ -26,6 +32,8 @@ BAD_S = 3.0
 BACK_S = 30.0
 """It reads the station's files again; on a busy machine that has taken 10 s."""
 LOST = int(Quality.BAD_NO_COMMUNICATION)
+MOST = 120
+"""Registers asked for at once; the protocol allows 125."""
 
 
 HEAD_P = "FDR_B.HEAD.P"
@@ -56,13 +64,14 @@ def wait(until: Callable[[], bool], timeout_s: float) -> float:
 
 def by_modbus(station: Station, tag: str) -> tuple[float, int]:
     """Return value and quality word of the device, out of one answer."""
-    unit, _, address, _ = station.spec.points[station.index[tag]].wire["modbus"].split(":")
+    unit, _, address, form = station.spec.points[station.index[tag]].wire["modbus"].split(":")
     (base,) = (s["address"] for s in station.spec.stamps if s["device"] == tag.rpartition(".")[0])
     count = int(address) + 2 - base
     with station.master() as m:
         reply = m.ask(int(unit), struct.pack(">BHH", 4, base, count))
     assert reply[0] == 4, reply.hex()
-    return struct.unpack(">f", reply[-4:])[0], int.from_bytes(reply[12:14], "big")
+    (value,) = struct.unpack({"float32": ">f", "uint32": ">I"}[form], reply[-4:])
+    return value, int.from_bytes(reply[12:14], "big")
 
 
 async def by_opcua(station: Station, tag: str) -> tuple[float | None, str]:
@@ -83,9 +92,38 @@ def test_estimates_are_points_on_both_protocols(station: Station) -> None:
 
 
 def test_every_point_of_the_telemetry_set_arrives_by_modbus(station: Station) -> None:
-    used = station.value("SE.EST.N_MEASUREMENTS")
-    assert used > 0
-    assert station.value("SE.EST.REASON") != 2.0  # no telemetry
+    """Each channel takes part in the estimate, but for currents where a tie is open and can have none."""
+    plan = read_plan(station.spec.core["station"])
+    channels = telemetry_of(plan, "sections").channels
+    open_ties = {f"switch.{s.name}" for s in plan.network.switches if not s.is_closed}
+    idle = {c.measurement.name for c in channels if c.measurement.element in open_ties}
+    assert len(idle) == 18  # three ties: three currents of the breaker and of its relay
+    assert {c.measurement.kind for c in channels if c.measurement.name in idle} == {Kind.I_MAG}
+    wait(lambda: len(not_used(station)) < len(channels), BACK_S)  # redundancies come after the first scan
+    assert not_used(station) == idle
+    pseudo = Pseudo(plan.network, history_of(plan)).measurements
+    used, _ = by_modbus(station, "SE.EST.N_MEASUREMENTS")
+    assert used == len(channels) - len(idle) + len(pseudo)
+
+
+def not_used(station: Station) -> set[str]:
+    """Return the channels whose residual says over Modbus that they are not used."""
+    wires = {
+        p.source.partition(".")[2]: p.wire["modbus"].split(":")
+        for p in station.spec.points
+        if p.template == "residual" and p.attr == "state"
+    }
+    at = {name: int(address) for name, (_, _, address, _) in wires.items()}
+    (unit,) = {int(unit) for unit, _, _, _ in wires.values()}
+    first, words = min(at.values()), list[int]()
+    with station.master() as m:
+        for address in range(first, max(at.values()) + 2, MOST):
+            count = min(MOST, max(at.values()) + 2 - address)
+            reply = m.ask(unit, struct.pack(">BHH", 4, address, count))
+            assert reply[0] == 4, reply.hex()
+            words += struct.unpack(f">{count}H", reply[2:])
+    state = {name: words[k - first] << 16 | words[k - first + 1] for name, k in at.items()}
+    return {name for name, value in state.items() if value == State.NOT_USED}
 
 
 def test_its_points_take_no_commands(station: Station) -> None:

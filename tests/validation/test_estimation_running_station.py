@@ -17,7 +17,6 @@ from scipy.stats import beta
 from estimation import centred
 from estimation.channels import Floats, Telemetry
 from estimation.reading import Output, Reading
-from estimation.service import Service
 from hil.estimator_setup import periods
 from hil.station import Plan, make_setup
 from hil.telemetry_files import telemetry_of
@@ -29,10 +28,12 @@ from tests.support.station import say
 NS_PER_S = 1_000_000_000
 DAYS = float(os.environ.get("GRIDHIL_DAYS", "0"))
 FULL_SCAN_S, FULL_STEP_S = 10, 1
-SHORT_SCAN_S, SHORT_STEP_S, SHORT_SCANS = 900, 30, 130
-"""Steps are short of the regulators' delays, and every scan comes after 30 of them."""
-HEAD_P, BIAS = "FDR_B.HEAD.P", 20.0
-"""Of a false meter [sigma]: ``test_a_false_head`` says why not less."""
+SHORT_SCAN_S, SHORT_STEP_S, SHORT_SCANS = 900, 30, 126
+"""Regulators wait for 15 s, then 2 s a tap: they act a few steps late; there are 30 between scans."""
+PAUSED_MAX = 8
+"""Scans that are not learned from: normalised residuals alarm in at most 1 %, each costs two."""
+HEAD_P, BIAS = "FDR_B.HEAD.P", 16.0
+"""Of a false meter [sigma]: half way between what raises J_c and what raises J as well."""
 ATTRS = ("j", "threshold", "j_centred", "threshold_centred", "is_bad_data")
 
 
@@ -88,7 +89,7 @@ def say_rate(j_centred: Floats, threshold: Floats) -> float:
 @pytest.mark.timeout(7200)
 @pytest.mark.skipif(not DAYS, reason="takes minutes: GRIDHIL_DAYS=2")
 def test_a_clean_station_raises_no_alarm_in_days() -> None:
-    """Centred residuals: 1 % at the threshold is aimed at, days differ; the rate is said, 15 % is the bound."""
+    """Centred: 1 % is aimed at; days differ, so that the rate is said and only 15 % is the bound."""
     at = watched(FULL_SCAN_S, FULL_STEP_S)
     j, _, j_centred, threshold, is_bad = at.watch(round(DAYS * 86_400 / FULL_SCAN_S))
     assert np.isfinite(j).all()
@@ -118,9 +119,11 @@ def test_after_a_day_of_learning_centred_residuals_stay_within_their_threshold(
     second_day: tuple[Watched, tuple[Floats, ...]],
 ) -> None:
     _, _, j_centred, threshold, _ = second_day[1]
+    first = int(np.flatnonzero(np.isfinite(j_centred))[0])
     n_learning = round(centred.LEARN_H * 3600.0 / SHORT_SCAN_S)
-    assert np.isnan(j_centred[:n_learning]).all()
-    after, limit = j_centred[n_learning + 1 :], threshold[n_learning + 1 :]
+    assert n_learning <= first <= n_learning + PAUSED_MAX
+    after, limit = j_centred[first + 1 :], threshold[first + 1 :]
+    assert len(after) >= 15
     assert np.isfinite(after).all()
     say_rate(after, limit)
     assert np.mean(after <= limit) >= 0.9  # one day is learned from, and days differ
@@ -129,11 +132,11 @@ def test_after_a_day_of_learning_centred_residuals_stay_within_their_threshold(
 def test_a_false_head_that_j_does_not_notice_raises_the_centred_residuals(
     second_day: tuple[Watched, tuple[Floats, ...]],
 ) -> None:
-    """J sees all ratio errors of the station, J_c what moved since: the same error is more in fewer.
+    """J is of all ratio errors of the station, J_c of what moved since they were learned.
 
-    It must be more than what loads do from hour to hour: the threshold lies at twice the mean, some 700
-    above, and a sigma of this meter is 1.9 spreads of its residual. So 3 sigma show in neither; the largest
-    normalised residual names them from some 5 on.
+    The threshold lies some 600 above the usual J_c, for what loads do from hour to hour, and a sigma of this
+    meter is 1.9 spreads of its residual: a few sigma show in neither sum. They show in the meter's normalised
+    residual, which is what names it.
     """
     at = second_day[0]
     channel = next(c for c in at.telemetry.channels if c.measurement.name == HEAD_P)
