@@ -492,7 +492,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise HostError("another relay test or attack runs on this station; wait for its end, or stop it") from None
+        raise HostError("another relay test or attack runs on this station; wait, or stop it") from None
     return fd
 
 

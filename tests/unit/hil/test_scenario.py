@@ -372,7 +372,7 @@ def test_the_hash_follows_the_files_and_what_they_name(tmp_path: Path) -> None:
     assert run_text(tmp_path, TRIP, HEAD + "# remark\n").config_hash != same
     done = run_text(tmp_path, TRIP)
     points = done.scenario.plan.points
-    fewer = dc.replace(points, points=points.points[:-1])
+    fewer = dc.replace(points, points=points.core[:-1])
     changed = dc.replace(done.scenario, plan=dc.replace(done.scenario.plan, points=fewer))
     assert run(changed).config_hash != same
     assert len(same) == 64
