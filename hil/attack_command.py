@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses as dc
 import ipaddress
 import math
@@ -143,6 +142,8 @@ class _Run:
         server = within_reach(spec.modbus["host"]), int(spec.modbus["port"])
         points = modbus_map.build(spec.points, spec.stamps, spec.modbus)
         commands = Commands(server, points, self._file.commands)
+        if on := self._instruments.active():
+            self._say(f"before the start: {', '.join(on)} falsified already; LAB.ATK_n.CLEAR ends it")
         try:
             for line in await self._wire.start(options.listen, options.port, options.opcua_port):
                 self._say(line)
@@ -208,8 +209,15 @@ class _Run:
 
     def _undo(self) -> None:
         self._truth.rows(self._wire.take_rows())
-        with contextlib.suppress(HostError):  # a station that ended needs nothing
+        try:
             self._instruments.clear()
+            on = self._instruments.active()
+        except HostError as error:  # a station that ended needs nothing
+            self._say(f"not cleared: {error}")
+            return
+        if on:
+            self._say(f"cleared what this file began; others still falsify their points: {', '.join(on)}")
+        else:
             self._say("cleared: every point shows the truth, the station is disarmed")
 
     def _say(self, text: str, **more: Any) -> None:

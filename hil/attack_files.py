@@ -323,7 +323,7 @@ class _Draft:
             return
         values = row.values if row.value is None else (row.value,)
         for k, value in enumerate(values):
-            if point is not None and (wrong := _beyond(point, value)):
+            if point is not None and (wrong := beyond(point, value)):
                 self._add(f"{at}.values[{k}]" if row.values else f"{at}.value", wrong)
         for k in range(row.repeat):
             yield Command(tag=row.tag, value=values[k % len(values)], at_s=row.at_s + k * row.every_s)
@@ -337,7 +337,8 @@ class _Draft:
             self._add("attack", f"{n} points are attacked at their instruments; at most {ATTACK_COUNT}")
 
 
-def _beyond(point: Point, value: float) -> str:
+def beyond(point: Point, value: float) -> str:
+    """Return why a value cannot be written to a point, empty when it can."""
     if point.is_two_state and value not in (0.0, 1.0):
         return f"{value:g}: must be 0 or 1"
     if not point.minimum <= value <= point.maximum:

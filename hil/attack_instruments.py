@@ -15,6 +15,14 @@ from rtcore.plant.attack import BIAS, DELAY, DROPOUT, FREEZE, RAMP, RANDOM, SCAL
 
 ARM = "LAB.ARM"
 SLOT = "LAB.ATK_{}"
+REFUSALS = {
+    1: "no such point",
+    2: "not a measured point of the plant",
+    3: "no such kind of attack",
+    4: "the figures are beyond what a slot can do",
+    5: "another slot is at the point already",
+}
+"""What the point REFUSAL of a slot says."""
 
 
 class Bench(Protocol):
@@ -116,21 +124,23 @@ class Instruments:
             found.append(Falsehood(t_s, attack.name, setting.tag, true, false, -1, -1))
         return found
 
+    def active(self) -> list[str]:
+        """Return the slots that falsify a point now, whoever began it."""
+        slots = [SLOT.format(k) for k in range(1, ATTACK_COUNT + 1)]
+        return [slot for slot in slots if self._bench.value(f"{slot}.ACTIVE") != 0.0]
+
     def clear(self) -> None:
         """End every attack and close the window of arming."""
-        if self._slots:
-            self._bench.command({f"{slot}.CLEAR": 1 for slot in self._slots})
-            self._slots.clear()
+        if on := [slot for slot in self.active() if slot in self._slots]:
+            self._bench.command({f"{slot}.CLEAR": 1 for slot in on})
+        self._slots.clear()
         if self._bench.value(f"{ARM}.ARMED") != 0.0:
             self._bench.command({f"{ARM}.DISARM": 1})
 
     def _begin(self, attack: Attack, t_s: float) -> list[str]:
         wanted = settings(attack)
-        free = [
-            s
-            for k in range(1, ATTACK_COUNT + 1)
-            if self._bench.value(f"{(s := SLOT.format(k))}.ACTIVE") == 0.0
-        ]
+        taken = self.active()
+        free = [s for k in range(1, ATTACK_COUNT + 1) if (s := SLOT.format(k)) not in taken]
         if len(free) < len(wanted):
             raise HostError(f"{attack.name}: {len(wanted)} slots are needed, {len(free)} are free")
         used = dict(zip(free, wanted, strict=False))
@@ -145,13 +155,20 @@ class Instruments:
             }
             self._bench.command({f"{slot}.{name}": float(v) for name, v in values.items()})
         self._bench.command({f"{ARM}.ARM": 1})
-        self._bench.command({f"{slot}.APPLY": 1 for slot in used})
-        said = []
-        for slot, setting in used.items():
+        for slot, setting in used.items():  # before: what was not answered may be on all the same
             span = Span(attack.name, attack.kind.value, (setting.tag,), t_s, t_s)
-            self.spans.append(span)
             self._slots[slot] = attack, setting, span
-            said.append(
-                f"{attack.name}: {setting.tag} is falsified ({slot}, point {self._numbers[setting.tag]})"
-            )
-        return said
+        try:
+            self._bench.command({f"{slot}.APPLY": 1 for slot in used})
+        except HostError as error:
+            raise HostError(f"{attack.name}: {self._why_not(used) or error}") from None
+        self.spans += [self._slots[slot][2] for slot in used]
+        return [
+            f"{attack.name}: {setting.tag} is falsified ({slot}, point {self._numbers[setting.tag]})"
+            for slot, setting in used.items()
+        ]
+
+    def _why_not(self, used: Mapping[str, Setting]) -> str:
+        """Return what the plant has against these settings, empty where nothing."""
+        codes = {s.tag: int(self._bench.value(f"{slot}.REFUSAL")) for slot, s in used.items()}
+        return "; ".join(f"{tag}: {REFUSALS.get(c, f'refusal {c}')}" for tag, c in codes.items() if c)

@@ -38,6 +38,10 @@ class UserInputError(GridhilError):
         self.problems = sorted(problems, key=lambda p: p.sort_key)
         super().__init__("\n".join(str(p) for p in self.problems))
 
+    def __reduce__(self) -> tuple[type[UserInputError], tuple[list[Problem]]]:
+        """Cross processes whole: an exception is made again from its message otherwise."""
+        return type(self), (self.problems,)
+
 
 class HostError(GridhilError):
     """Host or environment cannot do it: port taken, no space, missing permission."""

@@ -74,7 +74,7 @@ def say(doc: dict[str, Any], out: Console) -> None:
 
 
 def _cell(r: dict[str, Any]) -> str:
-    share = f"{100 * r['rate']:.0f} %"
+    share = "?" if r["rate"] is None else f"{100 * r['rate']:.0f} %"  # no threshold: nothing to say
     return share if r["delay_s"] is None else f"{share} {r['delay_s']:.0f} s"
 
 

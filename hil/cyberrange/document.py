@@ -80,9 +80,11 @@ def blind_spots(plan: RangePlan, scores: Scores) -> Iterator[str]:
     """Yield sentences about what is not seen: by whom, and by nobody at all."""
     for attack in plan.attacks:
         cells = [c for c in scores.cells if c.attack == attack.name]
+        silent = [c.detector for c in cells if not c.is_calibrated]
+        cells = [c for c in cells if c.is_calibrated]
         unseen = [c.detector for c in cells if c.is_unseen]
         title = attack.title or attack.name
-        if len(unseen) == len(cells):
+        if cells and len(unseen) == len(cells):
             yield f"{attack.name} ({title}): no detector sees it."
         elif unseen:
             best = max(cells, key=lambda c: (c.rate, -c.delay_scans if c.n_detected else -math.inf))
@@ -90,7 +92,12 @@ def blind_spots(plan: RangePlan, scores: Scores) -> Iterator[str]:
                 f"{attack.name} ({title}): not seen by {', '.join(unseen)}; "
                 f"best is {best.detector}, {best.n_detected} of {best.n} runs."
             )
+        if silent:
+            named = ", ".join(silent)
+            yield f"{attack.name}: nothing can be said of {named}: the clean runs gave no threshold."
         impact = next(i for i in scores.impacts if i.attack == attack.name)
+        for text in impact.refused:
+            yield f"{attack.name}: the plant refused {text}; where it did there was no attack to see."
         if attack.model is not None and {"J", "LNR"} <= set(unseen):
             yield (
                 f"{attack.name}: the residual tests do not see it, the false data fit the network; the "
@@ -111,6 +118,7 @@ def _row(cell: Cell, scores: Scores, scan_s: float) -> dict[str, Any]:
         "runs": cell.n,
         "detected": cell.n_detected,
         "rate": _number(cell.rate),
+        "rate_interval_95": [_number(x) for x in cell.bounds],
         "alarm_already_up": cell.n_blind,
         "delay_scans": _number(cell.delay_scans),
         "delay_s": _number(cell.delay_scans * scan_s),
@@ -133,6 +141,8 @@ def _impact(attack: str, scores: Scores) -> dict[str, Any]:
         "shed_mw": _number(i.shed_mw),
         "violation_min": _number(i.violation_min),
         "clean_violation_min": _number(i.clean_violation_min),
+        "scans_not_converged": i.n_not_converged,
+        "commands_refused": list(i.refused),
     }
 
 

@@ -88,6 +88,10 @@ class AttackResult:
         Energy that loads did not get because of it, and the largest power.
     violation_min, clean_violation_min : float
         Time with a load's voltage outside ANSI Range A, or gone, under attack and without [min].
+    n_not_converged : int
+        Scans under attack without an estimate: the error of the others says nothing of them.
+    refused : tuple of str
+        Commands that the plant did not carry out.
     """
 
     attack: str
@@ -100,6 +104,8 @@ class AttackResult:
     shed_mw: float
     violation_min: float
     clean_violation_min: float
+    n_not_converged: int
+    refused: tuple[str, ...]
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -173,9 +179,11 @@ def _attacked(plan: RangePlan, job: Job) -> SeedResult:
         n, start_s = lengths[section.name], after[0].t_s
         attack = build(section, plan.channels[section.name], model, ear, start_s, n * scan_s, rng)
         moment.restore()
+        plant.refused.clear()
         branch = _Branch(section, attack, centre.fork(), plant, ear, rng)
         truth, seen = branch.run(warm, after[:n])
-        results.append(_result(section, warm_seen, seen, clean[:n], truth, after[:n], scan_s))
+        found = _result(section, warm_seen, seen, clean[:n], truth, after[:n], scan_s)
+        results.append(dc.replace(found, refused=tuple(plant.refused)))
     return SeedResult(drawn.start.isoformat(), drawn.seed, n_warm, tuple(results))
 
 
@@ -246,4 +254,6 @@ def _result(
         shed_mw=float(lost_w.max() / 1e6),
         violation_min=minutes * sum(t.n_violations + t.n_dead > 0 for t in truth),
         clean_violation_min=minutes * sum(t.n_violations + t.n_dead > 0 for t in undisturbed),
+        n_not_converged=sum(not s.converged for s in seen),
+        refused=(),
     )

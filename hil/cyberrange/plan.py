@@ -42,6 +42,8 @@ from typing import Any, TypeVar
 from estimation.attacks import Kind, Place, parameter_problems
 from estimation.channels import Telemetry
 from hil import paths
+from hil.attack_files import beyond
+from hil.attack_sections import CommandSection
 from hil.cyberrange import schema as sc
 from hil.settings_errors import Section, check_model, load_toml
 from hil.station import Plan, read_plan
@@ -212,17 +214,20 @@ class _Draft:
             if abs(n - round(n)) > 1e-9 or round(n) < 1:
                 what = f"{self.head.scan_s:g} s is no whole number of steps of {self.head.step_s:g} s"
                 self._add("range.scan_s", what)
-        for tag in self.settings:
-            self._check_writable(tag, f'set."{tag}"')
+        for tag, value in self.settings.items():
+            self._check_write(tag, (value,), f'set."{tag}"', f'set."{tag}"')
 
-    def _check_writable(self, tag: str, place: str) -> None:
+    def _check_write(self, tag: str, values: Sequence[float], tag_place: str, value_place: str) -> None:
         if self.station is None:
             return
         points = {p.tag: p for p in self.station.points.core}
         if tag not in points:
-            self._add(place, f"no point {tag!r}{did_you_mean(tag, points)}")
+            self._add(tag_place, f"no point {tag!r}{did_you_mean(tag, points)}")
         elif not points[tag].is_writable:
-            self._add(place, f"{tag} is a {points[tag].kind} point; nobody can write it")
+            self._add(tag_place, f"{tag} is a {points[tag].kind} point; nobody can write it")
+        else:
+            for wrong in filter(None, (beyond(points[tag], value) for value in values)):
+                self._add(value_place, wrong)
 
     def _check_attacks(self, raw: Any) -> None:
         if not self.attacks and not raw:
@@ -250,7 +255,10 @@ class _Draft:
             elif is_of and not has and not (key == "model" and kind is Kind.TOPOLOGY):
                 self._add(f"{place}.{key}", f"an attack of kind {kind} needs it")
         for n, command in enumerate(attack.command):
-            self._check_writable(command.tag, f"{place}.command[{n}].tag")
+            values = command.values if command.value is None else (command.value,)
+            at = f"{place}.command[{n}]"
+            self._check_write(command.tag, values, f"{at}.tag", f"{at}.value")
+            self._check_in_time(attack, command, f"{at}.at_s")
             if (command.value is None) == (not command.values):
                 self._add(f"{place}.command[{n}].value", "value or values: one of them is needed")
         for key, is_other in (
@@ -270,6 +278,15 @@ class _Draft:
                 self._add(
                     f'{place}.statuses."{tag}"', f"the centre does not read {tag!r}{did_you_mean(tag, tags)}"
                 )
+
+    def _check_in_time(self, attack: sc.AttackSection, command: CommandSection, place: str) -> None:
+        """A command that comes when the attack is over never comes."""
+        if self.attacked is None and attack.duration_s is None:
+            return
+        last_s = command.at_s + (command.repeat - 1) * command.every_s
+        duration_s = attack.duration_s or 60.0 * (self.attacked.duration_min if self.attacked else 0.0)
+        if last_s >= duration_s:
+            self._add(place, f"the last is given after {last_s:g} s, the attack lasts {duration_s:g} s")
 
     def _check_model(self, model: sc.ModelSection, place: str) -> None:
         if self.station is None:

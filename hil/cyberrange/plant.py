@@ -74,6 +74,8 @@ class Plant:
         self.scan_s, self._steps = plan.head.scan_s, plan.steps_per_scan
         self._dt_ns, self._start_ns = dt_ns, on_day.station.start_utc_ns
         self._load_nodes, self._base_v = _load_nodes(self.engine)
+        self.refused: list[str] = []
+        """Commands that the plant did not carry out, and why."""
         self._set(plan.settings, str(plan.path))
 
     def _set(self, settings: Mapping[str, float], file: str) -> None:
@@ -92,10 +94,12 @@ class Plant:
     def scan(self, commands: Sequence[tuple[str, float]] = ()) -> PlantScan:
         """Go on to the next scan; commands are given at its beginning."""
         engine = self.engine
-        for write in commands:
-            engine.command([write])
+        asked = {engine.command([write])[0]: write for write in commands}
         engine.step(self._steps)
-        engine.verdicts()
+        verdicts = engine.verdicts()
+        for number, (tag, value) in asked.items():
+            if number in verdicts and not verdicts[number].is_done:
+                self.refused.append(f"{tag} = {value:g}: {verdicts[number].reason.name.lower()}")
         v = engine.grid.voltages.copy()
         size = np.abs(v[self._load_nodes]) / self._base_v
         is_dead = size < DEAD_PU

@@ -107,6 +107,8 @@ def _expectations(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _cell(r: Row) -> str:
+    if r["rate"] is None:
+        return '<td class="n">no threshold</td>'
     look = "all" if r["rate"] == 1.0 else "none" if r["rate"] == 0.0 else "some"
     return f'<td class="n {look}">{100 * r["rate"]:.0f} %</td>'
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from estimation.detectors.alarm import Rule, begins
 from estimation.detectors.bank import FLOORS, NAMES, rule_of
@@ -63,6 +65,8 @@ class Cell:
         Runs, and those in which an alarm began during the attack.
     n_blind : int
         Runs in which an alarm was up already when the attack began: not detected for that reason.
+    is_calibrated : bool
+        The detector said something in the clean runs; without a threshold it cannot detect.
     delay_scans : float
         Mean from the first false scan to the alarm, of the detected ones; 0 is the first scan itself. NaN:
         none.
@@ -78,6 +82,7 @@ class Cell:
     n: int
     n_detected: int
     n_blind: int
+    is_calibrated: bool
     delay_scans: float
     delay_worst_scans: float
     hits: Mapping[int, float]
@@ -86,7 +91,17 @@ class Cell:
     @property
     def rate(self) -> float:
         """Share of the runs in which it was detected."""
-        return self.n_detected / self.n
+        return self.n_detected / self.n if self.is_calibrated else math.nan
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Exact two-sided 95 % interval of the rate (C. Clopper and E. Pearson, Biometrika 26, 1934)."""
+        if not self.is_calibrated:
+            return math.nan, math.nan
+        k, n = self.n_detected, self.n
+        low = float(stats.beta.ppf(0.025, k, n - k + 1)) if k else 0.0
+        high = float(stats.beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
+        return low, high
 
     @property
     def is_unseen(self) -> bool:
@@ -106,6 +121,8 @@ class Impact:
     shed_mw: float
     violation_min: float
     clean_violation_min: float
+    n_not_converged: int
+    refused: tuple[str, ...]
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -204,6 +221,7 @@ def _cell(
         n=len(runs),
         n_detected=len(delays),
         n_blind=n_blind,
+        is_calibrated=math.isfinite(detector.threshold),
         delay_scans=float(np.mean(delays)) if delays else np.nan,
         delay_worst_scans=float(max(delays)) if delays else np.nan,
         hits={k: float(np.mean([bool(false & set(w[:k])) for w in named])) for k in HITS}
@@ -219,8 +237,8 @@ def _roc(detector: Calibrated, tops: Floats) -> tuple[tuple[float, float], ...]:
     if not days:
         return ()
     points: dict[float, float] = {}
-    for k, height in enumerate(detector.tail):
-        points[k / days] = float(np.mean(tops > height))
+    for height in dict.fromkeys(detector.tail):  # equal ones are passed together
+        points[sum(x > height for x in detector.tail) / days] = float(np.mean(tops > height))
     return tuple(points.items())
 
 
@@ -238,6 +256,8 @@ def _impact(attack: str, runs: Sequence[AttackResult]) -> Impact:
         max(r.shed_mw for r in runs),
         mean([r.violation_min for r in runs]),
         mean([r.clean_violation_min for r in runs]),
+        sum(r.n_not_converged for r in runs),
+        tuple(dict.fromkeys(x for r in runs for x in r.refused)),
     )
 
 

@@ -38,6 +38,7 @@ def lab() -> list[Point]:
         for n in ("apply", "clear"):
             found.append(small._point(f"{tag}.{n.upper()}", of, n, PointKind.CONTROL, 0.0, 1.0))
         found.append(small._point(f"{tag}.ACTIVE", of, "is_active", PointKind.STATUS, 0.0, 1.0, **bit))
+        found.append(small._point(f"{tag}.REFUSAL", of, "refusal", PointKind.ANALOG, 0.0, 1e9))
         found.append(small._point(f"{tag}.TRUE_VALUE", of, "true_value", PointKind.ANALOG, -1e9, 1e9))
     return found
 
@@ -116,6 +117,17 @@ def test_slots_in_use_are_left_alone_and_too_few_are_told() -> None:
         many.go(0.0)
     second.clear()
     assert bench.value("LAB.ATK_1.ACTIVE") == 1.0
+
+
+def test_a_point_that_another_slot_holds_is_refused_by_its_reason_and_the_slot_is_named() -> None:
+    bench = EngineBench()
+    killed = Instruments(bench, bench.numbers, [on(Kind.BIAS, "HOUSE.V", offset=1.0)])
+    killed.go(0.0)  # and nobody clears it
+    again = Instruments(bench, bench.numbers, [on(Kind.BIAS, "HOUSE.V", offset=1.0)])
+    with pytest.raises(HostError, match="another slot is at the point already"):
+        again.go(0.0)
+    again.clear()
+    assert again.active() == ["LAB.ATK_1"]
 
 
 def test_an_arming_that_nothing_used_is_closed_at_the_end() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from estimation.detectors.bank import NAMES
 from hil.cyberrange.document import document
-from hil.cyberrange.job import ATTACKED, CALIBRATE, VERIFY, AttackResult, CleanResult, Job, SeedResult
+from hil.cyberrange.job import ATTACKED, CALIBRATE, VERIFY, AttackResult, CleanResult, Job, Result, SeedResult
 from hil.cyberrange.plan import RangePlan, find_plan, read_plan_file
 from hil.cyberrange.report import results_csv, write
 from hil.cyberrange.report_html import html
@@ -60,6 +60,8 @@ def attacked(plan: RangePlan, seed: int) -> SeedResult:
                 0.3,
                 5.0,
                 1.0,
+                0,
+                (),
             )
         )
     return SeedResult("2017-05-01", seed, WARM, tuple(results))
@@ -107,7 +109,7 @@ def test_the_curve_rises_where_the_threshold_falls_below_what_attacks_reach(scor
     assert curve[0] == (0.0, 0.5)
     rates = [rate for _, rate in curve]
     assert rates == sorted(rates)
-    assert curve[1][0] == pytest.approx(0.2)  # one alarm in five days
+    assert curve[1][0] == pytest.approx(1.0)  # five peaks of the same height in five days: all or none
 
 
 def test_an_alarm_that_is_up_already_is_no_detection(plan: RangePlan) -> None:
@@ -134,6 +136,27 @@ def test_a_detector_that_never_said_anything_has_no_threshold(plan: RangePlan) -
     assert found["detectors"][I_J]["verification"]["upper_95_per_day"] is None
     json.dumps(found, allow_nan=False)
     html(found)
+    said = "\n".join(found["blind_spots"])
+    assert "nothing can be said of J" in said
+    assert "no detector sees it" not in said  # they might: nobody knows
+    row = next(r for r in found["results"] if r["detector"] == "J")
+    assert row["rate"] is None and row["rate_interval_95"] == [None, None]
+
+
+def test_a_command_that_the_plant_refused_is_no_attack_that_nobody_saw(plan: RangePlan) -> None:
+    done: dict[Job, Result] = {Job(CALIBRATE, 0): clean(0), Job(VERIFY, 0): clean(1)}
+    run = attacked(plan, 0)
+    refused = dc.replace(run.attacks[1], refused=("SUB.X = 1: in_local",))
+    done[Job(ATTACKED, 0)] = dc.replace(run, attacks=(run.attacks[0], refused, *run.attacks[2:]))
+    said = document(plan, score(plan, done))["blind_spots"]
+    assert any(f"{plan.attacks[1].name}: the plant refused SUB.X = 1: in_local" in x for x in said)
+
+
+@pytest.mark.parametrize(("detected", "bounds"), [(0, (0.0, 0.6024)), (4, (0.3976, 1.0))])
+def test_a_rate_has_its_exact_interval(scores: Scores, detected: int, bounds: tuple[float, float]) -> None:
+    """Clopper and Pearson: 1 - 0.025^(1/4) and 0.025^(1/4)."""
+    cell = dc.replace(scores.cells[0], n=4, n_detected=detected, is_calibrated=True)
+    assert cell.bounds == pytest.approx(bounds, abs=1e-4)
 
 
 def test_expectations_decide_on_the_verdict(doc: dict[str, Any]) -> None:
