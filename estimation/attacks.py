@@ -81,7 +81,7 @@ PARAMETERS: dict[Kind, dict[str, Parameter]] = {
     Kind.SCALE: {"factor": Parameter("", "what is multiplied by")},
     Kind.RAMP: {
         "per_s": Parameter("unit/s", "what is added each second"),
-        "limit": Parameter("unit", "size at which it is held", math.inf, low=0.0),
+        "limit": Parameter("unit", "size at which it is held", math.inf, low=0.0, is_low_allowed=False),
     },
     Kind.FREEZE: {},
     Kind.REPLAY: {

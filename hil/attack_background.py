@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses as dc
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -25,15 +26,16 @@ class Background:
         self._delta, self._pause_s = delta, pause_s
         self._wanted: tuple[float, Floats] | None = None
         self._found: Floats | None = None
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
+        """What the computation raised; nothing is computed after it."""
         self._is_wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="attacker", daemon=True)
         self._thread.start()
 
     def __call__(self, t_s: float, values: Floats) -> Floats:
-        """Return the newest result, zeros before the first; raises what the computation raised."""
-        if self._failure is not None:
-            raise self._failure
+        """Return the newest result, zeros before the first and after a failure: then the truth goes on."""
+        if self.failure is not None:
+            return np.zeros(len(values))
         self._wanted = (t_s, values.copy())
         self._is_wanted.set()
         return np.zeros(len(values)) if self._found is None else self._found
@@ -46,12 +48,31 @@ class Background:
             assert wanted is not None
             try:
                 self._found = self._delta(*wanted)
-            except Exception as error:  # noqa: BLE001 - told to whoever asks next
-                self._failure = error
+            except Exception as error:  # noqa: BLE001 - told to whoever asks
+                self.failure = error
                 return
             time.sleep(self._pause_s)
 
 
-def beside(attack: Attack) -> Attack:
-    """Return an attack whose change is computed beside."""
-    return attack if attack.delta is None else dc.replace(attack, delta=Background(attack.delta))
+def beside(attack: Attack, clock_s: Callable[[], float] | None = None) -> Attack:
+    """Return an attack whose change is computed beside.
+
+    Parameters
+    ----------
+    clock_s : callable, optional
+        Simulated time since the start of the station [s], where an attack's times are others.
+    """
+    delta = attack.delta
+    if delta is None:
+        return attack
+    if clock_s is None:
+        return dc.replace(attack, delta=Background(delta))
+    return dc.replace(attack, delta=Background(lambda _t_s, values: delta(clock_s(), values)))
+
+
+def failures(attacks: Iterable[Attack]) -> Iterator[str]:
+    """Say which attacks have ended because their change could not be computed."""
+    for attack in attacks:
+        if isinstance(attack.delta, Background) and (error := attack.delta.failure) is not None:
+            what = f"{type(error).__name__}: {error}"
+            yield f"{attack.name}: it has no effect any more, its model failed: {what}"

@@ -9,7 +9,8 @@ import numpy as np
 
 from estimation.attacks import Attack
 from estimation.tamper import Falsehood, Span, Tamper
-from hil.attack_background import beside
+from hil import joined_board
+from hil.attack_background import beside, failures
 from hil.attack_files import AttackFile
 from hil.attack_proxy import IpNetwork, Proxy
 from hil.run_command import within_reach
@@ -44,6 +45,9 @@ class Wire:
         self._rng = np.random.default_rng(file.seed)
         self._tampers: list[Tamper] = []
         self._is_told = False
+        self._attacks: list[Attack] = []
+        self._said: list[str] = []
+        self._core = joined_board.attach(spec)
         self._modbus = self._modbus_proxy() if file.on_wire("modbus") else None
         self._opcua = self._opcua_proxy() if file.on_wire("opcua") else None
 
@@ -85,8 +89,19 @@ class Wire:
             tamper.rows.clear()
         return rows
 
+    def _simulated_s(self) -> float:
+        """Return simulated time since the station's start [s], which models of the plant go by."""
+        snapshot = self._core.read_core()
+        if snapshot is None:
+            raise HostError("the plant publishes nothing")
+        return (snapshot.sim_ns - self._file.plan.station.start_utc_ns) * 1e-9
+
     def news(self) -> Iterator[str]:
         """Say what is to be said once."""
+        for text in failures(self._attacks):
+            if text not in self._said:
+                self._said.append(text)
+                yield text
         if self._opcua is not None and self._tally.encrypted and not self._is_told:
             self._is_told = True
             yield "OPC UA: encrypted: not rewritten"
@@ -109,7 +124,8 @@ class Wire:
         tags = list(dict.fromkeys(tag for a in attacks for tag in a.tags))
         if not tags:
             return None
-        own = [beside(a) for a in attacks]
+        own = [beside(a, self._simulated_s) for a in attacks]
+        self._attacks += own
         tamper = Tamper(own, {t: k for k, t in enumerate(tags)}, self._rng, keeps_rows=True)
         self._tampers.append(tamper)
         return Image(tags, tamper)

@@ -8,13 +8,14 @@ either process dies, readers see an old board and answer Bad.
 
 from __future__ import annotations
 
+import itertools
 import math
 import mmap
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ class Hop:
     def __init__(self, spec: RunSpec, shown: Shown, core: Board) -> None:
         from estimation.attacks import Place
         from estimation.tamper import Tamper
-        from hil.attack_background import beside
+        from hil.attack_background import beside, failures
         from hil.attack_files import read_attacks
         from hil.attack_truth import TruthLog
         from hil.station import read_plan
@@ -94,13 +95,11 @@ class Hop:
         self._core, self._shown = core, shown
         rng = np.random.default_rng(file.seed)
         self._tamper = Tamper(attacks, index_of(points), rng, origin_s=math.inf)
-        self._start_ns, self._step, self._rows_at_s, self._n_active = (
-            plan.station.start_utc_ns,
-            -1,
-            -math.inf,
-            0,
-        )
-        folder = spec.state_dir / "attacks" / f"{spec.core['run_id']}-{file.name}"
+        self._start_ns, self._step, self._rows_at_s = plan.station.start_utc_ns, -1, -math.inf
+        self._active: tuple[str, ...] = ()
+        self._failures: Callable[[], Iterable[str]] = lambda: failures(attacks)
+        self._said: list[str] = []
+        folder = free_folder(spec.state_dir / "attacks" / f"{spec.core['run_id']}-{file.name}")
         head = {
             "file": str(file.path),
             "station": spec.name,
@@ -137,9 +136,17 @@ class Hop:
     def _tell(self, t_s: float) -> None:
         """Log when the attacks that are on are others than before."""
         active = self._tamper.active(t_s)
-        if len(active) != self._n_active:
-            self._n_active = len(active)
+        if active != self._active:
+            self._active = active
             self._log(t_s, f"active: {', '.join(active) or 'none'}")
+        for text in self._failures():
+            if text not in self._said:
+                self._said.append(text)
+                self._log(t_s, text)
+
+    def close(self) -> None:
+        """Keep what is known of the attacks that are still on."""
+        self._truth.save(self._tamper.spans)
 
     def _log(self, t_s: float, what: str) -> None:
         self._truth.note(t_s, what)
@@ -160,8 +167,17 @@ def run(spec: RunSpec) -> int:
     hop = Hop(spec, shown, core)
     say(f"ready {hop.n_attacks} attacks, while the station is armed")
     pause_s = min(LOOK_S, LOOK_PERIODS * spec.core["period_ns"] * 1e-9) or LOOK_S
-    serve(hop.go, pause_s, lambda: bool(stopping), lambda: status.write(state=SERVING, clients=0))
+    try:
+        serve(hop.go, pause_s, lambda: bool(stopping), lambda: status.write(state=SERVING, clients=0))
+    finally:
+        hop.close()
     return 0
+
+
+def free_folder(folder: Path) -> Path:
+    """Return a folder that is not there: the truth of a process that died is not written over."""
+    names = (folder if k == 1 else folder.with_name(f"{folder.name}-{k}") for k in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def serve(

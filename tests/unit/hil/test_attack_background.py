@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from hil.attack_background import Background
+from estimation.attacks import Attack, Kind
+from hil.attack_background import Background, beside, failures
 
 
 def until(question, within_s: float = 5.0):  # type: ignore[no-untyped-def]
@@ -32,10 +33,23 @@ def test_it_never_waits_and_gives_the_newest_result() -> None:
     until(lambda: beside(2.0, np.array([20.0]))[0] == 22.0)
 
 
-def test_what_it_raises_is_raised_to_who_asks() -> None:
+def test_a_model_that_fails_changes_nothing_any_more_and_is_told() -> None:
     def broken(_t_s, _values):  # type: ignore[no-untyped-def]
         raise ValueError("no model")
 
-    beside = Background(broken, pause_s=0.0)
-    with pytest.raises(ValueError, match="no model"):
-        until(lambda: beside(0.0, np.zeros(1))[0] != 0.0)
+    model = Background(broken, pause_s=0.0)
+    model(0.0, np.zeros(1))
+    until(lambda: model.failure is not None)
+    assert model(1.0, np.array([5.0])) == 0.0
+    attack = Attack(name="x", kind=Kind.STEALTHY, channels=("A",), delta=model)
+    assert list(failures([attack])) == [
+        "x: it has no effect any more, its model failed: ValueError: no model"
+    ]
+
+
+def test_a_model_goes_by_the_simulated_time_it_is_given() -> None:
+    """On the wire times count from the start of the command, which says nothing of the hour of the load."""
+    attack = Attack(name="x", kind=Kind.STEALTHY, channels=("A",), delta=lambda t_s, v: v * 0.0 + t_s)
+    delta = beside(attack, lambda: 7200.0).delta
+    assert delta is not None
+    until(lambda: delta(1.0, np.zeros(1))[0] == 7200.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hil import segment
-from hil.tamper_process import Shown
+from hil.tamper_process import Shown, free_folder
 from rtcore import board as bd
 from rtcore.board import Board
 
@@ -82,3 +82,12 @@ def test_a_new_start_goes_on_in_the_same_memory_even_after_a_kill_within_a_write
     passed(again, core, 0.5)
     seen = reader.read()
     assert seen is not None and (seen.step, seen.values[0]) == (42, 8.5)
+
+
+def test_the_truth_of_a_process_that_died_is_not_written_over(tmp_path: Path) -> None:
+    first = free_folder(tmp_path / "run-replay")
+    first.mkdir()
+    second = free_folder(tmp_path / "run-replay")
+    second.mkdir()
+    assert [first.name, second.name] == ["run-replay", "run-replay-2"]
+    assert free_folder(tmp_path / "run-replay").name == "run-replay-3"
