@@ -17,7 +17,6 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from estimation.measurements import Measurement
 from estimation.wls import Estimate, Estimator
 
 Floats = npt.NDArray[np.float64]
@@ -117,11 +116,6 @@ class Findings:
     rn_max: float
     threshold: float
     is_finished: bool
-
-    @property
-    def is_clean(self) -> bool:
-        """Tell whether nothing beyond its threshold is left."""
-        return self.is_finished
 
 
 def lnr_threshold(n_tested: int) -> float:
@@ -298,8 +292,3 @@ def correlated(estimator: Estimator, which: Ints) -> list[tuple[int, ...]]:
         tested = diagonal >= CRITICAL
         found.append(tuple(int(j) for j in alike if j != i and tested[j]))
     return found
-
-
-def names(measurements: list[Measurement], which: Ints) -> list[str]:
-    """Return the names of measurements."""
-    return [measurements[i].name for i in which.tolist()]

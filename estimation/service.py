@@ -183,7 +183,7 @@ class Service:
         if findings is None:
             is_well = taken.live_share < LIVE_SHARE_MIN  # nothing to tell it from
         else:
-            single = len(findings.removed) == 1 and findings.is_clean
+            single = len(findings.removed) == 1 and findings.is_finished
             is_well = estimate.j <= estimate.threshold or single
         if is_well:
             self._n_bad, self._hypotheses, self._best = 0, None, None
@@ -259,7 +259,7 @@ class Service:
             return Why.CONTRADICTION
         if findings is None:
             return Why.SINGULAR if estimate.reason.startswith("singular") else Why.NOT_CONVERGED
-        if not findings.is_clean:
+        if not findings.is_finished:
             return Why.UNEXPLAINED
         if taken.n_unknown:
             return Why.STATUS_UNKNOWN

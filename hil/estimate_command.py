@@ -142,7 +142,7 @@ class _Run:
         """Return the switch and the tap that would explain what no single measurement does."""
         first, findings = self.first, self.findings
         nothing = {"switch_suspect": None, "tap_suspect": None}
-        is_single = len(findings.removed) == 1 and findings.is_clean
+        is_single = len(findings.removed) == 1 and findings.is_finished
         is_well = first.converged and first.j <= threshold(dof)
         if dof <= 0 or is_well or (is_single and self.final.j <= self.final.threshold):
             return nothing
@@ -195,7 +195,7 @@ class _Run:
         doc |= _j_of(j[0], dof[0]) | {
             "j_after_removal": j[1],
             "dof_after_removal": dof[1],
-            "is_clean": findings.is_clean and not j[1] > threshold(dof[1]),
+            "is_clean": findings.is_finished and not j[1] > threshold(dof[1]),
             "redundancy": analysis.redundancy,
             "unobservable": self._buses(final.live & ~observable),
             "critical": [

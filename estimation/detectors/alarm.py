@@ -13,7 +13,7 @@ from collections import deque
 
 import numpy as np
 
-from estimation.detectors.scan import Floats, Scan, Score, Statistic
+from estimation.detectors.scan import Floats
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -69,22 +69,3 @@ def begins(values: Floats, threshold: float, rule: Rule) -> list[int]:
     if not above.any():
         return []
     return [i for i, is_above in enumerate(above.tolist()) if alarm.update(is_above)]
-
-
-class Detector:
-    """A statistic with its threshold and run rule."""
-
-    def __init__(self, statistic: Statistic, threshold: float = np.inf, rule: Rule | None = None) -> None:
-        self.statistic, self.threshold = statistic, threshold
-        self.alarm = Alarm(rule or Rule())
-
-    @property
-    def name(self) -> str:
-        """Name of the statistic."""
-        return self.statistic.name
-
-    def update(self, scan: Scan) -> Score:
-        """Take one scan."""
-        value, where = self.statistic.update(scan)
-        self.alarm.update(bool(value > self.threshold))
-        return Score(value, self.threshold, self.alarm.is_up, where)

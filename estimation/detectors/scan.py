@@ -85,28 +85,6 @@ class Scan:
         return len(self.changes) > 0
 
 
-@dc.dataclass(frozen=True, slots=True)
-class Score:
-    """What a detector says of a scan.
-
-    Attributes
-    ----------
-    value : float
-        The statistic; NaN while it has learned too little to say anything.
-    threshold : float
-        It is suspicious above this.
-    is_alarm : bool
-        An alarm is up (see ``alarm.Alarm`` for when it begins and ends).
-    where : tuple of int
-        Channels that the statistic points to, the most suspicious first; may be empty.
-    """
-
-    value: float
-    threshold: float
-    is_alarm: bool
-    where: tuple[int, ...] = ()
-
-
 class Statistic(Protocol):
     """A number per scan that is large when something is wrong. Its history does not depend on a threshold.
 

@@ -87,7 +87,7 @@ def test_a_gross_error_is_removed_and_its_size_is_told(rich: Case, name: str, si
     z[k] += sign * 20.0 * rich.sigma[k]
     found = bad_data.identify(rich.estimator, z, rich.sigma)
     assert [r.index for r in found.removed] == [k]
-    assert found.is_clean
+    assert found.is_finished
     assert not found.estimate.used[k]
     # Its standard deviation is sigma / sqrt(Omega), 1.4 sigma at most here: four of them, and its own noise.
     assert found.removed[0].error == pytest.approx(sign * 20.0 * rich.sigma[k], abs=6.0 * rich.sigma[k])
@@ -110,7 +110,7 @@ def test_several_gross_errors_are_removed_one_by_one(rich: Case) -> None:
 def test_clean_data_lose_nothing(rich: Case) -> None:
     for seed in range(3):
         found = bad_data.identify(rich.estimator, rich.noisy(seed), rich.sigma)
-        assert found.removed == () and found.is_clean
+        assert found.removed == () and found.is_finished
 
 
 def test_twelve_independent_errors_are_all_removed(rich: Case) -> None:

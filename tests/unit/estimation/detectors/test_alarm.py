@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from estimation.detectors.alarm import Alarm, Detector, Rule, begins
-from estimation.detectors.scan import Scan
+from estimation.detectors.alarm import Alarm, Rule, begins
 
 
 def test_values_that_stay_above_are_one_alarm() -> None:
@@ -32,19 +31,6 @@ def test_an_alarm_tells_that_it_is_up_until_it_is_over() -> None:
     assert [alarm.update(x) for x in (True, True, False, False)] == [True, False, False, False]
     assert not alarm.is_up
     assert alarm.n_begun == 1
-
-
-def test_a_detector_shows_value_threshold_and_alarm() -> None:
-    class Given:
-        name = "given"
-
-        def update(self, scan: Scan) -> tuple[float, tuple[int, ...]]:
-            return float(scan.z[0]), (0,)
-
-    detector = Detector(Given(), 2.0, Rule(rearm=1))
-    scores = [detector.update(Scan(t_s=t, z=np.array([t]), age_s=np.zeros(1))) for t in (1.0, 3.0, 1.0)]
-    assert [s.is_alarm for s in scores] == [False, True, False]
-    assert (scores[1].value, scores[1].threshold, scores[1].where) == (3.0, 2.0, (0,))
 
 
 @pytest.mark.parametrize("wrong", [(0, 1, 1), (3, 2, 1), (1, 1, 0)])
