@@ -54,6 +54,8 @@ NS_PER_S = 1_000_000_000
 DAY_NS = 86_400 * NS_PER_S
 WEEKS, DAYS, LEAST = 4, 7, 2
 """Weeks and days that a forecast looks back, and the fewest values it takes a mean of."""
+MOST_OF_A_DAY = 96
+"""Rows that stand for the last 24 hours, of a history with short rows evenly spread over them."""
 RECENT, OWN = 3, 0.5
 """Rows that the level of a load is taken from, and how far its forecast follows it."""
 LEVEL_LIMIT = 3.0
@@ -257,7 +259,9 @@ class Pseudo:
     def _without_gaps(self, forecast: Floats, asked: Ints, known: int) -> Floats:
         if not np.isnan(forecast).any():
             return forecast
-        last = self._mean(asked[:, None], np.arange(1, self._per_day() + 1), np.array([known]))[:, 0]
+        per_day = self._per_day()
+        back = np.arange(1, per_day + 1, max(1, per_day // MOST_OF_A_DAY))
+        last = self._mean(asked[:, None], back, np.array([known]))[:, 0]
         filled = np.where(np.isnan(forecast), last, forecast)
         return np.where(np.isnan(filled), self._nominal, filled)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from estimation.pseudo import History
+from hil.profiles import read_profile
 from hil.station import Plan
 
 
 def history_of(plan: Plan) -> History | None:
-    """Return the whole profile of a station, None where it has none."""
-    profile = plan.station.read_profile([x.name for x in plan.network.loads], None)
-    if profile is None:
+    """Return the whole profile of a station, None where it has none.
+
+    It is the past, so it need not cover the run: what it lacks the estimator forecasts worse.
+    """
+    station = plan.station
+    if station.profile is None:
         return None
+    loads = [x.name for x in plan.network.loads]
+    profile = read_profile(station.profile, loads, folder=station.path.parent)
     return History(
         start_ns=profile.start_utc_ns,
         step_ns=profile.step_ns,

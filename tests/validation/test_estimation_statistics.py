@@ -452,7 +452,7 @@ def heads_and_alike(at: Seen) -> dict[str, list[str]]:
     heads = np.flatnonzero([".HEAD." in m.name and p for m, p in zip(listed, is_power, strict=True)])
     found = bad_data.correlated(at.estimator, heads)
     return {
-        listed[h].name: bad_data.names(listed, np.array(alike, np.int64))
+        listed[h].name: [listed[i].name for i in alike]
         for h, alike in zip(heads.tolist(), found, strict=True)
     }
 
