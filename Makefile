@@ -16,7 +16,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export NUMBA_NUM_THREADS := 1
 
-.PHONY: help install run test check format bench lock clean
+.PHONY: help install run test check format bench tflite lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,9 @@ install: ## make .venv and install the locked packages (done once)
 run: install ## start the default station; Ctrl-C stops it
 	@exec $(BIN)/gridhil run $(ARGS)
 
-# First a station compiles the kernels while tests run that need none. Then what keeps time or counts processes
+# First a station and a scenario compile the kernels while tests run that need none. Then what keeps time or counts processes
 # has the machine to itself; at last what only computes shares the processors.
-UNCOMPILED := $(addprefix tests/unit/,examples hil/importers hil/recorder hil/relaytest protocols \
+UNCOMPILED := $(addprefix tests/unit/,examples forecasting hil/importers hil/recorder hil/relaytest protocols \
 	$(patsubst %,hil/test_%.py,credentials network_files point_files profiles settings user_command users)) \
 	$(addprefix tests/protocol/test_,modbus_refusals.py modbus_wire_vectors.py modbus_writes.py \
 	opcua_bad_input.py opcua_node.py opcua_nodeset.py roles_on_the_wire.py)
@@ -45,7 +45,8 @@ APART := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 test: install ## run the tests; ARGS="..." chooses some
 ifeq ($(ARGS),)
 	@state=$$(mktemp -d); worst=0; \
-	XDG_STATE_HOME=$$state $(BIN)/gridhil run --duration 1 --modbus-port 0 --opcua-port 0 >$$state/log 2>&1 & \
+	(export XDG_STATE_HOME=$$state; $(BIN)/gridhil run --duration 1 --modbus-port 0 --opcua-port 0; \
+		$(BIN)/gridhil scenario breaker_trip_and_close) >$$state/log 2>&1 & \
 	$(BIN)/python -m pytest $(APART) $(UNCOMPILED) || worst=$$?; \
 	wait; rm -rf $$state; \
 	$(BIN)/python -m pytest $(IN_TURN) $(addprefix --ignore=,$(UNCOMPILED)) || worst=$$?; \
@@ -77,6 +78,18 @@ $(PANDAPOWER)/.installed: .ci/pandapower.lock
 	@$(BIN)/python -m pip --quiet --python $(PANDAPOWER)/bin/python install --require-hashes -r $<
 	@touch $@
 
+# The old interpreter of TensorFlow Lite wants NumPy 1, and its last wheels are for Python 3.11.
+TFLITE := .venv/tflite
+tflite: install $(TFLITE)/.installed ## environment in which the tests run models with tflite-runtime
+
+$(TFLITE)/.installed: .ci/tflite.lock
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "gridhil: tflite-runtime has no wheel for this Python, only up to 3.11" >&2; exit 3; }
+	@echo "gridhil: installing tflite-runtime into $(TFLITE) (once)"
+	@$(BIN)/python -m venv --clear --without-pip $(TFLITE)
+	@$(BIN)/python -m pip --quiet --python $(TFLITE)/bin/python install --require-hashes -r $<
+	@touch $@
+
 # The lock serves Python 3.11 to 3.13 on Linux x86_64; it also holds the build tool (hatchling wants
 # editables for an editable install), so that installing needs no second download. Make it again after changing dependencies.
 # backports.strenum 1.3 declares Python < 3.11; uv overlooks that bound, pip refuses it.
@@ -88,6 +101,8 @@ lock: install ## resolve pyproject.toml into requirements.lock again
 		--extra dev --extra opendss --no-header --no-annotate --quiet --output-file requirements.lock
 	printf 'pandapower>=3.5\nnumba\n' | $(BIN)/uv pip compile - --universal --generate-hashes \
 		--python-version 3.11 --no-header --no-annotate --quiet --output-file .ci/pandapower.lock
+	printf 'tflite-runtime==2.14.0\nnumpy<2\n' | $(BIN)/uv pip compile - --generate-hashes \
+		--python-version 3.11 --no-header --no-annotate --quiet --output-file .ci/tflite.lock
 
 clean: ## remove .venv and every cache
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -75,6 +75,9 @@ class Parameter:
     is_low_allowed: bool = True
 
 
+AGE_MAX_S = 1e7
+"""Oldest that anything shown may be [s]: as long as any attack lasts."""
+
 PARAMETERS: dict[Kind, dict[str, Parameter]] = {
     Kind.RANDOM: {"sigma": Parameter("unit", "standard deviation", low=0.0, is_low_allowed=False)},
     Kind.BIAS: {"offset": Parameter("unit", "what is added")},
@@ -85,9 +88,13 @@ PARAMETERS: dict[Kind, dict[str, Parameter]] = {
     },
     Kind.FREEZE: {},
     Kind.REPLAY: {
-        "window_s": Parameter("s", "what is played again and again", low=0.0, is_low_allowed=False)
+        "window_s": Parameter(
+            "s", "what is played again and again", math.nan, 0.0, AGE_MAX_S, is_low_allowed=False
+        )
     },
-    Kind.DELAY: {"delay_s": Parameter("s", "age of what is shown", low=0.0, is_low_allowed=False)},
+    Kind.DELAY: {
+        "delay_s": Parameter("s", "age of what is shown", math.nan, 0.0, AGE_MAX_S, is_low_allowed=False)
+    },
     Kind.DROPOUT: {
         "probability": Parameter("", "share of the scans that are lost", 1.0, 0.0, 1.0, is_low_allowed=False)
     },

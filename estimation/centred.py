@@ -19,10 +19,11 @@ The quantile is Student's with one degree of freedom less than hours: a day of h
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,6 +84,49 @@ class CentredTest:
         if self.learned_h >= LEARN_H:
             self._settle()
 
+    def remember(self) -> dict[str, Floats]:
+        """Return all that was learned, as arrays for ``recall``."""
+        hours = np.array(self._hours) if self._hours else np.zeros((0, 3, self.n))
+        return {
+            "learned_h": np.array(self.learned_h),
+            "n_scans": np.array(float(self._n_scans)),
+            "count": self._count,
+            "sum": self._sum,
+            "products": self._products,
+            "hours": hours,
+            "mean": self._mean,
+            "spread": self._spread,
+            "threshold": np.array(self.threshold),
+        }
+
+    def recall(self, learned: Mapping[str, Floats]) -> None:
+        """Go on from what another one of the same channels learned; the time between is not learned from.
+
+        Raises
+        ------
+        ValueError
+            These are not the arrays of ``remember`` for so many channels; nothing is taken then.
+        """
+        n = self.n
+        is_ready = bool(np.isfinite(learned.get("threshold", np.array(np.nan))).all())
+        own = (n,) if is_ready else (0,)
+        shapes = {
+            **dict.fromkeys(("learned_h", "n_scans", "threshold"), ()),
+            **dict.fromkeys(("count", "sum"), (n,)),
+            **dict.fromkeys(("mean", "spread"), own),
+            "products": (0, 0) if is_ready else (n, n),
+        }
+        wrong = [k for k, shape in shapes.items() if k not in learned or learned[k].shape != shape]
+        hours = learned.get("hours", np.zeros(0))
+        if wrong or hours.shape[1:] != (3, n):
+            raise ValueError(f"not learned from {n} channels: {', '.join(wrong) or 'hours'}")
+        self.learned_h, self._n_scans = float(learned["learned_h"]), int(learned["n_scans"])
+        self._count, self._sum = learned["count"].copy(), learned["sum"].copy()
+        self._products, self._mean = learned["products"].copy(), learned["mean"].copy()
+        self._spread, self.threshold = learned["spread"].copy(), float(learned["threshold"])
+        self._hours = [[part.copy() for part in hour] for hour in hours]
+        self._last_ns = None
+
     def pause(self) -> None:
         """Leave a scan out: what passes until the next clean one is not learned from."""
         self._last_ns = None
@@ -104,7 +148,7 @@ class CentredTest:
         hourly = np.array([self._mean_of_hour(*h) for h in self._hours if h[0].any()])
         between = float(np.var(np.log(hourly / count), ddof=1)) if len(hourly) > 1 else 0.0
         variance = 2.0 * squares / count**2 + between
-        quantile = float(student.ppf(QUANTILE, max(len(hourly) - 1, 1)))
+        quantile = float(stdtrit(max(len(hourly) - 1, 1), QUANTILE))
         self.threshold = count * math.exp(quantile * math.sqrt(variance) - 0.5 * variance)
         self._products, self._hours = np.zeros((0, 0)), []
 

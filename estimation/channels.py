@@ -104,6 +104,22 @@ class Accuracy:
 def _sigma(
     a: Mapping[str, Floats | np.float64], value: Floats, rate_per_s: npt.ArrayLike, age_s: npt.ArrayLike
 ) -> Floats:
+    is_at_end = ~np.isnan(_end(a, value))
+    with np.errstate(invalid="ignore", over="ignore"):  # what comes in by the wire may be any number
+        inside = _sigma_inside(a, value, rate_per_s, age_s)
+    return np.asarray(np.where(is_at_end, np.inf, inside))
+
+
+def _end(a: Mapping[str, Floats | np.float64], value: Floats) -> Floats:
+    """Return the end of the range that a reading stands at or beyond, NaN within (0 is always within)."""
+    is_other = value != 0.0
+    end = np.where(is_other & (value <= a["low"]), a["low"], np.nan)
+    return np.asarray(np.where(is_other & (value >= a["high"]), a["high"], end))
+
+
+def _sigma_inside(
+    a: Mapping[str, Floats | np.float64], value: Floats, rate_per_s: npt.ArrayLike, age_s: npt.ArrayLike
+) -> Floats:
     size, cutoff = np.abs(value), a["cutoff"]
     spread = a["noise_frac"] * size + a["noise_abs"]
     known = (BIAS_SHARE * a["class_frac"] * size) ** 2 + spread**2 + a["quantum"] ** 2 / 12.0
@@ -111,8 +127,7 @@ def _sigma(
     rate = np.asarray(rate_per_s, float)
     skew = rate * np.where(rate == 0.0, 0.0, age_s)  # what stands still does not age, however old it is
     variance = np.where((size == 0.0) & (cutoff > 0.0), cut, known) + skew**2
-    is_at_end = ((value >= a["high"]) | (value <= a["low"])) & (size > 0.0)
-    sigma = np.where(is_at_end, np.inf, np.sqrt(np.maximum(variance, a["floor"] ** 2)))
+    sigma = np.sqrt(np.maximum(variance, a["floor"] ** 2))
     return np.asarray(np.where(np.isnan(value), np.nan, sigma))
 
 
@@ -149,6 +164,19 @@ class Sigmas:
     def at(self, value: npt.ArrayLike, rate_per_s: npt.ArrayLike = 0.0, age_s: npt.ArrayLike = 0.0) -> Floats:
         """Return the standard deviation of every channel [SI], from what they read [SI], in their order."""
         return _sigma(self._columns, np.asarray(value, float), rate_per_s, age_s)
+
+    @property
+    def high(self) -> Floats:
+        """Upper ends of the ranges [SI]."""
+        return np.asarray(self._columns["high"])
+
+    def end(self, value: npt.ArrayLike) -> Floats:
+        """Return the end of the range that every reading stands at or beyond [SI], NaN for one within."""
+        return _end(self._columns, np.asarray(value, float))
+
+    def inside(self, value: npt.ArrayLike) -> Floats:
+        """Return the standard deviations as if no range had an end [SI]: of the instruments at the ends."""
+        return _sigma_inside(self._columns, np.asarray(value, float), 0.0, 0.0)
 
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)

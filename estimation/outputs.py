@@ -49,8 +49,8 @@ WHY_TEXT = {
     Why.CONTRADICTION: "statuses contradict the measurements",
     Why.FAILED: "the estimator failed, see its log",
     Why.STATUS_UNKNOWN: "positions of switches are not known, the last ones are taken",
-    Why.UNEXPLAINED: "measurements disagree, and no single ones nor a switch explain it",
-    Why.OTHER_STATUS: "estimated with a switch in another position than its contacts tell",
+    Why.UNEXPLAINED: "measurements disagree, and no single ones nor a switch or tap explain it",
+    Why.OTHER_STATUS: "estimated with a switch or tap in another position than it tells",
 }
 
 
@@ -85,7 +85,7 @@ def _suspects() -> Iterable[Attr]:
         Attr("j", "", "weighted sum of squared residuals J(x)"),
         Attr("dof", "", "degrees of freedom of J"),
         Attr("threshold", "", "99 % quantile of chi-square with so many degrees of freedom"),
-        Attr("is_bad_data", "", "J above its threshold in 3 of 5 scans"),
+        Attr("is_bad_data", "", "J above its threshold, or a reading wrongly at its end, in 3 of 5 scans"),
         Attr("j_centred", "", "J of residuals less their learned offsets"),
         Attr("threshold_centred", "", "threshold of the centred J"),
         Attr("is_bad_data_centred", "", "centred J above its threshold in 3 of 5 scans"),
@@ -101,6 +101,7 @@ def _suspects() -> Iterable[Attr]:
         Attr("switch_suspect", "", "switch whose status is suspected: its number in the network, 0 none"),
         Attr("reason", "", f"why the result is what it is: {WHY_TABLE}"),
         Attr("age_s", "s", "age of the last good state"),
+        Attr("tap_suspect", "", "regulator whose tap is suspected: its number in the network, 0 none"),
     ),
 )
 class Estimator:

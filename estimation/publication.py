@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from estimation.bad_data import Analysis, Findings
+from estimation.bad_data import Analysis, Findings, Removed
+from estimation.held_alarm import HeldAlarm
 from estimation.outputs import SUSPECTS, Layout, State, Why
 from estimation.reading import Output
 from estimation.telemetry_scan import TelemetryScan
@@ -31,11 +32,15 @@ USABLE_S = 5.0
 
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Everything that one scan found; see ``estimation.service``."""
+    """Everything that one scan found; see ``estimation.service``.
+
+    ``beyond``: readings at an end of their range that cannot be there, see ``estimation.out_of_range``.
+    """
 
     scan: TelemetryScan
     estimate: Estimate
     findings: Findings | None
+    beyond: tuple[Removed, ...]
     analysis: Analysis | None
     why: Why
     good: tuple[int, Estimate] | None
@@ -43,9 +48,10 @@ class Found:
     j_centred: float
     threshold_centred: float
     learned_h: float
-    is_bad: bool
-    is_bad_centred: bool
+    bad: HeldAlarm
+    bad_centred: HeldAlarm
     switch_suspect: int
+    tap_suspect: int
     solve_s: float
     n_scans: int
     rate_hz: float
@@ -79,12 +85,10 @@ def publish(layout: Layout, found: Found) -> Output:
     for name in layout.instances("detector"):
         seen = found.watched.get(name)
         if seen is not None:
-            is_calibrated = math.isfinite(seen.threshold)
-            quality = Quality.GOOD if is_calibrated else Quality.UNCERTAIN_INITIAL
-            image.put("detector", name, "value", seen.value, quality)
+            image.put("detector", name, "value", seen.value, seen.quality)
             image.put("detector", name, "threshold", seen.threshold)
-            image.put("detector", name, "is_alarm", seen.is_alarm, quality)
-            image.put("detector", name, "alarms", seen.n_alarms, quality)
+            image.put("detector", name, "is_alarm", seen.is_alarm, seen.quality)
+            image.put("detector", name, "alarms", seen.n_alarms, seen.quality)
     _estimates(image, found)
     _residuals(image, found)
     return Output(image.values, image.quality)
@@ -100,10 +104,10 @@ def _summary(image: _Image, found: Found) -> None:
     put("j", estimate.j, tested)
     put("dof", estimate.dof, tested)
     put("threshold", estimate.threshold, tested)
-    put("is_bad_data", found.is_bad)
+    put("is_bad_data", found.bad.is_up, found.bad.quality)
     put("j_centred", found.j_centred, tested)
     put("threshold_centred", found.threshold_centred)
-    put("is_bad_data_centred", found.is_bad_centred)
+    put("is_bad_data_centred", found.bad_centred.is_up, found.bad_centred.quality)
     put("learned_h", found.learned_h)
     put("is_converged", estimate.converged)
     put("iterations", estimate.iterations)
@@ -119,16 +123,17 @@ def _summary(image: _Image, found: Found) -> None:
         put(f"suspect_{k + 1}", image.layout.number(name))
         put(f"suspect_{k + 1}_rn", rn)
     put("switch_suspect", found.switch_suspect)
+    put("tap_suspect", found.tap_suspect)
     put("reason", int(found.why))
     put("age_s", found.age_s)
 
 
 def _suspects(found: Found) -> list[tuple[int, float]]:
-    """Telemetered channels that were removed, and those that look just the same; worst first."""
+    """Telemetered channels beyond their range or removed, and those that look just the same."""
     if found.findings is None:
         return []
     n, listed = found.scan.n_channels, list[tuple[int, float]]()
-    for removed in found.findings.removed:
+    for removed in (*found.beyond, *found.findings.removed):
         for channel in (removed.index, *removed.alike):
             if channel < n and channel not in [c for c, _ in listed]:
                 listed.append((channel, removed.rn))
@@ -169,12 +174,17 @@ def _residuals(image: _Image, found: Found) -> None:
     there = which >= 0
     state = np.full(len(names), float(State.NOT_USED))
     rn = np.full(len(names), np.nan)
-    if found.analysis is not None and estimate.converged:
+    if estimate.converged:
         k = which[there]
-        omega = found.analysis.omega[k]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rn[there] = np.where(found.analysis.critical[k], np.nan, estimate.weighted[k] / np.sqrt(omega))
+        if found.analysis is not None:
+            omega = found.analysis.omega[k]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rn[there] = np.where(
+                    found.analysis.critical[k], np.nan, estimate.weighted[k] / np.sqrt(omega)
+                )
         state[there] = _states(found, k)
+        for one in found.beyond:
+            rn[which == one.index] = one.rn
     for attr, value in {"rn": rn, "state": state}.items():
         columns = layout.column("residual", attr)
         shown = columns >= 0
@@ -184,11 +194,11 @@ def _residuals(image: _Image, found: Found) -> None:
 
 
 def _states(found: Found, k: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    assert found.analysis is not None
     state = np.where(found.estimate.used[k], float(State.USED), float(State.NOT_USED))
-    state[found.analysis.critical[k]] = float(State.CRITICAL)
+    if found.analysis is not None:  # until redundancies are known, none is known to be critical
+        state[found.analysis.critical[k] & found.estimate.used[k]] = float(State.CRITICAL)
     if found.findings is not None:
-        removed = [r.index for r in found.findings.removed]
+        removed = [r.index for r in (*found.beyond, *found.findings.removed)]
         alike = [i for r in found.findings.removed for i in r.alike]
         state[np.isin(k, alike)] = float(State.SUSPECT)
         state[np.isin(k, removed)] = float(State.REMOVED)

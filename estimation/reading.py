@@ -24,7 +24,8 @@ class Reading:
     quality : uint8[n]
         Codes of ``rtcore.quality``.
     age_s : float64[n]
-        Simulated time since a value was fetched [s]; infinite where none was.
+        Simulated time since a value was taken [s], by its source's time stamp where there is one, else since
+        it was fetched; infinite where none was.
     """
 
     sim_ns: int

@@ -1,9 +1,9 @@
 """The estimator of a running station: scan by scan from what was read to what is published.
 
-One scan: statuses, estimate, residual tests, identification where they fail, the other detectors. Hypotheses
-of wrong statuses are tried one a scan. Whatever comes in, a scan
-gives an output: a reason and Bad values instead of an exception, the last good state with its age instead of
-a silent old value.
+One scan: statuses, estimate, residual tests, identification where they fail, the other detectors. What takes
+longer than there is time between two scans (redundancies, hypotheses of wrong statuses and taps) is done in
+slices after the scans. Whatever comes in, a scan gives an output: a reason and Bad values instead of an
+exception, the last good state with its age instead of a silent old value.
 """
 
 from __future__ import annotations
@@ -11,37 +11,44 @@ from __future__ import annotations
 import dataclasses as dc
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from estimation import bad_data
 from estimation.centred import CentredTest
 from estimation.channels import Floats
-from estimation.detectors.alarm import Alarm, Rule
+from estimation.detectors.alarm import Rule
 from estimation.detectors.scan import Change
+from estimation.doubts import Doubts
+from estimation.held_alarm import HeldAlarm
 from estimation.network_model import Status
+from estimation.out_of_range import impossible
 from estimation.outputs import Layout, Why
 from estimation.publication import Found, publish
 from estimation.reading import Bytes, Output, Reading
+from estimation.redundancy import Redundancy
 from estimation.telemetry_scan import Taken, TelemetryScan
-from estimation.topology_errors import Hypothesis, explains, try_switches
-from estimation.topology_evidence import ALIVE_PU, DEAD_PU, contradicted
+from estimation.topology_evidence import contradicted, contradictions
 from estimation.watchers import Watchers
-from estimation.wls import Estimate, Estimator
+from estimation.wls import ITERATIONS_MAX, Estimate
 
 RULE = Rule(needed=3, window=5, rearm=5)
 """Residual tests: an alarm needs 3 of 5 scans."""
 BAD_SCANS_TO_SUSPECT_A_SWITCH = 2
 """Bad scans in a row before statuses are questioned: instruments of one scan may straddle a switching."""
-DOUBT_ITERATIONS = 12
-"""A right hypothesis comes to rest within a few iterations; wrong ones need not."""
 FAR, FAR_REMOVALS = 50.0, 3
 """With J so many times its threshold so few are removed: each costs a factor, and none explains it."""
+IDENTIFY_SHARE = 0.5
+"""Removals take so much of the time between two scans at most, by what they took so far, but for the few
+above: what is left then is found at a lower rate alone."""
+RETRY_ITERATIONS = 15
+"""Iterations after a scan in which no state was found: one that can be found takes fewer from a cold one."""
+RETRY_PAUSE = 2.0
+"""A search for a state that failed is repeated after so many times what it took: scans between are on time,
+and the estimate under a status that is believed instead goes on in them."""
 LIVE_SHARE_MIN = 0.5
 """With less of what is read in every scan there is no telemetry."""
-CONTRADICTED_MAX = 4
-"""Switches that voltages speak against and that are tried first."""
 NS_PER_S = 1e9
 
 
@@ -60,7 +67,7 @@ class Service:
     rate_hz : float
         For the point that says it.
     clock_s : callable
-        What ``solve_ms`` is measured with.
+        What ``solve_ms`` is measured with, and the time that work after a scan takes.
     """
 
     def __init__(
@@ -76,19 +83,17 @@ class Service:
         self._scan, self.layout, self._watchers, self._changes = scan, layout, watchers, changes
         self._clock_s, self._rate_hz = clock_s, rate_hz
         self.centred = CentredTest(scan.n_channels)
-        self._bad, self._bad_centred = Alarm(RULE), Alarm(RULE)
-        self._analysis: bad_data.Analysis | None = None
-        self._analysed: tuple[Status, bytes] | None = None
-        estimator = scan.estimator
-        self._doubter = Estimator(
-            estimator.network, estimator.measurements, upstream=estimator.frame.upstream
-        )
-        self._doubter.iterations_max = DOUBT_ITERATIONS
-        self._hypotheses: Iterator[Hypothesis] | None = None
-        self._best: Hypothesis | None = None
+        self._bad, self._bad_centred = HeldAlarm(RULE), HeldAlarm(RULE)
+        self._redundancy = Redundancy(scan.estimator)
+        self._doubts = Doubts(scan)
         self._substitute: Estimate | None = None
+        self._last: Estimate | None = None
+        self._tried: Status | None = None
+        self._retry_s = -math.inf
+        self._removal_s = 0.0
         self._n_bad = 0
         self._is_doubted = False
+        self._is_switch: tuple[tuple[Status, bytes] | None, bool] = (None, False)
         self._pending: tuple[Estimate, Taken] | None = None
         self._good: tuple[int, Estimate] | None = None
         self._n_scans = 0
@@ -96,20 +101,23 @@ class Service:
     def scan(self, reading: Reading) -> Output:
         """Take one scan; see the module. ``settle`` afterwards does what can wait."""
         self._n_scans += 1
+        network = self._scan.estimator.network
         taken = self._scan.take(reading.sim_ns, reading.values, reading.quality, reading.age_s)
+        self._redundancy.look(taken.status)
         start_s = self._clock_s()
-        estimate = self._scan.estimate(taken)
+        estimate = self._estimate(taken)
         solve_s = self._clock_s() - start_s
-        if taken.live_share < LIVE_SHARE_MIN:  # what history and old meters say is no state
-            estimate = dc.replace(estimate, converged=False)
-        self._bad.update(estimate.converged and estimate.j > estimate.threshold)
         findings = self._identify(estimate, taken) if estimate.converged else None
+        beyond = () if findings is None else impossible(self._scan, taken, findings.estimate)
+        self._test(estimate, beyond)
         self._question_statuses(estimate, findings, taken)
         good = self._substitute or (findings.estimate if findings is not None else None)
         if good is not None and good.converged:
             self._good = (reading.sim_ns, good)
-        j_centred = self._test_centred(reading.sim_ns, estimate, findings)
-        self._watch(reading, taken, estimate, findings)
+        is_clean = findings is not None and not (findings.removed or beyond or self._doubts.best)
+        j_centred = self._test_centred(reading.sim_ns, estimate, is_clean=is_clean)
+        is_clean &= not self._bad.is_up
+        self._watch(reading, taken, estimate, findings, beyond, is_clean=is_clean)
         self._pending = (estimate, taken)
         return publish(
             self.layout,
@@ -117,16 +125,18 @@ class Service:
                 scan=self._scan,
                 estimate=estimate,
                 findings=findings,
-                analysis=self._analysis,
-                why=self._why(estimate, findings, taken),
+                beyond=beyond,
+                analysis=self._redundancy.analysis,
+                why=self._why(estimate, findings, beyond, taken),
                 good=self._good,
                 sim_ns=reading.sim_ns,
                 j_centred=j_centred,
                 threshold_centred=self.centred.threshold,
                 learned_h=self.centred.learned_h,
-                is_bad=self._bad.is_up,
-                is_bad_centred=self._bad_centred.is_up,
-                switch_suspect=self._suspect(),
+                bad=self._bad,
+                bad_centred=self._bad_centred,
+                switch_suspect=self._suspect("switch", [s.name for s in network.switches]),
+                tap_suspect=self._suspect("regulator", [r.name for r in network.regulators]),
                 solve_s=solve_s,
                 n_scans=self._n_scans,
                 rate_hz=self._rate_hz,
@@ -134,42 +144,100 @@ class Service:
             ),
         )
 
-    def settle(self) -> None:
-        """Do what takes long, after a scan is published: redundancies, one hypothesis of a wrong status."""
-        if self._pending is None:
-            return
-        (estimate, taken), self._pending = self._pending, None
-        if estimate.converged:
-            self._analyse(estimate, taken)
-        if self._is_doubted:
-            self._try_next(estimate, taken)
+    def settle(self, budget_s: float = math.inf) -> None:
+        """Do what can wait until a scan is published, a slice at least and as many as there is time for.
+
+        Parameters
+        ----------
+        budget_s : float
+            After so long no other slice is begun [s]; one takes up to 0.1 s in a network of 240 buses.
+        """
+        start_s = self._clock_s()
+        if self._pending is not None:
+            (estimate, taken), self._pending = self._pending, None
+            if estimate.converged:
+                self._redundancy.begin(taken.status, estimate)
+            if self._is_doubted:
+                self._doubts.begin(estimate, taken)
+        while True:  # in turns: neither is to wait for all of the other
+            is_more = [job() for job in (self._doubts.step, self._redundancy.step)]
+            if not any(is_more) or self._clock_s() - start_s >= budget_s:
+                return
+
+    def remember(self) -> dict[str, Floats]:
+        """Return what was learned from this station, as arrays for ``recall``."""
+        parts = {"centred": self.centred.remember(), "watchers": self._watchers.remember()}
+        return {f"{part}.{key}": x for part, found in parts.items() for key, x in found.items()}
+
+    def recall(self, learned: Mapping[str, Floats]) -> None:
+        """Go on from what a service of the same channels learned; ValueError where it is none of theirs."""
+        self.centred.recall(_part(learned, "centred"))
+        self._watchers.recall(_part(learned, "watchers"))
 
     # -- tests -------------------------------------------------------------------------
 
-    def _analyse(self, estimate: Estimate, taken: Taken) -> None:
-        """Redundancies, anew when other measurements take part or something was switched."""
-        key = (taken.status, estimate.used.tobytes())
-        if self._analysed != key and self._scan.estimator.system.is_factored:
-            self._analysis, self._analysed = bad_data.analyse(self._scan.estimator), key
+    def _estimate(self, taken: Taken) -> Estimate:
+        """Estimate, if there is telemetry: what history and old meters say is no state."""
+        last, is_told = self._last, taken.live_share >= LIVE_SHARE_MIN
+        if last is not None and not is_told:
+            return _not_tried(last)
+        is_retry = last is not None and not last.converged
+        start_s = self._clock_s()
+        if last is not None and is_retry and start_s < self._retry_s and taken.status == self._tried:
+            return _not_tried(last)
+        self._scan.estimator.iterations_max = RETRY_ITERATIONS if is_retry else ITERATIONS_MAX
+        found = self._last = self._scan.estimate(taken)
+        self._tried = taken.status
+        end_s = self._clock_s()
+        self._retry_s = end_s + RETRY_PAUSE * (end_s - start_s)
+        return dc.replace(found, converged=found.converged and is_told)
 
     def _identify(self, estimate: Estimate, taken: Taken) -> bad_data.Findings:
-        omega = None if self._analysis is None else self._analysis.omega
+        analysis = self._redundancy.analysis
+        omega = None if analysis is None else analysis.omega
         is_far = estimate.j > FAR * estimate.threshold
-        most = FAR_REMOVALS if is_far else bad_data.REMOVED_MAX
-        return bad_data.identify(self._scan.estimator, taken.z, taken.sigma, estimate, omega, most=most)
+        start_s = self._clock_s()
+        found = bad_data.identify(
+            self._scan.estimator,
+            taken.z,
+            taken.sigma,
+            estimate,
+            omega,
+            most=self._far_removals() if is_far else self._removals_max(),
+        )
+        if found.removed:
+            self._removal_s = (self._clock_s() - start_s) / len(found.removed)
+        return found
 
-    def _test_centred(self, sim_ns: int, estimate: Estimate, findings: bad_data.Findings | None) -> float:
-        if not estimate.converged or findings is None:
-            self.centred.pause()
-            self._bad_centred.update(is_above=False)
-            return math.nan
-        weighted = estimate.weighted[: self._scan.n_channels]
-        if findings.removed or self._best is not None:
-            self.centred.pause()
+    def _far_removals(self) -> int:
+        """Where the last scans were not explained by a few, only the worst is named: doubts need the time."""
+        return 1 if self._n_bad >= BAD_SCANS_TO_SUSPECT_A_SWITCH else FAR_REMOVALS
+
+    def _removals_max(self) -> int:
+        """How many measurements there is time to remove."""
+        if self._removal_s <= 0.0:
+            return bad_data.REMOVED_MAX
+        affordable = int(IDENTIFY_SHARE / self._rate_hz / self._removal_s)
+        return min(max(affordable, FAR_REMOVALS), bad_data.REMOVED_MAX)
+
+    def _test(self, estimate: Estimate, beyond: Sequence[bad_data.Removed]) -> None:
+        """Judge J, and readings that cannot be; a scan that gives no J is no clean one."""
+        if estimate.converged and math.isfinite(estimate.threshold):
+            self._bad.update(estimate.j > estimate.threshold or bool(beyond))
         else:
+            self._bad.hold()
+
+    def _test_centred(self, sim_ns: int, estimate: Estimate, *, is_clean: bool) -> float:
+        weighted = estimate.weighted[: self._scan.n_channels]
+        if is_clean:
             self.centred.learn(sim_ns, weighted)
-        j = self.centred.statistic(weighted)
-        self._bad_centred.update(j > self.centred.threshold)
+        else:
+            self.centred.pause()
+        j = self.centred.statistic(weighted) if estimate.converged else math.nan
+        if math.isnan(j):
+            self._bad_centred.hold()
+        else:
+            self._bad_centred.update(j > self.centred.threshold)
         return j
 
     def _question_statuses(
@@ -186,57 +254,35 @@ class Service:
             single = len(findings.removed) == 1 and findings.is_finished
             is_well = estimate.j <= estimate.threshold or single
         if is_well:
-            self._n_bad, self._hypotheses, self._best = 0, None, None
+            self._n_bad = 0
+            self._doubts.drop()
             return
         self._n_bad += 1
-        self._is_doubted = self._n_bad >= BAD_SCANS_TO_SUSPECT_A_SWITCH and not self._best_holds(taken)
+        if self._n_bad >= BAD_SCANS_TO_SUSPECT_A_SWITCH:
+            self._substitute = self._doubts.believed(taken)
+            self._is_doubted = self._substitute is None
 
-    def _try_next(self, estimate: Estimate, taken: Taken) -> None:
-        """Try one hypothesis: those first that voltages speak for, all of them where there is a state."""
-        if self._hypotheses is None:
-            self._doubter.set_status(taken.status)
-            n, told = self._scan.n_channels, list(self._scan.telemetry.statuses)
-            z = np.where(np.arange(len(taken.z)) < n, taken.z, np.nan)
-            first = [x for x in contradicted(self._doubter, z, most=CONTRADICTED_MAX) if x in told]
-            rest = [x for x in told if x not in first] if estimate.converged else []
-            self._hypotheses = try_switches(self._doubter, taken.z, taken.sigma, [*first, *rest])
-        tried = next(self._hypotheses, None)
-        if tried is None:
-            self._hypotheses = None
-        elif explains(tried, estimate) and self._is_better(tried):
-            self._best = tried
-
-    def _best_holds(self, taken: Taken) -> bool:
-        """Estimate under the status that is believed instead of the one told; tell whether all is well."""
-        if self._best is None or self._best.estimate.j > self._best.estimate.threshold:
-            return False
-        self._hypotheses = None  # its estimator is needed under another status
-        self._doubter.set_status(self._best.status)
-        found = self._doubter.estimate(taken.z, taken.sigma)
-        if not found.converged or found.j > found.threshold:
-            self._best = None
-            return False
-        self._substitute = found
-        return True
-
-    def _is_better(self, tried: Hypothesis) -> bool:
-        best = self._best
-        return best is None or tried.estimate.j - tried.estimate.dof < best.estimate.j - best.estimate.dof
-
-    def _suspect(self) -> int:
-        """Number of the switch in the network, 1 first; 0 for none."""
-        if self._best is None:
-            return 0
-        names = [s.name for s in self._scan.estimator.network.switches]
-        return names.index(self._best.element.partition(".")[2]) + 1
+    def _suspect(self, kind: str, names: Sequence[str]) -> int:
+        """Number of the suspected element among its kind in the network, 1 first; 0 for none."""
+        best = self._doubts.best
+        found, _, name = ("", "", "") if best is None else best.element.partition(".")
+        return names.index(name) + 1 if found == kind else 0
 
     def _watch(
-        self, reading: Reading, taken: Taken, estimate: Estimate, findings: bad_data.Findings | None
+        self,
+        reading: Reading,
+        taken: Taken,
+        estimate: Estimate,
+        findings: bad_data.Findings | None,
+        beyond: Sequence[bad_data.Removed],
+        *,
+        is_clean: bool,
     ) -> None:
         t_s = reading.sim_ns / NS_PER_S
         changes = self._changes(t_s, reading.values, reading.quality)
         n = self._scan.n_channels
-        first = findings.removed[0] if findings is not None and findings.removed else None
+        named = [*beyond[:1], *(() if findings is None else findings.removed[:1])]
+        first = max(named, key=lambda one: abs(one.rn), default=None)
         self._watchers.update(
             t_s,
             taken.z[:n],
@@ -246,16 +292,24 @@ class Service:
             dof=estimate.dof,
             lnr=math.nan if findings is None else (findings.rn_max if first is None else abs(first.rn)),
             lnr_channel=-1 if first is None or first.index >= n else first.index,
+            is_clean=is_clean,
+            is_told=taken.live_share >= LIVE_SHARE_MIN,
         )
 
     # -- why ---------------------------------------------------------------------------
 
-    def _why(self, estimate: Estimate, findings: bad_data.Findings | None, taken: Taken) -> Why:
+    def _why(
+        self,
+        estimate: Estimate,
+        findings: bad_data.Findings | None,
+        beyond: Sequence[bad_data.Removed],
+        taken: Taken,
+    ) -> Why:
         if taken.live_share < LIVE_SHARE_MIN:
             return Why.NO_TELEMETRY
         if self._substitute is not None:
             return Why.OTHER_STATUS
-        if self._contradicts(taken):
+        if self._contradicts(findings, beyond, taken):
             return Why.CONTRADICTION
         if findings is None:
             return Why.SINGULAR if estimate.reason.startswith("singular") else Why.NOT_CONVERGED
@@ -267,11 +321,37 @@ class Service:
             return Why.NOT_OBSERVABLE
         return Why.OK
 
-    def _contradicts(self, taken: Taken) -> bool:
-        """Tell whether there is voltage where the statuses feed nothing, or none where they do."""
-        n, functionals = self._scan.n_channels, self._scan.estimator.functionals
-        v_pu = taken.z[:n] / functionals.scale[:n]
-        dead = functionals.is_dead[:n]
-        with np.errstate(invalid="ignore"):
-            wrong = np.where(dead, v_pu > ALIVE_PU, v_pu < DEAD_PU)
-        return bool(np.any(wrong & self._scan.is_voltage))
+    def _contradicts(
+        self, findings: bad_data.Findings | None, beyond: Sequence[bad_data.Removed], taken: Taken
+    ) -> bool:
+        """Tell whether statuses do not fit: voltage where they feed nothing, or none where they do.
+
+        One voltage by itself is the meter's, not the switch's: it reads the same without its fuse. So one
+        that was removed alone does not count, and several removed ones, or one that is left, do where a
+        switch in its other position would take contradictions away.
+        """
+        estimator, named = self._scan.estimator, [one.index for one in beyond]
+        wrong = contradictions(estimator, taken.z)
+        wrong[named] = False
+        removed = [] if findings is None else [one.index for one in findings.removed]
+        n_wrong, n_left = int(np.sum(wrong)), int(np.sum(wrong)) - int(np.sum(wrong[removed]))
+        if n_left > 1:
+            return True
+        if n_wrong == 0 or (n_left == 0 and len(removed) == 1):
+            return False
+        key = (taken.status, wrong.tobytes())
+        if self._is_switch[0] != key:  # islands of every status take their time, and faults last
+            z = taken.z.copy()
+            z[named] = np.nan
+            self._is_switch = key, bool(contradicted(estimator, z, most=1))
+        return self._is_switch[1]
+
+
+def _not_tried(last: Estimate) -> Estimate:
+    """Return that there is no estimate this time, in the shape of the last one."""
+    nothing = np.full_like(last.weighted, np.nan)
+    return dc.replace(last, converged=False, iterations=0, weighted=nothing, used=np.zeros_like(last.used))
+
+
+def _part(learned: Mapping[str, Floats], name: str) -> dict[str, Floats]:
+    return {k.removeprefix(f"{name}."): x for k, x in learned.items() if k.startswith(f"{name}.")}

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import bisect
 import dataclasses as dc
+import functools
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from estimation.attacks import Attack, Floats, Kind
+from estimation.tamper_rows import Bools, Falsehood, Places, Qualities, Readings, Rows, differ
 from rtcore.errors import did_you_mean
 from rtcore.quality import Quality
 
-Qualities = npt.NDArray[np.uint8]
+Note = Callable[[Places, Floats, Qualities, Floats, Qualities], None]
+"""(positions, true values and qualities there, those that went out) -> kept as ground truth."""
 HISTORY_MAX = 200_000
 """Most scans that one attack remembers, the newest ones."""
+HISTORY_BYTES = 1_000_000_000
+"""Most that it remembers of all its channels together."""
+
+
+def n_remembered(n_channels: int) -> int:
+    """Return how many scans an attack on so many channels remembers: 8 bytes a value, 1 its quality."""
+    return max(1, min(HISTORY_MAX, HISTORY_BYTES // (9 * max(1, n_channels))))
 
 
 @dc.dataclass(slots=True)
 class Span:
-    """Ground truth of one attack: the first and the last scan in which it changed something [s]."""
+    """Ground truth of one attack: the first and the last scan whose reader saw something false by it [s]."""
 
     attack: str
     kind: str
@@ -29,19 +38,6 @@ class Span:
     first_s: float
     last_s: float
     scans: int = 0
-
-
-@dc.dataclass(frozen=True, slots=True)
-class Falsehood:
-    """Ground truth of one channel in one scan."""
-
-    t_s: float
-    attack: str
-    tag: str
-    true_value: float
-    false_value: float
-    true_quality: int
-    false_quality: int
 
 
 class Tamper:
@@ -57,6 +53,8 @@ class Tamper:
         Every attack draws from a child of its own, so that one does not change another.
     keeps_rows : bool
         Keep true and false value of every changed channel in every scan as well (``rows``).
+    only_changes : bool
+        Keep only rows that say something else than the last one of their point (``tamper_rows.Rows``).
     origin_s : float
         Time that the attacks' times count from; inf: none is on, they only watch [s].
 
@@ -66,8 +64,9 @@ class Tamper:
         May be changed between scans: to the time of arming, to inf at its end.
     keeps_rows : bool
         May be changed as well.
+    at : intp[n]
+        Positions of all channels of all attacks.
     spans : list of Span
-    rows : list of Falsehood
 
     Raises
     ------
@@ -82,6 +81,7 @@ class Tamper:
         rng: np.random.Generator,
         *,
         keeps_rows: bool = False,
+        only_changes: bool = False,
         origin_s: float = 0.0,
     ) -> None:
         unknown = [(a.name, tag) for a in attacks for tag in a.tags if tag not in index]
@@ -91,32 +91,85 @@ class Tamper:
         children = rng.spawn(len(attacks))
         acting = [(a, r) for a, r in zip(attacks, children, strict=True) if a.kind is not Kind.COMMAND]
         self._hands = [_Hand(a, index, r) for a, r in acting]
+        self._n = max(index.values(), default=-1) + 1
+        self._rows = Rows({k: tag for tag, k in index.items()}, self._n, only_changes=only_changes)
+        self.at = np.array(sorted({index[tag] for a, _ in acting for tag in a.tags}), np.intp)
         self.keeps_rows, self.origin_s = keeps_rows, origin_s
         self.spans: list[Span] = []
-        self.rows: list[Falsehood] = []
         self._span_of: dict[tuple[str, float], Span] = {}
 
     def apply(self, t_s: float, values: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
-        """Return what the reader gets; times never go back [s], and the arrays given stay as they are."""
-        shown, shown_quality = values, quality
+        """Return what a reader of every point gets, and keep the truth about it.
+
+        Times never go back [s], and the arrays given stay as they are.
+        """
+        shown, shown_quality, note = self.falsified(t_s, values, quality)
+        at = self.at
+        note(at, values[at], quality[at], shown[at], shown_quality[at])
+        return shown, shown_quality
+
+    def falsified(self, t_s: float, values: Floats, quality: Qualities) -> tuple[Floats, Qualities, Note]:
+        """Return what a reader is to get, and what to call with that which really goes out, once it does."""
+        shown, shown_quality, acted = values, quality, list[tuple[_Hand, Bools]]()
         for hand in self._hands:
             changed = hand.act(t_s, self.origin_s, shown, shown_quality)
             if changed is None:
                 continue
-            before, before_quality = shown[hand.at], shown_quality[hand.at]
+            acted.append((hand, differ(shown[hand.at], shown_quality[hand.at], *changed)))
             if shown is values:
                 shown, shown_quality = values.copy(), quality.copy()
             shown[hand.at], shown_quality[hand.at] = changed
-            self._note(hand, t_s, before, before_quality, *changed)
-        return shown, shown_quality
+        return shown, shown_quality, functools.partial(self._note, t_s, acted)
+
+    @property
+    def rows(self) -> list[Falsehood]:
+        """The rows that have not been taken."""
+        return self._rows.all()
+
+    @property
+    def n_waiting(self) -> int:
+        """How many scans have rows that have not been taken."""
+        return self._rows.n_waiting
+
+    def take_rows(self, n_most: int | None = None) -> list[Falsehood]:
+        """Return rows of the oldest scan that has some left: so many at most, all of them by default."""
+        return self._rows.take(n_most)
 
     def active(self, t_s: float) -> tuple[str, ...]:
         """Return the names of the attacks that last at a time [s]."""
         return tuple(h.attack.name for h in self._hands if h.attack.is_on(t_s - self.origin_s))
 
     def _note(
-        self, hand: _Hand, t_s: float, true: Floats, true_q: Qualities, false: Floats, false_q: Qualities
+        self,
+        t_s: float,
+        acted: Sequence[tuple[_Hand, Bools]],
+        at: Places,
+        true: Floats,
+        true_q: Qualities,
+        sent: Floats,
+        sent_q: Qualities,
     ) -> None:
+        """Keep what went out at some positions, of those points alone that it is false of.
+
+        It costs no loop over points: a board of thousands is passed on a thousand times a second.
+        """
+        if not acted and not (self.keeps_rows and self._rows.is_open):
+            return
+        readings = Readings(true, true_q, sent, sent_q)
+        is_false, was_false_at = readings.is_false, np.zeros(self._n, np.bool_)
+        was_false_at[at] = is_false
+        hits = []
+        for hand, changed in acted:
+            hit = hand.at[changed & was_false_at[hand.at]]
+            if len(hit):
+                self._mark(hand, t_s)
+                is_hit_at = np.zeros(self._n, np.bool_)
+                is_hit_at[hit] = True
+                hits.append((hand.attack.name, is_hit_at[at]))
+        if self.keeps_rows:
+            self._rows.keep(t_s, at, readings, is_false, hits)
+
+    def _mark(self, hand: _Hand, t_s: float) -> None:
         attack, key = hand.attack, (hand.attack.name, self.origin_s)
         span = self._span_of.get(key)
         if span is None:
@@ -124,11 +177,6 @@ class Tamper:
             self.spans.append(span)
         span.last_s = t_s
         span.scans += 1
-        if self.keeps_rows:
-            for k, tag in enumerate(hand.tags):
-                figures = float(true[k]), float(false[k]), int(true_q[k]), int(false_q[k])
-                if figures[0] != figures[1] or figures[2] != figures[3]:
-                    self.rows.append(Falsehood(t_s, attack.name, tag, *figures))
 
 
 class _Hand:
@@ -138,7 +186,9 @@ class _Hand:
         self.attack, self.tags, self._rng = attack, attack.tags, rng
         self.at = np.array([index[tag] for tag in self.tags], np.intp)
         self._n = len(attack.channels)
-        self._past = _Past()
+        self._past = _Past(n_remembered(len(self.at)))
+        self._shown_at = np.array([self.tags.index(tag) for tag in attack.statuses], np.intp)
+        self._shown = np.array(list(attack.statuses.values()), np.float64)
         self._start_s = attack.start_s
         self._do = getattr(self, f"_{attack.kind.value}")
 
@@ -200,8 +250,7 @@ class _Hand:
 
     def _topology(self, t_s: float, y: Floats, q: Qualities) -> tuple[Floats, Qualities]:
         shown = self._changed(t_s, y)
-        for tag, value in self.attack.statuses.items():
-            shown[self.tags.index(tag)] = value
+        shown[self._shown_at] = self._shown
         return shown, q
 
     def _changed(self, t_s: float, y: Floats) -> Floats:
@@ -219,9 +268,9 @@ class _Hand:
 class _Past:
     """Scans of some channels, oldest first."""
 
-    def __init__(self) -> None:
-        self._t_s: deque[float] = deque(maxlen=HISTORY_MAX)
-        self._scans: deque[tuple[Floats, Qualities]] = deque(maxlen=HISTORY_MAX)
+    def __init__(self, n_max: int) -> None:
+        self._t_s: deque[float] = deque(maxlen=n_max)
+        self._scans: deque[tuple[Floats, Qualities]] = deque(maxlen=n_max)
 
     def __bool__(self) -> bool:
         return bool(self._t_s)

@@ -10,16 +10,18 @@ import dataclasses as dc
 import numpy as np
 import numpy.typing as npt
 
-from estimation.channels import Floats, Sigmas, Telemetry
+from estimation.channels import Channel, Floats, Sigmas, Telemetry
 from estimation.measurements import Kind
 from estimation.network_model import Status, Upstream
 from estimation.pseudo import Pseudo
+from estimation.supply import Feeders
 from estimation.wls import Estimate, Estimator
 from rtcore.network.model import Network
 from rtcore.quality import BAD_FROM
 
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 V_DRIFT_FRAC = 0.01
 """How far a voltage has moved when its reading is an hour old, as far as that is: taps and load [of it]."""
@@ -27,7 +29,13 @@ RATE_PER_S = 5e-4
 """How fast what is read in every scan moves [of it, per s]: the ripple of 2 % over a minute."""
 HOUR_S = 3600.0
 STEP_FRAC = 0.01
-"""What one step of a tap (5/8 %) or of a capacitor bank moves a voltage by at most [of it]."""
+"""What one step of a tap (5/8 %) or of a capacitor bank moves a voltage by at most [of it]; a switching in
+another feeder, by the drop that all feeders share, counts as one."""
+SWITCHED_POWER_FRAC = 0.02
+"""What a load draws more or less at another voltage after a switching in its own feeder [of it]: the voltage
+moves by a few percent while it stays within its band, and a load follows it by half, or not at all."""
+AGES_MAX, AGES_PER_OCTAVE = 16, 8
+"""More different ages of meters are rounded up, by up to 9 %: what a load drifts is worked out for each."""
 NEVER_NS = -(1 << 62)
 RAISE, REFRESH_SCANS = 1.25, 60
 """Sigmas stay in use while none is too small by more than this factor, for so many scans."""
@@ -50,6 +58,9 @@ class Taken:
         How much of what is read in every scan is there.
     n_unknown : int
         Switches whose contacts say nothing.
+    end, end_sigma : ndarray, shape (n_channels,)
+        End of its range that a reading stands at or beyond, NaN within, and how far a reading there may be
+        off [SI]. ``sigma`` is infinite then.
     """
 
     z: Floats
@@ -58,6 +69,8 @@ class Taken:
     status: Status
     live_share: float
     n_unknown: int
+    end: Floats
+    end_sigma: Floats
 
 
 class TelemetryScan:
@@ -88,6 +101,7 @@ class TelemetryScan:
         self._at = np.array([c.point for c in self.channels], np.int64)
         self._factor = np.array([c.factor for c in self.channels])
         self._sigmas = Sigmas(self.channels)
+        self.high = self._sigmas.high
         self.is_voltage = np.array([c.measurement.kind is Kind.V_MAG for c in self.channels], np.bool_)
         self._slow = np.array([c.period_s > 0.0 for c in self.channels], np.bool_)
         both = [(kind, p) for kind in (Kind.P_INJ, Kind.Q_INJ) for p in pseudo.places]
@@ -96,7 +110,11 @@ class TelemetryScan:
         self._pseudo_of = np.array([where.get(k, -1) for k in keys], np.int64)
         self._sigma = np.full(len(measured) + len(pseudo.measurements), np.nan)
         self._status = self.estimator.status
-        self._switched_ns = NEVER_NS
+        self._feeders = Feeders(self.estimator.frame)
+        self._nodes = [self._nodes_of(c) for c in self.channels]
+        self._is_load = self._pseudo_of >= 0
+        self._void_ns = np.full(len(measured), NEVER_NS, np.int64)
+        self._moved_ns = np.full(len(measured), NEVER_NS, np.int64)
         self._steps: list[tuple[int, int]] = []
         self._n_taken = 0
 
@@ -120,8 +138,12 @@ class TelemetryScan:
         self._look_at_switches(sim_ns, self.telemetry.status(good, self._status))
         z = good[self._at] * self._factor
         age = age_s[self._at]
-        sigma = np.hypot(self._sigmas.at(z), self._skew(sim_ns, z, age))
-        z = np.where(self._is_outdated(sim_ns, age), np.nan, z)
+        end = self._sigmas.end(z)
+        inside = np.where(np.isnan(end), z, np.where(np.isfinite(end), end, np.nan))
+        skew = self._skew(sim_ns, inside, age)
+        sigma = np.hypot(self._sigmas.at(z), skew)
+        outdated = self._is_outdated(sim_ns, age)
+        z, end = np.where(outdated, np.nan, z), np.where(outdated, np.nan, end)
         self._n_taken += 1
         typical, spread = self.pseudo.at(sim_ns, self.load_scale)
         return Taken(
@@ -131,6 +153,8 @@ class TelemetryScan:
             self._status,
             float(np.mean(np.isfinite(z[~self._slow]))) if not self._slow.all() else 1.0,
             sum(bool(np.isnan(good[list(c.points)]).any()) for c in self.telemetry.statuses.values()),
+            end,
+            np.hypot(self._sigmas.inside(inside), skew),
         )
 
     def estimate(self, taken: Taken) -> Estimate:
@@ -138,14 +162,47 @@ class TelemetryScan:
         self.estimator.set_status(taken.status)
         return self.estimator.estimate(taken.z, taken.sigma)
 
+    def is_told(self, channel: int, estimate: Estimate) -> bool:
+        """Tell whether an estimate says anything of where a channel is measured, if only that it is dead."""
+        at = self._nodes[channel]
+        return bool(np.all(estimate.observable[at] | ~estimate.live[at]))
+
+    def _nodes_of(self, channel: Channel) -> Ints:
+        """Return the nodes that a channel is measured at."""
+        m, frame = channel.measurement, self.estimator.frame
+        if m.terminal:
+            block = frame.blocks[m.element]
+            at = block.nodes[block.terminal == m.terminal]
+        else:
+            at = np.array(frame.nodes.of(m.element, m.nodes), np.int64)
+        return np.asarray(at[at >= 0], np.int64)
+
+    def _switch(self, sim_ns: int, before: Status, after: Status) -> None:
+        """Note which readings a switching makes untrue; channels that are read in every scan do not care.
+
+        Everything where supply is lost or comes back. In the feeders that the switching is in voltages and
+        flows, too; what loads draw there goes on. Nothing in other feeders.
+        """
+        if self.estimator.status.switches != before.switches:
+            self.estimator.set_status(before)
+        was_live = self.estimator.model.live
+        self.estimator.set_status(after)
+        is_changed = was_live != self.estimator.model.live
+        is_touched = self._feeders.touched(before, after)
+        changed = np.array([bool(is_changed[at].any()) for at in self._nodes], np.bool_)
+        touched = np.array([bool(is_touched[at].any()) for at in self._nodes], np.bool_)
+        self._void_ns[changed | (touched & ~self._is_load)] = sim_ns
+        self._moved_ns[touched] = sim_ns
+
     def _look_at_switches(self, sim_ns: int, status: Status) -> None:
-        """Note when a switch moved (slow readings before are of another network), and steps of voltage."""
+        """Note what switches that moved make untrue, and steps of voltage."""
         before, self._status = self._status, status
         if not self._n_taken:
             return
-        if status.switches != before.switches:
-            self._switched_ns = sim_ns
-        steps = sum(abs(tap - before.taps[name]) for name, tap in status.taps.items())
+        is_switched = status.switches != before.switches
+        if is_switched:
+            self._switch(sim_ns, before, status)
+        steps = int(is_switched) + sum(abs(tap - before.taps[name]) for name, tap in status.taps.items())
         steps += sum(on != before.capacitors[name] for name, on in status.capacitors.items())
         if steps:
             self._steps.append((sim_ns, steps))
@@ -161,18 +218,27 @@ class TelemetryScan:
 
     def _is_outdated(self, sim_ns: int, age: Floats) -> Bools:
         """Tell which readings were taken before what makes them untrue: all are after two hours."""
-        is_of_another_network = self._slow & (-age < (self._switched_ns - sim_ns) * 1e-9)
-        return np.asarray(is_of_another_network | (age > AGE_MAX_S))
+        return np.asarray((self._slow & self._is_before(self._void_ns, sim_ns, age)) | (age > AGE_MAX_S))
+
+    @staticmethod
+    def _is_before(at_ns: Ints, sim_ns: int, age: Floats) -> Bools:
+        """Tell which readings were taken before a time of their own."""
+        return np.asarray(-age < (at_ns - sim_ns) * 1e-9)
 
     def _skew(self, sim_ns: int, z: Floats, age: Floats) -> Floats:
         """How far slow channels have moved since they were read [SI]: loads as their history does."""
         skew = np.where(self._slow, 0.0, RATE_PER_S * np.abs(z) * np.where(np.isfinite(age), age, 0.0))
         old = np.flatnonzero(self._slow & np.isfinite(age) & (age > 0.0))
-        for seconds in np.unique(age[old]):
-            drift = self.pseudo.drift(sim_ns, float(seconds), self.load_scale)
-            at = old[age[old] == seconds]
+        seconds = age[old]
+        if len(np.unique(seconds)) > AGES_MAX:  # each with a time stamp of its own
+            seconds = np.exp2(np.ceil(AGES_PER_OCTAVE * np.log2(seconds)) / AGES_PER_OCTAVE)
+        for one in np.unique(seconds):
+            drift = self.pseudo.drift(sim_ns, float(one), self.load_scale)
+            at = old[seconds == one]
             known = at[self._pseudo_of[at] >= 0]
             skew[known] = drift[self._pseudo_of[known]]
+        moved = old[self._is_load[old] & self._is_before(self._moved_ns, sim_ns, age)[old]]
+        skew[moved] = np.hypot(skew[moved], SWITCHED_POWER_FRAC * np.abs(z[moved]))
         volts = old[self.is_voltage[old]]
         stepped = STEP_FRAC * self._steps_since(sim_ns, age)[volts] * np.abs(z[volts])
         skew[volts] = np.hypot(V_DRIFT_FRAC * np.abs(z[volts]) * np.sqrt(age[volts] / HOUR_S), stepped)
@@ -204,6 +270,8 @@ class TelemetryScan:
         )
         other.estimator.set_status(estimator.status)
         other.estimator.x = estimator.x.copy()
-        for name in ("_sigma", "_status", "_switched_ns", "_steps", "_n_taken"):
+        for name in ("_sigma", "_status", "_n_taken"):
             setattr(other, name, getattr(self, name))
+        other._steps = list(self._steps)
+        other._void_ns, other._moved_ns = self._void_ns.copy(), self._moved_ns.copy()
         return other

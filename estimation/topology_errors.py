@@ -55,11 +55,15 @@ def try_switches(
 
 
 def _under(estimator: Estimator, status: Status, z: Floats, sigma: Floats) -> Estimate:
-    """Estimate by a shallow copy: what a status changes it has for itself, the rest it shares."""
+    return estimator_under(estimator, status).estimate(z, sigma)
+
+
+def estimator_under(estimator: Estimator, status: Status) -> Estimator:
+    """Return an estimator under another status: a shallow copy, what a status changes it has for itself."""
     other = copy.copy(estimator)
     other.iterations_max = ITERATIONS_MAX
     other.set_status(status)
-    return other.estimate(z, sigma)
+    return other
 
 
 def explains(hypothesis: Hypothesis, present: Estimate) -> bool:

@@ -11,12 +11,28 @@ import numpy.typing as npt
 
 from estimation.channels import Floats
 from estimation.measurements import Kind
-from estimation.network_model import Model, Status
+from estimation.network_model import Status
+from estimation.supply import Supply
 from estimation.topology_errors import flipped
 from estimation.wls import Estimator
 
 DEAD_PU, ALIVE_PU = 0.1, 0.5
 """A measured voltage below is none, one above is one [pu]; between is neither (a fault, an open phase)."""
+
+
+def contradictions(estimator: Estimator, z: Floats) -> npt.NDArray[np.bool_]:
+    """Tell of every measurement whether it is a voltage that the status in force rules out, shape (m,).
+
+    Parameters
+    ----------
+    z : ndarray, shape (m,)
+        Values [SI], NaN where there are none.
+    """
+    is_voltage = np.array([m.kind is Kind.V_MAG for m in estimator.measurements], np.bool_)
+    functionals = estimator.functionals
+    v_pu = z / functionals.scale
+    with np.errstate(invalid="ignore"):
+        return np.asarray(is_voltage & np.where(functionals.is_dead, v_pu > ALIVE_PU, v_pu < DEAD_PU))
 
 
 def contradicted(estimator: Estimator, z: Floats, most: int) -> list[str]:
@@ -40,8 +56,10 @@ def contradicted(estimator: Estimator, z: Floats, most: int) -> list[str]:
 
     dead_at, alive_at = nodes(dead), nodes(alive)
 
+    supply = Supply(estimator.frame)
+
     def count(status: Status) -> int:
-        live = Model(estimator.frame, status).live
+        live = supply.live(status)
         return int(np.count_nonzero(live[dead_at]) + np.count_nonzero(~live[alive_at]))
 
     present = count(estimator.status)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import dataclasses as dc
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from estimation.augmented import Augmented, SingularError
 from estimation.functionals import Functionals, metered
@@ -28,6 +29,12 @@ from rtcore.network.model import Network
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+"""Work that pauses now and then and has a result at its end."""
+Found = tuple[bool, str, int, bool]
+"""Converged, why not, iterations, whether a new factor was made."""
 
 ITERATIONS_MAX = 40
 TOL_PU = 1e-6
@@ -197,6 +204,13 @@ class Estimator:
         z, sigma : ndarray, shape (m,)
             Values and standard deviations [SI]; NaN, or a sigma of inf, where there is none this time.
         """
+        return at_once(self.in_steps(z, sigma))
+
+    def in_steps(self, z: Floats, sigma: Floats) -> Steps[Estimate]:
+        """Estimate as ``estimate`` does, with a pause before every iteration: for who has little time.
+
+        Floating-point warnings are to be off, see ``numpy.errstate``: not all numbers on the way are good.
+        """
         used = self._usable(z, sigma)
         has_angles = bool(np.any(used & self._is_angle))
         if has_angles != self._has_angles:
@@ -208,14 +222,14 @@ class Estimator:
         if self._is_lost:
             self._restart()
         was_cold = self._is_cold
-        found = self._attempt(z_pu, s_pu, used)
+        found = yield from self._attempt(z_pu, s_pu, used)
         if not found[0] and not was_cold:
             self._restart()
-            found = self._attempt(z_pu, s_pu, used)
+            found = yield from self._attempt(z_pu, s_pu, used)
         if not found[0] and np.any(used & self._is_current):
             self._restart()
             self.functionals.round_off(s_pu)
-            found = self._attempt(z_pu, s_pu, used)
+            found = yield from self._attempt(z_pu, s_pu, used)
             self.functionals.round_off(np.zeros_like(s_pu))
         if not found[0]:
             self._is_lost = True
@@ -248,7 +262,7 @@ class Estimator:
         self._is_cold, self._is_lost = True, False
         self.system.forget()
 
-    def _attempt(self, z: Floats, sigma: Floats, used: Bools) -> tuple[bool, str, int, bool]:
+    def _attempt(self, z: Floats, sigma: Floats, used: Bools) -> Steps[Found]:
         """Come to rest; (converged, why not, iterations, whether a new factor was made)."""
         is_cold, self._is_cold = self._is_cold, False
         n, refactored = 0, False
@@ -257,8 +271,9 @@ class Estimator:
         try:
             if is_cold and np.any(used & self._is_current):
                 without = used & ~self._is_current
-                _, _, n, refactored = self._rest(z, np.where(without, sigma, np.inf), without, COLD_STEPS)
-            converged, reason, more, again = self._rest(z, sigma, used, self.iterations_max)
+                few = np.where(without, sigma, np.inf)
+                _, _, n, refactored = yield from self._rest(z, few, without, COLD_STEPS)
+            converged, reason, more, again = yield from self._rest(z, sigma, used, self.iterations_max)
         except SingularError as error:
             return False, f"singular: {error}", n, refactored
         return converged, reason, n + more, refactored or again
@@ -273,7 +288,7 @@ class Estimator:
         off = np.exp(1j * (z[at] - self.functionals.h(self.x)[at]))
         self.x = self.x * np.exp(1j * np.angle(np.sum(off)))
 
-    def _rest(self, z: Floats, sigma: Floats, used: Bools, most: int) -> tuple[bool, str, int, bool]:
+    def _rest(self, z: Floats, sigma: Floats, used: Bools, most: int) -> Steps[Found]:
         refactored = self._needs_factor(sigma)
         if refactored:
             self._factor(sigma)
@@ -281,6 +296,7 @@ class Estimator:
         j_before, change_before, x_before, n_halved = np.inf, np.inf, self.x, 0
         weighted_before = np.zeros(len(z))
         for iteration in range(1, most + 1):
+            yield
             weighted = weight * self._difference(z, self.functionals.h(self.x))
             j = float(weighted @ weighted)
             if not j <= RISE_MAX * j_before + 1.0 and n_halved < HALVINGS_MAX:
@@ -357,7 +373,7 @@ class Estimator:
         self.x = self.x + (dx[:n] + 1j * dx[n:])
         return float(np.max(np.abs(dx), initial=0.0))
 
-    def _result(self, z: Floats, sigma: Floats, used: Bools, found: tuple[bool, str, int, bool]) -> Estimate:
+    def _result(self, z: Floats, sigma: Floats, used: Bools, found: Found) -> Estimate:
         model, scale = self.model, self.functionals.scale
         h = self.functionals.h(self.x)
         off = self._difference(z, h)
@@ -386,10 +402,24 @@ class Estimator:
         )
 
 
+def at_once(steps: Steps[T]) -> T:
+    """Return the result of work in steps, without pauses."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: T = done.value
+            return found
+
+
 @functools.lru_cache(maxsize=256)
 def threshold(dof: int, quantile: float = QUANTILE) -> float:
-    """Return the chi-square quantile of J; inf where nothing is redundant."""
-    return float(chi2.ppf(quantile, dof)) if dof > 0 else math.inf
+    """Return the chi-square quantile of J; inf where nothing is redundant.
+
+    From the incomplete gamma function, of which chi-square is a case: importing all of scipy's distributions
+    for it takes as long as the rest of an estimator's start.
+    """
+    return 2.0 * float(gammaincinv(0.5 * dof, quantile)) if dof > 0 else math.inf
 
 
 def _real_rows(rows: sp.csr_array) -> sp.csr_array:

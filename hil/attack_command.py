@@ -12,12 +12,15 @@ from typing import Any
 
 from rich.console import Console
 
-from estimation.attacks import Place
-from hil import stop_signals
+from estimation.attacks import Kind, Place
+from estimation.tamper import Span
+from hil import joined_board, stop_signals
 from hil.attack_commands import Commands
 from hil.attack_files import AttackFile, read_attacks
-from hil.attack_instruments import ARM, Bench, Instruments
+from hil.attack_images import BoardImages
+from hil.attack_instruments import Bench, Instruments
 from hil.attack_proxy import IpNetwork
+from hil.attack_slots import ARM, hold_s
 from hil.attack_truth import TruthLog
 from hil.attack_wire import Wire
 from hil.relaytest.live import bench_of
@@ -105,6 +108,12 @@ def running(station: Path) -> RunSpec:
     raise HostError(f"station {station.stem!r} does not run (running: {there}); start it with gridhil run")
 
 
+def is_endless(file: AttackFile, options: Options) -> bool:
+    """Tell whether it ends only when it is told to, wherever its attacks are."""
+    attacks = (a for a in file.attacks if a.kind is not Kind.COMMAND)
+    return options.duration_s is None and any(math.isinf(a.duration_s) for a in attacks)
+
+
 def numbers(spec: RunSpec) -> dict[str, int]:
     """Return tag -> number of a point as slots count them: from 1, as ``gridhil points`` lists them."""
     return {tag: k + 1 for tag, k in index_of(spec.points[: spec.n_core]).items()}
@@ -125,7 +134,9 @@ class _Run:
     ) -> None:
         self._spec, self._file, self._options = spec, file, options
         self._bench, self._truth, self._out = bench, truth, out
-        self._instruments = Instruments(bench, numbers(spec), file.at(Place.INSTRUMENT))
+        held_s = hold_s(int(spec.core["dt_ns"]), int(spec.core["period_ns"]))
+        images = BoardImages(joined_board.attach(spec))
+        self._instruments = Instruments(bench, images, numbers(spec), file.at(Place.INSTRUMENT), held_s)
         self._wire = Wire(spec, file, self._clock_s, allowed)
         self._stopped_by = 0
         self._t0 = 0.0
@@ -143,7 +154,8 @@ class _Run:
         points = modbus_map.build(spec.points, spec.stamps, spec.modbus)
         commands = Commands(server, points, self._file.commands)
         if on := self._instruments.active():
-            self._say(f"before the start: {', '.join(on)} falsified already; LAB.ATK_n.CLEAR ends it")
+            left = ", ".join(f"{slot} ({self._bench.value(f'{slot}.LEFT_S'):.0f} s left)" for slot in on)
+            self._say(f"others falsify points already: {left}; CLEAR of a slot ends it at once")
         try:
             for line in await self._wire.start(options.listen, options.port, options.opcua_port):
                 self._say(line)
@@ -155,21 +167,19 @@ class _Run:
             self._undo()
             commands.close()
             await self._wire.close()
-            spans = [*self._instruments.spans, *self._wire.spans]
-            self._truth.save(spans)
+            self._truth.rows(self._wire.take_rows())
+            for line in self._wire.counts():
+                self._say(line)
+            self._truth.close(self._spans())
             for number in stop_signals.SIGNALS:
                 loop.remove_signal_handler(number)
             stop_signals.take()
-        for line in self._wire.counts():
-            self._say(line)
-        if self._stopped_by and not self._is_endless:
+        if self._stopped_by and not is_endless(self._file, self._options):
             raise stop_signals.Stopped(self._stopped_by)
-        return self._truth.document(spans)
+        return self._truth.document(self._spans())
 
-    @property
-    def _is_endless(self) -> bool:
-        """Tell whether it ends only when it is told to."""
-        return self._options.duration_s is None and math.isinf(self._end_s())
+    def _spans(self) -> list[Span]:
+        return [*self._instruments.spans, *self._wire.spans]
 
     def _stop(self, number: int) -> None:
         self._stopped_by = number
@@ -183,7 +193,7 @@ class _Run:
         return max((a.end_s for a in others), default=0.0)
 
     async def _until_over(self, commands: Commands) -> None:
-        end_s, rows_s, rearm_s = self._end_s(), 0.0, 0.0
+        end_s, rows_s, look_s, rearm_s = self._end_s(), 0.0, 0.0, 0.0
         limit_s = math.inf if self._options.duration_s is None else self._options.duration_s
         boards = self._file.at(Place.BOARD)
         while not self._stopped_by:
@@ -197,18 +207,21 @@ class _Run:
                 self._say(line)
             for done in await commands.go(t_s):
                 self._say(f"{done['attack']}: {done['tag']} = {done['value']:g}: {done['answer']}", **done)
-            if t_s >= rows_s:
+            if t_s >= rows_s and (rows := self._instruments.rows(self._t0)):
                 rows_s = t_s + ROWS_S
-                self._truth.rows(self._instruments.rows(t_s))
+                self._truth.rows(rows)
+            if t_s >= look_s:
+                look_s = t_s + ROWS_S
+                self._bench.value(f"{ARM}.ARMED")  # a station that has ended ends the attack
                 self._truth.rows(self._wire.take_rows())
                 for line in self._wire.news():
                     self._say(line)
+            self._truth.keep(self._spans(), t_s)
             if t_s >= limit_s or (self._instruments.is_over and commands.is_over and t_s >= end_s):
                 return
             await asyncio.sleep(TICK_S)
 
     def _undo(self) -> None:
-        self._truth.rows(self._wire.take_rows())
         try:
             self._instruments.clear()
             on = self._instruments.active()
@@ -223,6 +236,7 @@ class _Run:
     def _say(self, text: str, **more: Any) -> None:
         t_s = self._clock_s()
         self._truth.note(t_s, text, **more)
+        self._truth.keep(self._spans(), t_s)
         self._out.print(f"{t_s:8.3f} s  {text}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from estimation.attacks import Attack, Command, Delta, Kind, Place, parameter_problems
-from hil import paths
+from hil import attack_limits, attack_slots, paths
 from hil.attack_sections import AttackSection, AttacksSection, CommandSection, WireProtocol
 from hil.settings_errors import check_model, load_toml
-from hil.station import Plan, read_plan
-from rtcore.assembly.instances import ATTACK_COUNT
+from hil.station import Plan, read_plan, step_ns
 from rtcore.assembly.switching import LAB_KINDS, is_attackable
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import Kind as PointKind
@@ -201,12 +200,16 @@ class _Draft:
 
     def _attack(self, s: AttackSection, at: str) -> Attack | None:
         before = len(self.problems)
-        for name, what in parameter_problems(s.kind, s.figures()):
-            self._add(f"{at}.{name}", what)
+        wrong = parameter_problems(s.kind, s.figures())
         self._check_keys(s, at)
         tags = self._tags(s, at)
+        wrong += [(k, what) for k, what in self._limits(s, tags) if k not in dict(wrong)]
+        for name, what in wrong:
+            self._add(f"{at}.{name}", what)
         for tag in s.statuses:
-            self._point(tag, s, f"{at}.statuses")
+            is_one = self._point(tag, s, f"{at}.statuses")
+            if is_one and (why := attack_limits.why_no_status(self._points[self._index[tag]])):
+                self._add(f"{at}.statuses", f"{tag} {why}")
         commands = tuple(
             c for k, row in enumerate(s.command) for c in self._commands(row, f"{at}.command[{k}]")
         )
@@ -227,6 +230,22 @@ class _Draft:
             statuses={tag: float(v) for tag, v in s.statuses.items()},
             commands=commands,
         )
+
+    def _limits(self, s: AttackSection, tags: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """Yield (figure, what is wrong) of what no reader could be shown, away from instruments."""
+        assert self.plan is not None
+        if s.place is Place.INSTRUMENT:
+            return
+        figures = s.figures()
+        yield from attack_limits.too_large(
+            figures, s.duration_s, [self._points[self._index[t]] for t in tags]
+        )
+        if s.place is Place.BOARD:
+            step_s = step_ns(self.plan.station, has_fifo=True) * 1e-9  # the shortest one that it may run with
+            yield from attack_limits.too_old(s.kind, figures, len(tags), step_s)
+        elif s.kind is Kind.REPLAY:
+            what = "the start_s before it in which values pass through the proxy"
+            yield from attack_limits.not_recorded(s.kind, figures, s.start_s, what)
 
     def _check_keys(self, s: AttackSection, at: str) -> None:
         """Report keys that are missing for the kind and place, and those that mean nothing there."""
@@ -301,7 +320,9 @@ class _Draft:
         """Say why a point cannot be attacked in this way."""
         point = self._points[self._index[tag]]
         if s.place is Place.INSTRUMENT:
-            return None if is_attackable(point) else "is no measured point of the plant"
+            if not is_attackable(point):
+                return "is no measured point of the plant"
+            return attack_limits.why_no_state(point, s.kind, s.figures())
         if point.is_health or point.source.partition(".")[0] in LAB_KINDS:
             return "belongs to the lab or to the loop's health"
         if s.place is Place.WIRE and s.protocol != "opcua" and "modbus" not in point.wire:
@@ -310,7 +331,7 @@ class _Draft:
             return "is a method in OPC UA, it has no value there"
         if s.writes and not point.is_writable:
             return "cannot be written"
-        return None
+        return attack_limits.why_no_state(point, s.kind, s.figures())
 
     def _commands(self, row: CommandSection, at: str) -> Iterator[Command]:
         point = self._points[self._index[row.tag]] if row.tag in self._index else None
@@ -329,12 +350,26 @@ class _Draft:
             yield Command(tag=row.tag, value=values[k % len(values)], at_s=row.at_s + k * row.every_s)
 
     def _check_slots(self) -> None:
-        n = sum(len(a.tags) for a in self.attacks if a.place is Place.INSTRUMENT)
+        """Report what the slots at instruments would refuse, of each attack and of all together."""
+        assert self.plan is not None
         if {Place.INSTRUMENT, Place.BOARD} <= {a.place for a in self.attacks}:
             what = "attacks at instruments use up the arming that those on the board live on; one of the two"
             self._add("attack", what)
-        if n > ATTACK_COUNT:
-            self._add("attack", f"{n} points are attacked at their instruments; at most {ATTACK_COUNT}")
+        own = [a for a in self.attacks if a.place is Place.INSTRUMENT]
+        if not own:
+            return
+        n_slots = attack_slots.count(self._index)
+        if not n_slots or f"{attack_slots.ARM}.ARM" not in self._index:
+            self._add("attack", "the station has no slots for attacks at instruments (LAB.ATK_1 .., LAB.ARM)")
+            return
+        place_of = {section.name: f"attack[{k}]" for k, section in self.sections}
+        points = {tag: self._points[k] for tag, k in self._index.items()}
+        dt_s = step_ns(self.plan.station, has_fifo=False) * 1e-9
+        for attack in own:
+            for key, what in attack_slots.refusals(attack, points, dt_s):
+                self._add(f"{place_of[attack.name]}.{key}", what)
+        for second, what in attack_slots.clashes(own, n_slots):
+            self._add("attack" if second is None else f"{place_of[second.name]}.points", what)
 
 
 def beyond(point: Point, value: float) -> str:

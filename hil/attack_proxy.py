@@ -80,7 +80,7 @@ class Proxy:
         self._upstream, self._tamper_of, self._clock_s, self._allowed = upstream, tamper_of, clock_s, allowed
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.n_connections = self.n_refused = self.n_changed = 0
+        self.n_connections = self.n_refused = self.n_changed = self.n_cut = 0
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port.
@@ -164,4 +164,8 @@ class Proxy:
                     if frames.is_broken:
                         data, frames = data + frames.rest, None
                 writer.write(data)
+                await writer.drain()
+            if frames is not None and frames.rest:  # it ended within a frame
+                self.n_cut += 1
+                writer.write(frames.rest)
                 await writer.drain()

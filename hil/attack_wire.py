@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from estimation.attacks import Attack
-from estimation.tamper import Falsehood, Span, Tamper
+from estimation.tamper import Span, Tamper
+from estimation.tamper_rows import Falsehood
 from hil import joined_board
 from hil.attack_background import beside, failures
 from hil.attack_files import AttackFile
 from hil.attack_proxy import IpNetwork, Proxy
 from hil.run_command import within_reach
 from hil.runspec import RunSpec
-from protocols import modbus_map
+from protocols import modbus_map, modbus_tamper
 from protocols.modbus_tamper import ModbusTamper
 from protocols.opcua_settings import OpcuaSettings
 from protocols.tamper_image import Image
@@ -44,7 +44,7 @@ class Wire:
         self._spec, self._file, self._clock_s, self._allowed = spec, file, clock_s, allowed
         self._rng = np.random.default_rng(file.seed)
         self._tampers: list[Tamper] = []
-        self._is_told = False
+        self._is_told, self._modbus_tally = False, modbus_tamper.Tally()
         self._attacks: list[Attack] = []
         self._said: list[str] = []
         self._core = joined_board.attach(spec)
@@ -78,16 +78,12 @@ class Wire:
         return [s for t in self._tampers for s in t.spans]
 
     def take_rows(self) -> list[Falsehood]:
-        """Return what was falsified since the last call, but for points that nobody has seen yet."""
-        rows = [
-            r
-            for t in self._tampers
-            for r in t.rows
-            if not (math.isnan(r.true_value) and math.isnan(r.false_value))
-        ]
+        """Return what went out falsified since the last call."""
+        found = list[Falsehood]()
         for tamper in self._tampers:
-            tamper.rows.clear()
-        return rows
+            while rows := tamper.take_rows():
+                found += rows
+        return found
 
     def _simulated_s(self) -> float:
         """Return simulated time since the station's start [s], which models of the plant go by."""
@@ -110,8 +106,16 @@ class Wire:
         """Say what went through."""
         for name, proxy in (("Modbus", self._modbus), ("OPC UA", self._opcua)):
             if proxy is not None:
-                counts = proxy.n_connections, proxy.n_refused, proxy.n_changed
-                yield "{}: {} connections, {} refused, {} frames changed".format(name, *counts)
+                yield (
+                    f"{name}: {proxy.n_connections} connections, {proxy.n_refused} refused, "
+                    f"{proxy.n_changed} frames changed, {proxy.n_cut} streams ended within a frame"
+                )
+        if self._modbus is not None:
+            m = self._modbus_tally
+            yield (
+                f"Modbus: {m.malformed} frames not understood, {m.streams} streams of another protocol, "
+                f"{m.mask_writes} mask writes passed as they are"
+            )
         if self._opcua is not None:
             t = self._tally
             yield (
@@ -138,7 +142,10 @@ class Wire:
         written = self._image([a for a in attacks if a.name in self._file.on_writes])
         points = modbus_map.build(spec.points, spec.stamps, spec.modbus)
         server = within_reach(spec.modbus["host"]), int(spec.modbus["port"])
-        return Proxy(server, lambda _: ModbusTamper(points, shown, written), self._clock_s, self._allowed)
+        tally = self._modbus_tally
+        return Proxy(
+            server, lambda _: ModbusTamper(points, shown, written, tally), self._clock_s, self._allowed
+        )
 
     def _opcua_proxy(self) -> Proxy:
         from protocols.opcua_tamper import (

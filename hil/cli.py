@@ -19,6 +19,7 @@ from hil import (
     cli_attack,
     cli_cyberrange,
     cli_estimate,
+    cli_forecast,
     cli_protection,
     cli_record,
     cli_relaytest,
@@ -323,6 +324,7 @@ def scenario(
 cli_record.add_to(app)
 cli_relaytest.add_to(app)
 cli_estimate.add_to(app)
+cli_forecast.add_to(app)
 cli_cyberrange.add_to(app)
 cli_attack.add_to(app)
 
@@ -333,7 +335,11 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
-    """Validate stations, scenarios, relay tests, wirings, networks, points, telemetry, schemes, faults."""
+    """Validate files of any kind: everything that is wrong with them, with its place.
+
+    Stations, scenarios, relay test plans, attack files, range plans, wiring tables, networks, profiles,
+    point lists, telemetry sets, protection schemes, fault libraries.
+    """
     compiled()
     if schema:
         from hil.settings import schema as station_schema

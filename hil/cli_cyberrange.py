@@ -36,9 +36,14 @@ def cyberrange(
     """Measure what detects which attack, how soon, how often falsely; exit 1 if not as the plan expects."""
     compiled()
     from hil.cyberrange import command
+    from hil.cyberrange.run_errors import RunError
 
     talk = Console(quiet=True) if json_ else out
-    doc = command.run_file(plan, report, jobs, dask, talk, err)
+    try:
+        doc = command.run_file(plan, report, jobs, dask, talk, err)
+    except RunError as error:  # neither input nor host: the program under study failed
+        err.print(f"gridhil: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
     if json_:
         as_json(doc)
     if doc["verdict"] != "PASS":

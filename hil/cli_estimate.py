@@ -44,7 +44,7 @@ def estimate(
     ] = None,
     json_: Json = False,
     source: Annotated[
-        SourceModel, typer.Option(help="EMFs upstream: a balanced set, or any.")
+        SourceModel, typer.Option(help="EMFs upstream: a balanced set, or any (needs angles).")
     ] = SourceModel.BALANCED,
     robust: Annotated[
         bool, typer.Option("--robust", help="Huber's estimate: suspects weigh less and stay.")

@@ -38,7 +38,10 @@ def main() -> int:
     spec = RunSpec.load(Path(sys.argv[1]))
     kernel_cache.prepare()
     try:
-        return Core(spec).run(started)
+        with kernel_cache.compiling(kernel_cache.MARK):
+            core = Core(spec)
+            core.compile(started)
+        return core.run()
     except HostError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_HOST
@@ -88,10 +91,13 @@ class Core:
 
         return waves.waves_in(segment.create(self.spec.waves_path, waves.waves_bytes(n_relays), ring))
 
-    def run(self, started: float) -> int:
-        """Compile, announce, run; returns the exit code."""
-        self._call(n_steps=0, mode=0)  # compiles or loads every kernel, does no step
+    def compile(self, started: float) -> None:
+        """Compile or load every kernel, do no step."""
+        self._call(n_steps=0, mode=0)
         kernel_cache.mark_complete(time.monotonic() - started)
+
+    def run(self) -> int:
+        """Announce, run; returns the exit code."""
         self.board.ctl[bd.CTL_ENDED] = 0
         signal.signal(signal.SIGTERM, lambda *_: self.board.ctl.__setitem__(bd.CTL_STOP, 1))
         threading.stack_size(LOOP_STACK_BYTES)

@@ -8,6 +8,8 @@ from hil.output import as_pairs, as_table, out
 
 ROWS = 12
 """Rows of the tables of the worst."""
+FEW = 3
+"""Suspects that are told where a wrong status would explain them all."""
 
 
 def show(doc: dict[str, Any]) -> None:
@@ -21,7 +23,10 @@ def show(doc: dict[str, Any]) -> None:
     as_pairs(_summary(doc))
     rows = [r for r in doc["measurements"] if r["rn"] is not None]
     rows.sort(key=lambda r: -abs(r["rn"]))
-    title = f"largest normalised residuals; beyond {doc['rn_threshold']:.2f} is suspect"
+    tested = (
+        f"beyond {doc['rn_threshold']:.2f} is suspect" if rows else "none is tested, nothing is redundant"
+    )
+    title = f"largest normalised residuals; {tested}"
     columns = ("measurement", "value", "residual", "rn", "Omega/R", "state")
     as_table(title, columns, [_residual_cells(r) for r in rows[:ROWS]])
     for line in _words(doc):
@@ -47,8 +52,11 @@ def _summary(doc: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(doc: dict[str, Any]) -> list[str]:
-    lines = []
-    for s in doc["suspects"]:
+    lines, suspects = _status_words(doc), doc["suspects"]
+    if lines and len(suspects) > FEW:
+        lines.append(f"{len(suspects)} measurements speak against it, which that would explain; the worst:")
+        suspects = suspects[:FEW]
+    for s in suspects:
         alike = f"; not to be told from {', '.join(s['alike'])}" if s["alike"] else ""
         error = "" if s["error"] is None else f", off by about {s['error']:.6g} {s['unit']}"
         lines.append(f"suspect: {s['measurement']}, rn {s['rn']:.1f}{error}{alike}")
@@ -60,15 +68,19 @@ def _words(doc: dict[str, Any]) -> list[str]:
     if doc["critical"]:
         listed = _listed(doc["critical"])
         lines.append(f"critical, errors of these are never seen: {listed}")
-    if doc["switch_suspect"]:
-        lines.append(_switch_words(doc["switch_suspect"]))
-    if tap := doc["tap_suspect"]:
-        what = f"regulator {tap['regulator']} seems to be at tap {tap['tap']}, not {tap['given']}"
-        lines.append(f"{what}: J is then {tap['j']:.6g} (--tap {tap['regulator']}={tap['tap']})")
     if not lines and doc["is_clean"]:
         lines.append("no bad data found")
     elif not doc["is_clean"]:
         lines.append("what is left is still larger than the standard deviations allow")
+    return lines
+
+
+def _status_words(doc: dict[str, Any]) -> list[str]:
+    """Return what would explain more than any measurement: it comes first, and what was removed after it."""
+    lines = [_switch_words(doc["switch_suspect"])] if doc["switch_suspect"] else []
+    if tap := doc["tap_suspect"]:
+        what = f"regulator {tap['regulator']} seems to be at tap {tap['tap']}, not {tap['given']}"
+        lines.append(f"{what}: J is then {tap['j']:.6g} (--tap {tap['regulator']}={tap['tap']})")
     return lines
 
 

@@ -8,8 +8,10 @@ that comes in by the wire or goes wrong in a scan ends it: its points are Bad th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import mmap
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from estimation.reading import Output, Reading
 from hil import gateway_process, joined_board, kernel_cache, segment
 from hil.gateway_process import CORE_MEMORY_S, say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
+from hil.learned_file import NAME, LearnedFile, Learner
 from hil.runspec import RunSpec
 from hil.telemetry_image import TelemetryImage
 from hil.telemetry_readers import TelemetryReader, make_reader
@@ -34,18 +37,22 @@ BEAT_S = 0.5
 """The heartbeat goes on between slow scans [s]."""
 OWN = ("rate_hz", "scans", "solve_ms")
 """Attributes of the estimator that this process fills in where the service leaves them open (NaN)."""
+SETTLE_SHARE = 0.6
+"""Scan and work after it take so much of the time between two scans, as far as it comes in slices."""
+SETTLE_LEAST = 0.2
+"""Time for that work in any case, of the time between two scans: else slow scans end all doubts."""
 SAID_MAX = 100
 """Different complaints in the log."""
 
 
-class Scanner(Protocol):
+class Scanner(Learner, Protocol):
     """What makes estimates of readings; ``estimation.service.Service`` is one."""
 
     def scan(self, reading: Reading) -> Output:
         """Return values and qualities of the estimator's points, in SI units and their order."""
 
-    def settle(self) -> None:
-        """Do what can wait until a scan is published."""
+    def settle(self, budget_s: float) -> None:
+        """Do what can wait until a scan is published, for so long [s]."""
 
 
 class EstimatorBoard:
@@ -125,6 +132,10 @@ class Scans:
     ----------
     sim_ns : callable
         Simulated time now [ns UTC since 1970], None as long as there is none.
+    learned : LearnedFile, optional
+        Keeps what the scanner learns.
+    period_s : float
+        Time between two scans [s].
     """
 
     def __init__(
@@ -134,8 +145,11 @@ class Scans:
         scanner: Scanner,
         board: EstimatorBoard,
         sim_ns: Callable[[], int | None],
+        learned: LearnedFile | None = None,
+        period_s: float = 0.5,
     ) -> None:
         self.reader = reader
+        self._learned, self._period_s = learned, period_s
         self._image, self._scanner, self._board, self._sim_ns = image, scanner, board, sim_ns
         self._said: set[str] = set()
         self.n_scans = self.n_failed = 0
@@ -146,6 +160,7 @@ class Scans:
         if sim_ns is None:
             return
         self.n_scans += 1
+        begun_s = time.perf_counter()
         try:
             asked = self._image.due(sim_ns)
             fetched = await self.reader.read(asked)
@@ -161,10 +176,18 @@ class Scans:
             self._board.publish_failure(sim_ns)
             return
         try:
-            self._scanner.settle()
+            left_s = SETTLE_SHARE * self._period_s - (time.perf_counter() - begun_s)
+            self._scanner.settle(max(left_s, SETTLE_LEAST * self._period_s))
+            if self._learned is not None:
+                self._learned.keep(sim_ns)
         except Exception as error:  # noqa: BLE001 - what was published stays
             self.n_failed += 1
             self.complain(f"tests behind a scan failed: {type(error).__name__}: {error}")
+
+    def end(self) -> None:
+        """Keep what was learned."""
+        if self._learned is not None:
+            self._learned.save()
 
     def complain(self, text: str) -> None:
         """Say something that was not said before."""
@@ -174,7 +197,7 @@ class Scans:
 
 
 async def serve(spec: RunSpec) -> None:
-    """Scan until SIGTERM, which ends the process at once: it has nothing to put in order."""
+    """Scan until SIGTERM: it ends the process at once before the first scan, later when a scan is over."""
     status = GatewayStatus.create(spec.gateway_path("estimator"))
     status.write(state=STARTING, pid=os.getpid())
     core = joined_board.attach(spec, wait_s=CORE_MEMORY_S)
@@ -182,13 +205,17 @@ async def serve(spec: RunSpec) -> None:
     rate_hz = spec.estimation["rate_hz"]
     say(f"ready {rate_hz:g} Hz by {reader.where}")  # the station need not wait for what follows
     scans = _scans(spec, reader, core)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     period_s, due_s = 1.0 / rate_hz, time.monotonic()
-    while True:
+    while not stopping.is_set():
         status.write(state=SERVING, clients=0, requests=reader.n_requests, errors=scans.n_failed)
         if time.monotonic() >= due_s:
             await scans.scan()
             due_s = max(due_s + period_s, time.monotonic())
-        await asyncio.sleep(min(BEAT_S, max(0.0, due_s - time.monotonic())))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), min(BEAT_S, max(0.0, due_s - time.monotonic())))
+    scans.end()
 
 
 def _scans(spec: RunSpec, reader: TelemetryReader, core: joined_board.JoinedBoard) -> Scans:
@@ -202,7 +229,13 @@ def _scans(spec: RunSpec, reader: TelemetryReader, core: joined_board.JoinedBoar
 
     board = EstimatorBoard(spec, round(1e9 / spec.estimation["rate_hz"]), setup.factors)
     image = TelemetryImage(spec.n_core, setup.period_s)
-    return Scans(reader, image, setup.scanner, board, sim_ns)
+    period_s = 1.0 / spec.estimation["rate_hz"]
+    learned = LearnedFile(
+        spec.state_dir / NAME, setup.key, setup.scanner, lambda text: say(text, is_error=True)
+    )
+    if learned.load():
+        say("goes on with the offsets that were learned in this run")
+    return Scans(reader, image, setup.scanner, board, sim_ns, learned, period_s)
 
 
 def main(arguments: list[str]) -> int:

@@ -20,6 +20,8 @@ from estimation.service import Service
 from estimation.telemetry_scan import TelemetryScan
 from estimation.watchers import Watchers
 from hil import paths
+from hil.gateway_process import say
+from hil.learned_file import key_of
 from hil.load_history import history_of
 from hil.point_units import factors
 from hil.runspec import RunSpec
@@ -43,11 +45,14 @@ class Setup:
         Core point -> how often it is fetched [s of simulated time].
     factors : float64[n]
         Value over the attribute's, of every point of the estimator.
+    key : mapping
+        What learned offsets are of, see ``hil.learned_file``.
     """
 
     scanner: Scanner
     period_s: Mapping[int, float]
     factors: npt.NDArray[np.float64]
+    key: Mapping[str, str]
 
     @classmethod
     def of(cls, spec: RunSpec) -> Setup:
@@ -55,7 +60,8 @@ class Setup:
         plan = read_plan(spec.core["station"])
         telemetry = telemetry_of(plan, spec.estimation["telemetry"], plan.station.path.parent)
         points = plan.points.estimators
-        return cls(make_service(plan, telemetry, spec), periods(telemetry), factors(points))
+        key = key_of(spec.core["run_id"], telemetry, plan.network)
+        return cls(make_service(plan, telemetry, spec), periods(telemetry), factors(points), key)
 
 
 def periods(telemetry: Telemetry) -> dict[int, float]:
@@ -79,7 +85,7 @@ def make_service(plan: Plan, telemetry: Telemetry, spec: RunSpec) -> Scanner:
     return Service(
         TelemetryScan(plan.network, telemetry, pseudo, load_scale=station.load.scale),
         Layout(plan.points.estimators),
-        Watchers(bank, thresholds_of(plan.station, telemetry.name)),
+        Watchers(bank, thresholds_of(plan.station, telemetry.name), say=say),
         ChangeWatch(plan.points.core, telemetry).update,
         rate_hz=spec.estimation["rate_hz"],
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses as dc
+import fcntl
 import hashlib
 import importlib.metadata
 import os
@@ -18,7 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hil import run_dir, stop_signals
@@ -30,6 +31,9 @@ KEPT = 3
 """Digests kept, the latest used ones: going back to a branch need not compile again."""
 READY = "GRIDHIL_CACHE_READY"
 MARK = "complete"
+"""Holds a station's kernels; the file says how long they took."""
+HEADLESS = "headless"
+"""Holds those of an engine without a loop."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -69,6 +73,34 @@ def mark_complete(seconds: float) -> None:
     if os.environ.get(READY) == "1" and path and not (Path(path) / MARK).exists():
         with contextlib.suppress(OSError):
             (Path(path) / MARK).write_text(f"{seconds:.1f}\n")
+
+
+def has(mark: str) -> bool:
+    """Tell whether the cache in use has a mark; without a cache nothing is known to be missing."""
+    path = os.environ.get("NUMBA_CACHE_DIR", "")
+    return os.environ.get(READY) != "1" or not path or (Path(path) / mark).exists()
+
+
+@contextlib.contextmanager
+def compiling(mark: str) -> Iterator[None]:
+    """Let one process at a time compile, until the cache has this mark; the others then load what it made.
+
+    The same sources do not always give the same machine code: a kernel compiled in one go with those it calls
+    is optimised with them, one that finds them in the cache is not, and sums differ in their last place. Two
+    processes that compile at once would each run code of their own, and not agree bit for bit.
+    """
+    if has(mark):
+        yield
+        return
+    path = Path(os.environ["NUMBA_CACHE_DIR"])
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # where nothing can be locked each one compiles
+            lock = held.enter_context((path / "lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        if mark != MARK:  # which says how long it took
+            with contextlib.suppress(OSError):
+                (path / mark).touch()
 
 
 def digest(root: Path = ROOT) -> str:

@@ -10,7 +10,7 @@ import dataclasses as dc
 import math
 from collections.abc import Iterator, Sequence
 
-from estimation.measurements import Kind, Measurement
+from estimation.measurements import POWERS, UNIT, Kind, Measurement
 from estimation.pseudo import Pseudo
 from rtcore.network.model import Network
 
@@ -23,6 +23,10 @@ LINE_TO_LINE_PU = (1.6, 1.85)
 """Around sqrt(3): nothing but a line-to-line voltage is so much too high [of the line-to-neutral base]."""
 THOUSANDTH = (2e-4, 5e-3)
 """Powers over rated power that are in kW: a twentieth to five times of the rating after conversion."""
+VOLTAGE_MAX, POWER_MAX = 10.0, 1e4
+"""What no instrument shows: voltages [of the base], powers [of all that is rated, together]."""
+SIGMA_MIN = 1e-8
+"""Nothing is measured more exactly [of the value]; what holds exactly need not be written."""
 LOAD_MIN_W, LOADS_MIN = 1e3, 2
 """Loads that count, and how many of them must agree before units or signs are doubted."""
 
@@ -42,11 +46,19 @@ class Reading:
 def suspicions(network: Network, readings: Sequence[Reading]) -> Iterator[Suspicion]:
     """Yield (line, column, what) of values that are probably in another unit."""
     base_v = {b.name: 1e3 * b.base_kv_ln for b in network.buses}
+    rated_w = sum(abs(w) for w in _load_w(network).values()) + sum(1e3 * d.kva for d in network.ders)
     for r in readings:
-        if r.measurement.kind is Kind.V_MAG:
+        kind = r.measurement.kind
+        what = ""
+        if kind is Kind.V_MAG:
             what = _of_voltage(r.value, base_v[r.measurement.element])
-            if what:
-                yield r.line, "value", what
+        elif kind in POWERS and abs(r.value) > POWER_MAX * rated_w > 0.0:
+            rated = f"all that is rated is {rated_w:.4g} W"
+            what = f"{r.value:g} {UNIT[kind]} where {rated}: no instrument shows that"
+        if what:
+            yield r.line, "value", what
+        elif r.sigma < SIGMA_MIN * abs(r.value):
+            yield r.line, "sigma", f"{r.sigma:g} at a value of {r.value:g}: nothing is measured so exactly"
     yield from _radians(readings)
     yield from _of_loads(network, readings)
 
@@ -54,6 +66,8 @@ def suspicions(network: Network, readings: Sequence[Reading]) -> Iterator[Suspic
 def _of_voltage(value: float, base_v: float) -> str:
     if base_v < BASE_MIN_V or value == 0.0:
         return ""
+    if abs(value) > VOLTAGE_MAX * base_v:
+        return f"{value:g} V where {base_v:.6g} V is nominal: no instrument shows that"
     if PU_MIN < value < PU_MAX:
         return f"{value:g} V where {base_v:.6g} V is nominal: per unit? Voltages are in V, line to neutral"
     if PU_MIN < 1e3 * value / base_v < PU_MAX:

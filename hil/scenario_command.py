@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +17,6 @@ from hil.scenario_files import read_scenario
 from hil.scenario_model import Scenario
 from hil.scenario_verdicts import judge
 from rtcore.errors import Problem, UserInputError
-
-MARK = "scenario"
-"""Beside the compiled kernels: those of a scenario run are among them."""
 
 
 def run_files(
@@ -41,17 +37,15 @@ def run_files(
     if folder is not None:
         sr.make_folder(folder)
     reports = []
-    mark = kernel_cache.prepare().path / MARK
-    if not mark.exists():
+    kernel_cache.prepare()
+    if not kernel_cache.has(kernel_cache.HEADLESS):
         _line(err, "compiling the kernels for this machine, once (two to four minutes) ...")
     for scenario in scenarios:
-        with progress(scenario.name, err) as tick:
+        with progress(scenario.name, err) as tick, kernel_cache.compiling(kernel_cache.HEADLESS):
             done = run(scenario, tick)
         report = sr.Report(done, judge(done))
         _say(report, out)
         reports.append(report)
-    with contextlib.suppress(OSError):
-        mark.touch()
     if folder is not None:
         written = sr.write(folder, reports)
         _line(out, f"report: {', '.join(str(p) for p in written if p.suffix in ('.html', '.xml'))}")

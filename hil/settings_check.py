@@ -60,7 +60,9 @@ def check_file(path: Path | str) -> list[Problem]:
             return []
     if path.is_file() and _is_shared_by_points(path):
         return _check_all_points(path)
-    return [Problem(str(path), "", f"not recognised; {KINDS} can be checked")]
+    is_empty = path.suffix == ".toml" and path.is_file() and not _tables(path)
+    why = "empty, it could be anything" if is_empty else "not recognised"
+    return [Problem(str(path), "", f"{why}; {KINDS} can be checked")]
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def _is_station(path: Path) -> bool:
     if path.suffix != ".toml" or not path.is_file():
         return False
     raw, problems = load_toml(path)
-    return bool(problems) or not raw or any(key in StationFile.model_fields for key in raw)
+    return bool(problems) or any(key in StationFile.model_fields for key in raw)
 
 
 def _folder(path: Path) -> Path:

@@ -29,6 +29,8 @@ class Fetched:
     quality: Bytes
     faults: tuple[str, ...] = ()
     """What went wrong, for the log."""
+    age_s: Floats | None = None
+    """How old the values were when they were fetched [s of simulated time]; None: of that moment."""
 
 
 class TelemetryImage:
@@ -48,7 +50,7 @@ class TelemetryImage:
         self._next_ns = np.full(len(self.points), NEVER_NS, np.int64)
         self._values = np.full(n_points, np.nan)
         self._quality = np.full(n_points, int(Quality.BAD_WAITING), np.uint8)
-        self._fetched_ns = np.full(n_points, NEVER_NS, np.int64)
+        self._stamped_ns = np.full(n_points, NEVER_NS, np.int64)
 
     def due(self, sim_ns: int) -> Ints:
         """Return the points to be fetched now."""
@@ -59,7 +61,8 @@ class TelemetryImage:
         is_lost = fetched.quality == int(Quality.BAD_NO_COMMUNICATION)
         there = asked[~is_lost]
         self._values[there] = fetched.values[~is_lost]
-        self._fetched_ns[there] = sim_ns
+        age_s = np.zeros(len(asked)) if fetched.age_s is None else fetched.age_s
+        self._stamped_ns[there] = sim_ns - np.rint(1e9 * age_s[~is_lost]).astype(np.int64)
         self._quality[asked] = fetched.quality
         rows = np.searchsorted(self.points, asked)
         retry_ns = np.minimum(self._period_ns[rows], round(1e9 * RETRY_S))
@@ -67,8 +70,8 @@ class TelemetryImage:
 
     def reading(self, sim_ns: int) -> Reading:
         """Return a copy of everything, with the ages of now."""
-        is_there = self._fetched_ns != NEVER_NS
-        age_s = np.where(is_there, (sim_ns - np.where(is_there, self._fetched_ns, 0)) * 1e-9, np.inf)
+        is_there = self._stamped_ns != NEVER_NS
+        age_s = np.where(is_there, (sim_ns - np.where(is_there, self._stamped_ns, 0)) * 1e-9, np.inf)
         return Reading(sim_ns, self._values.copy(), self._quality.copy(), age_s)
 
     @property

@@ -6,7 +6,9 @@ file names instead: the estimator then sees what comes out there, and nothing el
 
 from __future__ import annotations
 
+import dataclasses as dc
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -15,6 +17,7 @@ import numpy as np
 from hil.runspec import RunSpec
 from hil.telemetry_image import Fetched, Ints
 from hil.telemetry_requests import Request, plan_requests
+from hil.telemetry_stamps import SourceClock
 from protocols import modbus_map
 from protocols.device_link import Fault, LinkError
 from protocols.modbus_client import ModbusClient
@@ -67,7 +70,10 @@ class BoardReader:
 
 
 class ModbusReader:
-    """Polls a Modbus server, the contiguous ranges of the points' devices one after the other."""
+    """Polls a Modbus server, the contiguous ranges of the points' devices one after the other.
+
+    There are no time stamps of single values in Modbus: they count as of the moment of the fetch.
+    """
 
     def __init__(self, client: ModbusClient, points: modbus_map.ModbusMap) -> None:
         self.where = f"modbus {client.host}:{client.port}"
@@ -122,15 +128,31 @@ class ModbusReader:
 
 
 class OpcuaReader:
-    """Reads the values of nodes, a few hundred in one call."""
+    """Reads the values of nodes, a few hundred in one call, and how old they are by their source's clock.
 
-    def __init__(self, url: str, points: Sequence[Point], timeout_s: float = TIMEOUT_S) -> None:
+    Parameters
+    ----------
+    rate : float or None
+        See ``SourceClock``.
+    clock_ns : callable
+        Our clock [ns UTC since 1970].
+    """
+
+    def __init__(
+        self,
+        url: str,
+        points: Sequence[Point],
+        timeout_s: float = TIMEOUT_S,
+        rate: float | None = 1.0,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         from protocols.opcua_reads import OpcuaReads  # its library takes a second to import
         from protocols.opcua_space import node_id
 
         self.where = f"opcua {url}"
         self._reads = OpcuaReads(url, timeout_s)
         self._nodes = [node_id(p) for p in points]
+        self._clock, self._clock_ns = SourceClock(rate), clock_ns
 
     @property
     def n_requests(self) -> int:
@@ -142,11 +164,23 @@ class OpcuaReader:
         try:
             if not self._reads.is_connected:
                 await self._reads.connect()
-            return _fetched(await self._reads.read_nodes([self._nodes[k] for k in asked.tolist()]), [])
+                self._clock.forget()
+            now_ns = self._clock_ns()
+            rows = await self._reads.read_stamped([self._nodes[k] for k in asked.tolist()])
+            age_s = self._clock.ages(now_ns, np.array([stamp for _, _, stamp in rows], np.int64))
+            found = _fetched([row[:2] for row in rows], self._words())
+            return dc.replace(found, age_s=age_s)
         except LinkError as error:
             if error.fault is not Fault.TIMEOUT:
                 await self._reads.close()
             return nothing(asked, str(error))
+
+    def _words(self) -> list[str]:
+        """Say that the server's clock is another, coarsely: it drifts, and one line in the log is enough."""
+        off_s = self._clock.offset_s
+        if off_s == 0.0:
+            return []
+        return [f"its clock is {off_s / 3600.0:.1f} h off; its time stamps count from its newest one"]
 
     async def close(self) -> None:
         """See ``TelemetryReader``."""
@@ -170,6 +204,12 @@ def make_reader(spec: RunSpec, snapshot: Callable[[], Snapshot | None]) -> Telem
         return BoardReader(snapshot)
     core = spec.points[: spec.n_core]
     if settings["reader"] == "opcua":
-        return OpcuaReader(settings["opcua_url"], core)
+        return OpcuaReader(settings["opcua_url"], core, rate=_rate(spec))
     client = ModbusClient(settings["modbus_host"], settings["modbus_port"], TIMEOUT_S)
     return ModbusReader(client, modbus_map.build(core, spec.core_stamps, spec.modbus))
+
+
+def _rate(spec: RunSpec) -> float | None:
+    """Return how fast simulated time runs, None where it runs as fast as it can."""
+    period_ns = spec.core["period_ns"]
+    return spec.core["dt_ns"] / period_ns if period_ns else None

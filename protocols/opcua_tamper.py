@@ -18,8 +18,8 @@ from asyncua.ua.ua_binary import struct_from_binary
 from protocols import opcua_endpoints, opcua_guards
 from protocols.opcua_chunks import HEADER_SIZE, Message, Messages
 from protocols.opcua_follow import Follower
-from protocols.opcua_values import Edit, Group, edited, encoded, length_edit, scans
-from protocols.tamper_image import Image
+from protocols.opcua_values import Edit, Group, edited, encoded, length_edit, scans, spot_from
+from protocols.tamper_image import Image, Reading, Showing
 
 NO_POLICY = "http://opcfoundation.org/UA/SecurityPolicy#None"
 CHANNEL_SIZE = 12
@@ -114,13 +114,16 @@ class OpcuaTamper:
             return raw
         if message is None:
             return raw
-        edits = [e for group in groups for e in self._edits(t_s, body, group)]
+        sent: list[tuple[Showing, dict[str, Reading]]] = []
+        edits = [e for group in groups for e in self._edits(t_s, body, group, sent)]
         if body is message.body and not edits:
             return raw
         passed = message.with_body(edited(body, edits), self._chunk_max)
         if passed is None:
             self._tally.too_long += 1
             return raw
+        for showing, readings in sent:
+            showing.went_out(readings)
         self.n_changed += bool(edits)
         return passed
 
@@ -135,19 +138,24 @@ class OpcuaTamper:
         body = None if groups else opcua_endpoints.moved(message.body, self._server_port, self._here)
         return message, groups, message.body if body is None else body
 
-    def _edits(self, t_s: float, body: bytes, group: Group) -> list[Edit]:
-        """Return what makes the values of a list false."""
+    def _edits(
+        self, t_s: float, body: bytes, group: Group, sent: list[tuple[Showing, dict[str, Reading]]]
+    ) -> list[Edit]:
+        """Return what makes the values of a list false; adds to ``sent`` how the client will read them."""
         edits = []
         for scan in scans(group.spots):
             numbers = {tag: spot for tag, spot in scan.items() if spot.is_number_or_null}
             if not numbers:
                 continue
             self._kinds |= {tag: spot.kind for tag, spot in numbers.items() if spot.kind is not None}
-            shown = self._image.shown(t_s, {tag: spot.reading for tag, spot in numbers.items()})
-            for tag, reading in shown.items():
+            showing = self._image.showing(t_s, {tag: spot.reading for tag, spot in numbers.items()})
+            readings = {}
+            for tag, reading in showing.false.items():
                 spot = numbers[tag]
                 new = encoded(body, spot, reading, self._kinds.get(tag))
                 if new is not None and new != body[spot.start : spot.end]:
                     edits.append(Edit(spot.start, spot.end, new))
+                    readings[tag] = spot_from(Buffer(new)).reading
+            sent.append((showing, readings))
         length = length_edit(body, group, edits)
         return edits if length is None else [*edits, length]

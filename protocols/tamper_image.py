@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,11 +21,56 @@ LOST = int(Quality.BAD_NO_COMMUNICATION)
 GOOD = int(Quality.GOOD)
 
 
+Note = Callable[[npt.NDArray[np.intp], Floats, Qualities, Floats, Qualities], None]
+"""(positions, what they showed, what went out instead): to be called when it does."""
+
+
 class Falsifier(Protocol):
     """What makes false values of true ones; arrays in the order of the tags it was made for."""
 
-    def apply(self, t_s: float, values: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
-        """Return what the reader gets at a time [s]."""
+    def falsified(self, t_s: float, values: Floats, quality: Qualities) -> tuple[Floats, Qualities, Note]:
+        """Return what the reader is to get at a time [s], and whom to tell what really went out."""
+
+
+@dc.dataclass(frozen=True, slots=True)
+class Showing:
+    """What some points are to show.
+
+    Attributes
+    ----------
+    seen : mapping
+        What they said.
+    false : mapping
+        What those are to show that are to show something else.
+    """
+
+    seen: Mapping[str, Reading]
+    false: Mapping[str, Reading]
+    _index: Mapping[str, int]
+    _note: Note
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether some point is to be lost."""
+        return any(quality == LOST for _, quality in self.false.values())
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """False values, where the protocol knows no qualities."""
+        found = {tag: value for tag, (value, _) in self.false.items() if math.isfinite(value)}
+        return {tag: value for tag, value in found.items() if value != self.seen[tag][0]}
+
+    def went_out(self, sent: Mapping[str, Reading]) -> None:
+        """Keep what the other side gets of these points, as it was encoded; others got the truth."""
+        if not sent:
+            return
+        at = np.array([self._index[tag] for tag in sent], np.intp)
+        true, shown = [self.seen[tag] for tag in sent], list(sent.values())
+        self._note(at, *_arrays(true), *_arrays(shown))
+
+    def was_withheld(self) -> None:
+        """Keep that nothing of these points went out."""
+        self.went_out(dict.fromkeys(self.seen, (math.nan, LOST)))
 
 
 class Image:
@@ -43,21 +89,19 @@ class Image:
         self._values = np.full(len(tags), math.nan)
         self._quality = np.zeros(len(tags), np.uint8)
 
-    def shown(self, t_s: float, seen: Mapping[str, Reading]) -> dict[str, Reading]:
-        """Return what those of the seen points are to show that are to show something else."""
+    def showing(self, t_s: float, seen: Mapping[str, Reading]) -> Showing:
+        """Return what points that are seen now are to show."""
         at = [self.index[tag] for tag in seen]
         self._values[at] = [value for value, _ in seen.values()]
         self._quality[at] = [quality for _, quality in seen.values()]
-        values, quality = self._falsifier.apply(t_s, self._values, self._quality)
-        false = {tag: (float(values[k]), int(quality[k])) for tag, k in zip(seen, at, strict=True)}
-        return {tag: f for tag, f in false.items() if _is_something(f) and _is_other(f, seen[tag])}
+        values, quality, note = self._falsifier.falsified(t_s, self._values, self._quality)
+        shown = {tag: (float(values[k]), int(quality[k])) for tag, k in zip(seen, at, strict=True)}
+        false = {tag: f for tag, f in shown.items() if _is_something(f) and _is_other(f, seen[tag])}
+        return Showing(seen, false, self.index, note)
 
-    def false(self, t_s: float, seen: Mapping[str, float]) -> dict[str, float] | None:
-        """Return the false values where the protocol knows no qualities; None when they are to be lost."""
-        shown = self.shown(t_s, {tag: (value, GOOD) for tag, value in seen.items()})
-        if any(quality == LOST for _, quality in shown.values()):
-            return None
-        return {tag: v for tag, (v, _) in shown.items() if v != seen[tag] and math.isfinite(v)}
+
+def _arrays(readings: Sequence[Reading]) -> tuple[Floats, Qualities]:
+    return np.array([v for v, _ in readings], np.float64), np.array([q for _, q in readings], np.uint8)
 
 
 def _is_something(reading: Reading) -> bool:

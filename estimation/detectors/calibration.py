@@ -3,12 +3,16 @@
 Threshold: peaks over a high level, one per cluster, have asymptotically a generalised Pareto
 distribution (S. Coles, *An Introduction to Statistical Modeling of Extreme Values*, Springer 2001,
 section 4.2). With its shape at 0, that is an exponential tail of mean excess b over the level u
-reached r times a day, the level reached f times a day is u + b ln(r / f). The threshold is never
-below the level that the clean runs themselves reach no more than f times a day.
+reached r times a day, the level reached f times a day is u + b ln(r / f). u is the lowest of the n
+highest peaks; the n - 1 above it estimate b (the differences of ordered exponential variables are
+independent: A. Renyi, Acta Math. Acad. Sci. Hung. 4, 1953, so that their mean excess has the
+expectation b). The threshold is never below the level that the clean runs themselves reach no more
+than f times a day.
 
 Bound: the number of false alarms in so many days is taken to be Poisson. The exact interval is
 [chi2(a/2; 2n) / 2, chi2(1 - a/2; 2n + 2) / 2] (F. Garwood, "Fiducial limits for the Poisson
-distribution", Biometrika 28, 1936); one-sided the upper bound is chi2(1 - a; 2n + 2) / 2.
+distribution", Biometrika 28, 1936); one-sided the upper bound is chi2(1 - a; 2n + 2) / 2. Half of
+chi2(q; 2k) is the inverse of the incomplete gamma function of k.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import dataclasses as dc
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import gammaincinv
 
 from estimation.detectors.alarm import Rule, begins
 from estimation.detectors.scan import Floats
@@ -33,14 +37,14 @@ def poisson_upper(n: int, confidence: float = 0.95) -> float:
     >>> round(poisson_upper(0), 3)
     2.996
     """
-    return float(stats.chi2.ppf(confidence, 2 * n + 2) / 2.0)
+    return float(gammaincinv(n + 1.0, confidence))
 
 
 def poisson_interval(n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact two-sided (Garwood) interval of a Poisson mean of which n were counted."""
     a = 1.0 - confidence
-    low = float(stats.chi2.ppf(a / 2.0, 2 * n) / 2.0) if n else 0.0
-    return low, float(stats.chi2.ppf(1.0 - a / 2.0, 2 * n + 2) / 2.0)
+    low = float(gammaincinv(float(n), a / 2.0)) if n else 0.0
+    return low, float(gammaincinv(n + 1.0, 1.0 - a / 2.0))
 
 
 def peaks(values: Floats, rule: Rule) -> Floats:
@@ -101,7 +105,7 @@ def threshold_for(
     found = np.sort(np.concatenate([peaks(np.asarray(x), rule) for x in runs]))[::-1]
     n = min(found.size, max(PEAKS_MIN, round(PEAKS_PER_DAY * days)))
     u = float(found[n - 1])
-    excess = float(np.mean(found[:n] - u))
+    excess = float(np.sum(found[:n] - u)) / max(n - 1, 1)  # u itself has none and tells nothing of b
     tail = u + excess * max(0.0, float(np.log(n / days / per_day)))
     allowed = int(per_day * days)
     seen = float(found[min(allowed, found.size - 1)])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from estimation import bad_data
-from estimation.channels import Channel
+from estimation.channels import Channel, Sigmas
 from estimation.detectors.areas import areas_of, layout_of
 from estimation.detectors.bank import Bank
 from estimation.detectors.changes import ChangeWatch
@@ -46,12 +46,15 @@ class Seen:
         that are observable [pu]; NaN where there is no estimate.
     is_bad : bool
         J above its 99 % quantile.
+    z : float64[n_channels]
+        The channels as the centre holds them [SI], NaN where there is none.
     """
 
     scores: Mapping[str, tuple[float, tuple[int, ...]]]
     rmse_pu: float
     is_bad: bool
     converged: bool
+    z: Floats
 
 
 class Model:
@@ -64,6 +67,7 @@ class Model:
         self.points = station.points.core
         self.channels: tuple[Channel, ...] = self.telemetry.channels
         self.factor = np.array([c.factor for c in self.channels])
+        self.sigmas = Sigmas(self.channels)
         self.periods = periods(self.telemetry)
         self.pseudo = Pseudo(
             self.network,
@@ -145,7 +149,7 @@ class Centre:
         )  # fmt: skip
         rmse = rmse_pu(estimate, truth.v, self.estimator.frame.base_v)
         is_bad = bool(estimate.converged and estimate.j > estimate.threshold)
-        return Seen(self.bank.update(scan), rmse, is_bad, estimate.converged)
+        return Seen(self.bank.update(scan), rmse, is_bad, estimate.converged, scan.z)
 
     def _largest(self, estimate: Estimate) -> tuple[float, int]:
         """Return the largest normalised residual and its measurement; NaN without a factor."""

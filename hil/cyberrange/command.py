@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from hil import kernel_cache
+from hil.cyberrange.detection import percents
 from hil.cyberrange.document import document
 from hil.cyberrange.plan import find_plan, read_plan_file
 from hil.cyberrange.report import write
@@ -59,13 +61,19 @@ def run_file(
 
 def say(doc: dict[str, Any], out: Console) -> None:
     """Print what was found."""
-    names = [d["name"] for d in doc["detectors"]]
-    found = {(r["attack"], r["detector"]): r for r in doc["results"]}
-    rows = [(a["name"], *(_cell(found[a["name"], d]) for d in names)) for a in doc["attacks"]]
+    rows = [
+        (a["name"], *_seen([r for r in doc["results"] if r["attack"] == a["name"]])) for a in doc["attacks"]
+    ]
     if not out.quiet:
-        as_table("detected, mean delay", ("attack", *names), rows)
+        columns = ("attack", "detected in (95 % interval), mean delay", "in no run")
+        as_table(f"{doc['plan']['seeds']} runs each", columns, rows)
+    days = max(d["verification"]["days"] or 0.0 for d in doc["detectors"])
     bounds = ", ".join(_bound(d) for d in doc["detectors"])
-    _line(out, f"false alarms per day (95 % bound): {bounds}")
+    _line(out, f"false alarms per day in {days:.3g} days (95 % bound): {bounds}")
+    chance = [x for x in (d["false_alarm_in_attack_upper"] for d in doc["detectors"]) if x is not None]
+    if chance:
+        minutes = f"{doc['plan']['attack_min']:g} minutes"
+        _line(out, f"a false alarm within {minutes} (at that bound): {percents(min(chance), max(chance))}")
     for line in doc["blind_spots"]:
         _line(out, f"not seen: {line}")
     for e in doc["expectations"]:
@@ -73,9 +81,24 @@ def say(doc: dict[str, Any], out: Console) -> None:
     _line(out, f"{doc['verdict']}  {doc['plan']['name']}, seed {doc['seed']}")
 
 
-def _cell(r: dict[str, Any]) -> str:
-    share = "?" if r["rate"] is None else f"{100 * r['rate']:.0f} %"  # no threshold: nothing to say
-    return share if r["delay_s"] is None else f"{share} {r['delay_s']:.0f} s"
+def _seen(rows: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """Return who detected an attack, how often and how soon, and who in no run."""
+    seen = [f"{r['detector']} {_rate(r)} {r['delay_s']:.0f} s" for r in rows if r["rate"]]
+    others = [r for r in rows if r["rate"] is not None and not r["detected"]]
+    unseen = [r["detector"] + _up(r) for r in others]
+    if unseen:
+        unseen.append(f"({percents(*others[0]['rate_interval_95'])})")
+    unknown = [f"{r['detector']}: no threshold" for r in rows if r["rate"] is None]
+    return "\n".join(seen), " ".join((*unseen, *unknown))
+
+
+def _rate(r: dict[str, Any]) -> str:
+    low, high = (100.0 * x for x in r["rate_interval_95"])
+    return f"{r['detected']}/{r['runs']} ({low:.0f}-{high:.0f} %){_up(r)}"
+
+
+def _up(r: dict[str, Any]) -> str:
+    return f", up before in {r['alarm_already_up']}" if r["alarm_already_up"] else ""
 
 
 def _bound(d: dict[str, Any]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from estimation.detectors.calibration import FalseAlarms
+from hil.cyberrange.blind_spots import blind_spots, by_chance
+from hil.cyberrange.detection import percents
+from hil.cyberrange.localisation import HITS, Localisation
 from hil.cyberrange.plan import RangePlan
 from hil.cyberrange.schema import ExpectSection
 from hil.cyberrange.scoring import Calibrated, Cell, Scores
@@ -42,8 +44,9 @@ def document(plan: RangePlan, scores: Scores) -> dict[str, Any]:
             "clean_hours": plan.clean.hours,
             "false_alarms_per_day_aimed_at": plan.clean.per_day,
             "seeds": plan.attacked.seeds,
+            "attack_min": plan.attacked.duration_min,
         },
-        "detectors": [_detector(d) for d in scores.detectors],
+        "detectors": [_detector(d, plan.attacked.duration_min) for d in scores.detectors],
         "attacks": [
             {
                 "name": a.name,
@@ -59,6 +62,7 @@ def document(plan: RangePlan, scores: Scores) -> dict[str, Any]:
             "scans_j_above_99": scores.n_bad,
             "scans_not_converged": scores.n_not_converged,
             "rmse_pu": _number(scores.clean_rmse_pu),
+            "j_score": _number(scores.clean_j_score),
         },
         "blind_spots": list(blind_spots(plan, scores)),
         "versions": versions(),
@@ -76,36 +80,6 @@ def config_hash(plan: RangePlan) -> str:
     return total.hexdigest()
 
 
-def blind_spots(plan: RangePlan, scores: Scores) -> Iterator[str]:
-    """Yield sentences about what is not seen: by whom, and by nobody at all."""
-    for attack in plan.attacks:
-        cells = [c for c in scores.cells if c.attack == attack.name]
-        silent = [c.detector for c in cells if not c.is_calibrated]
-        cells = [c for c in cells if c.is_calibrated]
-        unseen = [c.detector for c in cells if c.is_unseen]
-        title = attack.title or attack.name
-        if cells and len(unseen) == len(cells):
-            yield f"{attack.name} ({title}): no detector sees it."
-        elif unseen:
-            best = max(cells, key=lambda c: (c.rate, -c.delay_scans if c.n_detected else -math.inf))
-            yield (
-                f"{attack.name} ({title}): not seen by {', '.join(unseen)}; "
-                f"best is {best.detector}, {best.n_detected} of {best.n} runs."
-            )
-        if silent:
-            named = ", ".join(silent)
-            yield f"{attack.name}: nothing can be said of {named}: the clean runs gave no threshold."
-        impact = next(i for i in scores.impacts if i.attack == attack.name)
-        for text in impact.refused:
-            yield f"{attack.name}: the plant refused {text}; where it did there was no attack to see."
-        if attack.model is not None and {"J", "LNR"} <= set(unseen):
-            yield (
-                f"{attack.name}: the residual tests do not see it, the false data fit the network; the "
-                f"normal score of J changes by {impact.j_shift:+.2g} and the estimate is off by "
-                f"{impact.rmse_pu:.2g} instead of {impact.clean_rmse_pu:.2g} pu."
-            )
-
-
 def _number(x: float) -> float | None:
     return None if not math.isfinite(x) else float(f"{x:.6g}")
 
@@ -119,13 +93,13 @@ def _row(cell: Cell, scores: Scores, scan_s: float) -> dict[str, Any]:
         "detected": cell.n_detected,
         "rate": _number(cell.rate),
         "rate_interval_95": [_number(x) for x in cell.bounds],
-        "alarm_already_up": cell.n_blind,
+        "alarm_already_up": cell.n_up,
         "delay_scans": _number(cell.delay_scans),
         "delay_s": _number(cell.delay_scans * scan_s),
         "delay_worst_s": _number(cell.delay_worst_scans * scan_s),
         "false_alarms_per_day": _number(found.per_day),
         "false_alarms_per_day_upper": _number(found.upper_per_day),
-        **{f"hit_at_{k}": _number(cell.hits[k]) if k in cell.hits else None for k in (1, 3)},
+        **_named(cell.named),
         **{k: v for k, v in _impact(cell.attack, scores).items() if k != "j_score_shift"},
         "roc": [[_number(x), _number(y)] for x, y in cell.roc],
     }
@@ -137,8 +111,9 @@ def _impact(attack: str, scores: Scores) -> dict[str, Any]:
         "rmse_pu": _number(i.rmse_pu),
         "clean_rmse_pu": _number(i.clean_rmse_pu),
         "j_score_shift": _number(i.j_shift),
-        "energy_not_supplied_kwh": _number(i.energy_kwh),
-        "shed_mw": _number(i.shed_mw),
+        "load_deenergised_mw": _number(i.harm.deenergised_mw),
+        "energy_not_supplied_kwh": _number(i.harm.not_supplied_kwh),
+        "demand_change_kwh": _number(round(i.harm.demand_change_kwh, 6) + 0.0),  # below: the solver's
         "violation_min": _number(i.violation_min),
         "clean_violation_min": _number(i.clean_violation_min),
         "scans_not_converged": i.n_not_converged,
@@ -146,13 +121,25 @@ def _impact(attack: str, scores: Scores) -> dict[str, Any]:
     }
 
 
-def _detector(d: Calibrated) -> dict[str, Any]:
+def _named(n: Localisation) -> dict[str, Any]:
+    """Return the figures of what the alarms point to, each with what chance would give."""
+    found: dict[str, Any] = {"runs_localised": n.n, "false_channels_share": _number(n.false_share)}
+    for k in HITS:
+        found[f"hit_at_{k}"] = _number(n.rate(k))
+        found[f"hit_at_{k}_interval_95"] = [_number(x) for x in n.bounds(k)]
+        found[f"chance_at_{k}"] = _number(n.chance[k])
+    return found
+
+
+def _detector(d: Calibrated, attack_min: float) -> dict[str, Any]:
+    begun = "a scan" if d.rule.window == 1 else f"{d.rule.needed} of {d.rule.window} scans"
     return {
         "name": d.name,
-        "rule": f"{d.rule.needed} of {d.rule.window} scans above, re-armed after {d.rule.rearm} below",
+        "rule": f"{begun} above, re-armed after {d.rule.rearm} below",
         "threshold": _number(d.threshold),
         "calibration": _false_alarms(d.seen_per_day),
         "verification": _false_alarms(d.verified),
+        "false_alarm_in_attack_upper": _number(by_chance(d.verified, attack_min)),
     }
 
 
@@ -173,13 +160,16 @@ def _expectation(e: ExpectSection, scores: Scores, scan_s: float) -> dict[str, A
         limit = e.max_false_alarms_per_day
         assert limit is not None
         said = f"{e.detector}: false alarms per day below {upper:.3g} (95 % bound), allowed {limit:g}"
+        if not math.isfinite(upper):
+            said = f"{e.detector}: gave no number in the clean runs, its false alarms cannot be bounded"
         return {"expected": said, "verdict": PASS if upper <= limit else FAIL}
     cell = scores.cell(e.attack, e.detector)
     is_right = e.min_rate <= cell.rate <= e.max_rate
     said = f"{e.detector} detects {e.attack} in {cell.n_detected} of {cell.n} runs, expected "
-    said += f"{100 * e.min_rate:g} to {100 * e.max_rate:g} %"
+    said += f"{100 * e.min_rate:g} to {100 * e.max_rate:g} % of them; "
+    said += f"exact 95 % interval of the rate {percents(*cell.bounds)}"
     if e.max_delay_s is not None:
         delay_s = cell.delay_scans * scan_s
         is_right = is_right and (delay_s <= e.max_delay_s)
-        said += f", after {delay_s:.3g} s in the mean, allowed {e.max_delay_s:g} s"
+        said += f"; mean delay {delay_s:.3g} s, allowed {e.max_delay_s:g} s"
     return {"expected": said, "verdict": PASS if is_right else FAIL}

@@ -1,14 +1,9 @@
-"""One run of a study, by itself: what a worker does. Clean runs, and runs that are attacked in every way.
-
-All that is drawn follows from the plan's seed, the kind of run and its number, so that it does not matter
-which worker does it or when.
-"""
+"""One run of a study, by itself: what a worker does. Clean runs, and runs that are attacked in every way."""
 
 from __future__ import annotations
 
 import dataclasses as dc
 import datetime as dt
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,33 +14,20 @@ from estimation.detectors.bank import NAMES
 from estimation.tamper import Tamper
 from hil.cyberrange.attacks import Eavesdropper, build
 from hil.cyberrange.centre import Centre, Model, Seen
+from hil.cyberrange.draw import ATTACKED, Job, draw
+from hil.cyberrange.harm import Harm, harm
 from hil.cyberrange.plan import RangePlan
 from hil.cyberrange.plant import Plant, PlantScan
+from hil.cyberrange.run_errors import named
 from hil.cyberrange.schema import AttackSection
+from rtcore.errors import GridhilError
 from rtcore.points import index_of
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
-CALIBRATE, VERIFY, ATTACKED = "calibrate", "verify", "attacked"
 LOGGED_SCANS = 3
 """So many scans a command of the centre explains what it commanded."""
-
-
-@dc.dataclass(frozen=True, slots=True)
-class Job:
-    """One run to be done: its kind and its number among those of its kind."""
-
-    kind: str
-    number: int
-
-
-@dc.dataclass(frozen=True, slots=True)
-class Drawn:
-    """What is drawn for a run: when it begins, the seed of plant and instruments, and a source of more."""
-
-    start: dt.datetime
-    seed: int
-    rng: np.random.Generator
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -80,12 +62,15 @@ class AttackResult:
         Statistics from the beginning of the run on; the attack begins at row ``n_warm``.
     where : tuple
         Per scan of the attack and detector: channels pointed to.
+    is_false : bool[n, n_channels]
+        Channels that the centre holds another value of than it would without the attack, by more than one
+        sigma of their instrument; never under a command, which falsifies nothing.
     rmse_pu, clean_rmse_pu : float64[n]
         Error of the estimate under attack, and of the same scans without.
     j_shift : float
         Mean change of the normal score of J by the attack.
-    energy_kwh, shed_mw : float
-        Energy that loads did not get because of it, and the largest power.
+    harm : Harm
+        What it does to the load.
     violation_min, clean_violation_min : float
         Time with a load's voltage outside ANSI Range A, or gone, under attack and without [min].
     n_not_converged : int
@@ -97,11 +82,11 @@ class AttackResult:
     attack: str
     values: Floats
     where: tuple[tuple[tuple[int, ...], ...], ...]
+    is_false: Bools
     rmse_pu: Floats
     clean_rmse_pu: Floats
     j_shift: float
-    energy_kwh: float
-    shed_mw: float
+    harm: Harm
     violation_min: float
     clean_violation_min: float
     n_not_converged: int
@@ -121,21 +106,26 @@ class SeedResult:
 Result = CleanResult | SeedResult
 
 
-def draw(plan: RangePlan, job: Job, hours: float) -> Drawn:
-    """Return day, hour and seed of a run; one of whole days begins so that these begin at midnight."""
-    key = (zlib.crc32(job.kind.encode()), job.number)
-    rng = np.random.default_rng(np.random.SeedSequence(plan.head.seed, spawn_key=key))
-    station = plan.station.station
-    zone = dt.timezone(dt.timedelta(seconds=station.utc_offset_s))
-    year = dt.datetime(station.time.start.year, 1, 1, tzinfo=zone)
-    day, hour = int(rng.integers(0, 365)), float(rng.uniform(0.0, 24.0))
-    start = year + dt.timedelta(days=day, hours=0.0 if hours >= 24.0 else round(hour, 2))
-    return Drawn(start, int(rng.integers(0, 2**31)), rng)
-
-
 def carry_out(plan: RangePlan, job: Job) -> Result:
-    """Do one run."""
-    return _attacked(plan, job) if job.kind == ATTACKED else _clean(plan, job)
+    """Do one run.
+
+    Raises
+    ------
+    GridhilError
+        What was raised on purpose, as it was; anything else with the run's name.
+    """
+    try:
+        return _attacked(plan, job) if job.kind == ATTACKED else _clean(plan, job)
+    except GridhilError:
+        raise
+    except Exception as error:
+        raise named(str(job), error) from error
+
+
+def one_scan(plan: RangePlan, job: Job) -> None:
+    """Take one scan of a run's day: all kernels that it needs are then compiled."""
+    drawn = draw(plan, job, plan.head.scan_s / 3600.0)
+    Plant(plan, drawn.start, drawn.seed, 2 * plan.head.scan_s).scan()
 
 
 def _clean(plan: RangePlan, job: Job) -> CleanResult:
@@ -162,8 +152,9 @@ def _attacked(plan: RangePlan, job: Job) -> SeedResult:
     n_warm = plan.scans(plan.attacked.warm_min)
     usual_s = 60.0 * plan.attacked.duration_min
     lengths = {a.name: max(1, round((a.duration_s or usual_s) / scan_s)) for a in plan.attacks}
-    drawn = draw(plan, job, 0.0)
-    plant = Plant(plan, drawn.start, drawn.seed, (n_warm + max(lengths.values()) + 2) * scan_s)
+    length_s = (n_warm + max(lengths.values()) + 2) * scan_s
+    drawn = draw(plan, job, length_s / 3600.0)
+    plant = Plant(plan, drawn.start, drawn.seed, length_s)
     model = Model(plan)
     centre = Centre(model)
     warm = list(plant.scans(n_warm))
@@ -182,7 +173,8 @@ def _attacked(plan: RangePlan, job: Job) -> SeedResult:
         plant.refused.clear()
         branch = _Branch(section, attack, centre.fork(), plant, ear, rng)
         truth, seen = branch.run(warm, after[:n])
-        found = _result(section, warm_seen, seen, clean[:n], truth, after[:n], scan_s)
+        is_false = _false(model, seen, clean[:n], falsifies=not attack.commands)
+        found = _result(section, warm_seen, seen, clean[:n], is_false, truth, after[:n], scan_s)
         results.append(dc.replace(found, refused=tuple(plant.refused)))
     return SeedResult(drawn.start.isoformat(), drawn.seed, n_warm, tuple(results))
 
@@ -230,28 +222,41 @@ def _values(seen: Sequence[Seen]) -> Floats:
     return np.array([[s.scores[name][0] for name in NAMES] for s in seen]).reshape(len(seen), len(NAMES))
 
 
+def _false(model: Model, seen: Sequence[Seen], clean: Sequence[Seen], *, falsifies: bool) -> Bools:
+    """Tell which channels are false by more than a sigma in which scan; a value that is missing is not false.
+
+    Both runs have the same plant and the same draws of instruments: what differs is what the attack changed.
+    """
+    if not falsifies:
+        return np.zeros((len(seen), model.n), np.bool_)
+    true = np.array([s.z for s in clean])
+    with np.errstate(invalid="ignore"):
+        off = np.abs(np.array([s.z for s in seen]) - true)
+        return np.asarray(off > np.array([model.sigmas.at(z) for z in true]))
+
+
 def _result(
     section: AttackSection,
     warm: Sequence[Seen],
     seen: Sequence[Seen],
     clean: Sequence[Seen],
+    is_false: Bools,
     truth: Sequence[PlantScan],
     undisturbed: Sequence[PlantScan],
     scan_s: float,
 ) -> AttackResult:
     values, reference = _values(seen), _values(clean)
     shift = values[:, NAMES.index("J")] - reference[:, NAMES.index("J")]
-    lost_w = np.maximum([u.load_w - t.load_w for t, u in zip(truth, undisturbed, strict=True)], 0.0)
     minutes = scan_s / 60.0
     return AttackResult(
         attack=section.name,
         values=np.vstack((_values(warm), values)),
         where=tuple(tuple(s.scores[name][1] for name in NAMES) for s in seen),
+        is_false=is_false,
         rmse_pu=np.array([s.rmse_pu for s in seen]),
         clean_rmse_pu=np.array([s.rmse_pu for s in clean]),
         j_shift=float(np.nanmean(shift)) if np.isfinite(shift).any() else float("nan"),
-        energy_kwh=float(lost_w.sum() * scan_s / 3.6e6),
-        shed_mw=float(lost_w.max() / 1e6),
+        harm=harm(truth, undisturbed, scan_s),
         violation_min=minutes * sum(t.n_violations + t.n_dead > 0 for t in truth),
         clean_violation_min=minutes * sum(t.n_violations + t.n_dead > 0 for t in undisturbed),
         n_not_converged=sum(not s.converged for s in seen),

@@ -41,7 +41,7 @@ from typing import Any, TypeVar
 
 from estimation.attacks import Kind, Place, parameter_problems
 from estimation.channels import Telemetry
-from hil import paths
+from hil import attack_limits, paths
 from hil.attack_files import beyond
 from hil.attack_sections import CommandSection
 from hil.cyberrange import schema as sc
@@ -134,6 +134,7 @@ class _Draft:
         self.station, self.telemetry = self._station()
         self.channels: dict[str, tuple[str, ...]] = {}
         self._check_head()
+        self._check_days()
         self._check_attacks(raw.get("attack"))
         self._check_expectations()
 
@@ -217,6 +218,19 @@ class _Draft:
         for tag, value in self.settings.items():
             self._check_write(tag, (value,), f'set."{tag}"', f'set."{tag}"')
 
+    def _check_days(self) -> None:
+        """No day of the year is drawn twice: there must be enough of them."""
+        if self.clean is None or self.attacked is None:
+            return
+        n_clean, each = self.clean.days + self.clean.verify_days, self.clean.days_each
+        if n_clean * each + self.attacked.seeds > sc.YEAR_DAYS:
+            what = (
+                f"{n_clean} clean runs of {each} d and {self.attacked.seeds} attacked days are more than the "
+            )
+            self._add(
+                "clean.verify_days", what + f"{sc.YEAR_DAYS} days of a year; every run has days of its own"
+            )
+
     def _check_write(self, tag: str, values: Sequence[float], tag_place: str, value_place: str) -> None:
         if self.station is None:
             return
@@ -238,10 +252,24 @@ class _Draft:
             if names[attack.name] > 1:
                 self._add(f"{place}.name", f"{attack.name!r} is the name of {names[attack.name]} attacks")
             kind = Kind(attack.kind)
-            for name, what in parameter_problems(kind, attack.figures()):
-                self._add(f"{place}.{name}", what)
             self._check_parts(attack, kind, place)
             self._check_channels(attack, kind, place)
+            wrong = parameter_problems(kind, attack.figures())
+            wrong += [(key, what) for key, what in self._limits(attack, kind) if key not in dict(wrong)]
+            for name, what in wrong:
+                self._add(f"{place}.{name}", what)
+
+    def _limits(self, attack: sc.AttackSection, kind: Kind) -> Iterator[tuple[str, str]]:
+        """Yield (figure, what is wrong) of what the centre could not be shown."""
+        tags, figures = self.channels[attack.name], attack.figures()
+        points = [] if self.station is None else [p for p in self.station.points.core if p.tag in tags]
+        yield from attack_limits.too_large(figures, attack.duration_s, points)
+        if self.head is None or self.attacked is None:
+            return
+        old = list(attack_limits.too_old(kind, figures, len(tags), self.head.scan_s))
+        warm_s = 60.0 * self.attacked.warm_min
+        what = "the warm-up (attacked.warm_min) in which values are seen before it"
+        yield from old or attack_limits.not_recorded(kind, figures, warm_s, what)
 
     def _check_parts(self, attack: sc.AttackSection, kind: Kind, place: str) -> None:
         """Find what an attack of this kind must have and must not have."""
@@ -278,6 +306,14 @@ class _Draft:
                 self._add(
                     f'{place}.statuses."{tag}"', f"the centre does not read {tag!r}{did_you_mean(tag, tags)}"
                 )
+        for tag, why in self._no_statuses(attack):
+            self._add(f'{place}.statuses."{tag}"', f"{tag} {why}")
+
+    def _no_statuses(self, attack: sc.AttackSection) -> Iterator[tuple[str, str]]:
+        """Yield (tag, why it has no status) of the statuses of an attack."""
+        for point in () if self.station is None else self.station.points.core:
+            if point.tag in attack.statuses and (why := attack_limits.why_no_status(point)):
+                yield point.tag, why
 
     def _check_in_time(self, attack: sc.AttackSection, command: CommandSection, place: str) -> None:
         """A command that comes when the attack is over never comes."""

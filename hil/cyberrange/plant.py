@@ -24,6 +24,7 @@ from rtcore.commands import Reason
 from rtcore.engine import Engine
 from rtcore.errors import Problem, UserInputError
 from rtcore.network import admittance as adm
+from rtcore.plant.load import P1, V1
 
 Floats = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -31,6 +32,8 @@ Complex = npt.NDArray[np.complex128]
 RANGE_A_PU = (0.95, 1.05)
 """Service voltages outside are violations: ANSI C84.1 Range A."""
 DEAD_PU = 0.1
+BRANCHES = 3
+"""Most branches of a load."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -46,8 +49,10 @@ class PlantScan:
         All points, as the instruments show them.
     v : complex128[n_nodes]
         True node voltages [V], network order.
-    load_w : float
-        Power that all loads draw [W].
+    branch_w : float64[n_loads, 3]
+        Power that each branch of each load draws [W], 0 where a load has no such branch.
+    is_dead : bool[n_loads, 3]
+        Branches below a tenth of their base voltage.
     n_violations, n_dead : int
         Load nodes outside Range A though alive, and without voltage.
     """
@@ -57,7 +62,8 @@ class PlantScan:
     values: Floats
     quality: npt.NDArray[np.uint8]
     v: Complex
-    load_w: float
+    branch_w: Floats
+    is_dead: npt.NDArray[np.bool_]
     n_violations: int
     n_dead: int
 
@@ -73,7 +79,7 @@ class Plant:
         self.engine = Engine(make_setup(on_day, dt_ns, {"seed": seed}, duration_s))
         self.scan_s, self._steps = plan.head.scan_s, plan.steps_per_scan
         self._dt_ns, self._start_ns = dt_ns, on_day.station.start_utc_ns
-        self._load_nodes, self._base_v = _load_nodes(self.engine)
+        self._load_nodes, self._base_v, self._branch_v = _load_nodes(self.engine)
         self.refused: list[str] = []
         """Commands that the plant did not carry out, and why."""
         self._set(plan.settings, str(plan.path))
@@ -102,8 +108,8 @@ class Plant:
                 self.refused.append(f"{tag} = {value:g}: {verdicts[number].reason.name.lower()}")
         v = engine.grid.voltages.copy()
         size = np.abs(v[self._load_nodes]) / self._base_v
-        is_dead = size < DEAD_PU
-        is_wrong = ~is_dead & ((size < RANGE_A_PU[0]) | (size > RANGE_A_PU[1]))
+        is_without = size < DEAD_PU
+        is_wrong = ~is_without & ((size < RANGE_A_PU[0]) | (size > RANGE_A_PU[1]))
         now_ns = (engine.n_steps - 1) * self._dt_ns  # of the step whose image this is
         return PlantScan(
             now_ns * 1e-9,
@@ -111,9 +117,10 @@ class Plant:
             engine.world.values.copy(),
             engine.world.quality.copy(),
             v,
-            float(engine.world.totals["p_w"][0]),
+            engine.world.load_columns[:, P1 : P1 + BRANCHES].copy(),
+            engine.world.load_columns[:, V1 : V1 + BRANCHES] < DEAD_PU * self._branch_v,
             int(np.count_nonzero(is_wrong)),
-            int(np.count_nonzero(is_dead)),
+            int(np.count_nonzero(is_without)),
         )
 
     def scans(self, n: int) -> Iterator[PlantScan]:
@@ -126,11 +133,15 @@ class Plant:
         return Snapshot(self.engine)
 
 
-def _load_nodes(engine: Engine) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the nodes that loads are at, each once, and their base voltages [V]."""
+def _load_nodes(engine: Engine) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+    """Return the nodes that loads are at, each once, their base voltages and those of branches [V]."""
     network = engine.setup.network
     nodes = adm.node_table(network)
     branches = adm.load_branches(network, nodes)
     at = np.unique(np.concatenate((branches.a, branches.b)))
     at = at[at >= 0].astype(np.int64)
-    return at, np.asarray(nodes.base_v, float)[at]
+    branch_v = np.zeros((len(network.loads), BRANCHES))  # 0: no such branch, never dead
+    for load in range(len(network.loads)):
+        volts = branches.vb_v[branches.load == load]
+        branch_v[load, : len(volts)] = volts
+    return at, np.asarray(nodes.base_v, float)[at], branch_v

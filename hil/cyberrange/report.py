@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,20 @@ def results_json(doc: Row) -> str:
 
 
 def results_csv(doc: Row) -> str:
-    """Return a row for each attack and detector, without the ROC curves."""
+    """Return a row for each attack and detector, without the ROC curves; an interval is two columns."""
     text = io.StringIO()
-    columns = [key for key in doc["results"][0] if key != "roc"]
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    rows = [dict(_flat(row)) for row in doc["results"]]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(doc["results"])
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def _flat(row: Row) -> Iterator[tuple[str, Any]]:
+    for key, value in row.items():
+        if "_interval_95" in key:
+            yield from zip((f"{key}_low", f"{key}_high"), value, strict=True)
+        elif key == "commands_refused":
+            yield key, "; ".join(value)
+        elif key != "roc":
+            yield key, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,6 +18,8 @@ Minutes = Annotated[float, Field(gt=0, le=1440)]
 DetectorName = Literal[
     "J", "LNR", "innovation", "innovation_max", "cusum", "ewma", "balance", "freshness", "command"
 ]
+YEAR_DAYS = 365
+"""Days that runs are drawn from."""
 
 
 class RangeSection(Section):
@@ -43,10 +46,10 @@ class RangeSection(Section):
 class CleanSection(Section):
     """Runs without attack: thresholds come from some, their false alarms are counted in others."""
 
-    days: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Runs that give the thresholds."""
-    verify_days: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Other runs, in which false alarms are counted."""
+    days: Annotated[int, Field(ge=1, le=YEAR_DAYS)] = 5
+    """Runs that give the thresholds, each on days of its own."""
+    verify_days: Annotated[int, Field(ge=1, le=YEAR_DAYS)] = 5
+    """Other runs on other days, in which false alarms are counted."""
     hours: Annotated[float, Field(gt=0, le=24 * 7)] = 24.0
     """Length of each [h], after the warm-up."""
     warm_min: Minutes = 45.0
@@ -54,12 +57,17 @@ class CleanSection(Section):
     per_day: Annotated[float, Field(gt=0, le=1000)] = 0.1
     """False alarms per day that the thresholds aim at: below what is to be shown, for some will be seen."""
 
+    @property
+    def days_each(self) -> int:
+        """Days of the year that one run takes."""
+        return max(1, math.ceil(self.hours / 24.0))
+
 
 class AttackedSection(Section):
     """Runs with attack."""
 
-    seeds: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Days of the year, each with instruments of its own; every attack is carried out on each."""
+    seeds: Annotated[int, Field(ge=1, le=YEAR_DAYS)] = 20
+    """Days of the year, none of them clean, each with instruments of its own, for every attack."""
     warm_min: Minutes = 90.0
     """Before the attack begins [min]."""
     duration_min: Minutes = 20.0

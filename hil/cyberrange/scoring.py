@@ -8,36 +8,28 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-from estimation.detectors.alarm import Rule, begins
+from estimation.detectors.alarm import Rule
 from estimation.detectors.bank import FLOORS, NAMES, rule_of
 from estimation.detectors.calibration import (
     FalseAlarms,
-    counted,
     peaks,
     threshold_for,
     verify,
 )
-from hil.cyberrange.job import (
-    CALIBRATE,
-    VERIFY,
-    AttackResult,
-    CleanResult,
-    Job,
-    Result,
-    SeedResult,
-)
+from hil.cyberrange.detection import Watched, exact_interval
+from hil.cyberrange.draw import CALIBRATE, VERIFY, Job
+from hil.cyberrange.harm import Harm
+from hil.cyberrange.job import AttackResult, CleanResult, Result, SeedResult
+from hil.cyberrange.localisation import Localisation, Named, localisation
 from hil.cyberrange.plan import RangePlan
 
 Floats = npt.NDArray[np.float64]
 DAY_S = 86_400.0
-HITS = (1, 3)
-"""Localisation: an attacked channel is among the first so many that are named."""
 UNSEEN_RATE = 0.1
 """Detected in no more than this share of the runs: the detector does not see the attack."""
-ROC_MAX = 400
-"""Most points of an ROC curve."""
+ROC_MAX, ROC_POINTS = 400, 80
+"""Peaks that ROC curves go down to, and most points of one: all of the highest, fewer of the others."""
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -62,30 +54,30 @@ class Cell:
     Attributes
     ----------
     n, n_detected : int
-        Runs, and those in which an alarm began during the attack.
-    n_blind : int
-        Runs in which an alarm was up already when the attack began: not detected for that reason.
+        Runs, and those in which an alarm began during the attack (``detection``).
+    n_up : int
+        Runs in which an alarm was up already when the attack began: of before, not of the attack. They
+        count among the runs, and as detected only where another alarm began.
     is_calibrated : bool
         The detector said something in the clean runs; without a threshold it cannot detect.
     delay_scans : float
         Mean from the first false scan to the alarm, of the detected ones; 0 is the first scan itself. NaN:
         none.
-    hits : mapping
-        k -> share of the detected runs in which one of the first k channels named is an attacked one. Empty
-        where the detector names no channels or the attack changes none.
+    named : Localisation
+        Whether what the alarms name is false.
     roc : tuple
-        (false alarms per day, rate of detection), by falling threshold.
+        (false alarms per day, rate of detection), by falling threshold; detected as in ``n_detected``.
     """
 
     attack: str
     detector: str
     n: int
     n_detected: int
-    n_blind: int
+    n_up: int
     is_calibrated: bool
     delay_scans: float
     delay_worst_scans: float
-    hits: Mapping[int, float]
+    named: Localisation
     roc: tuple[tuple[float, float], ...]
 
     @property
@@ -95,13 +87,8 @@ class Cell:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Exact two-sided 95 % interval of the rate (C. Clopper and E. Pearson, Biometrika 26, 1934)."""
-        if not self.is_calibrated:
-            return math.nan, math.nan
-        k, n = self.n_detected, self.n
-        low = float(stats.beta.ppf(0.025, k, n - k + 1)) if k else 0.0
-        high = float(stats.beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
-        return low, high
+        """Exact two-sided 95 % interval of the rate."""
+        return exact_interval(self.n_detected, self.n) if self.is_calibrated else (math.nan, math.nan)
 
     @property
     def is_unseen(self) -> bool:
@@ -111,14 +98,13 @@ class Cell:
 
 @dc.dataclass(frozen=True, slots=True)
 class Impact:
-    """What an attack does to estimate and plant, over all seeds."""
+    """What an attack does to estimate and plant: means over all seeds, but the largest power lost in any."""
 
     attack: str
     rmse_pu: float
     clean_rmse_pu: float
     j_shift: float
-    energy_kwh: float
-    shed_mw: float
+    harm: Harm
     violation_min: float
     clean_violation_min: float
     n_not_converged: int
@@ -136,6 +122,8 @@ class Scores:
     n_bad: int
     n_not_converged: int
     clean_rmse_pu: float
+    clean_j_score: float
+    """Mean normal score of J in the clean runs: 0 where sigmas are as wide as the errors, below: wider."""
 
     def cell(self, attack: str, detector: str) -> Cell:
         """Return one cell."""
@@ -156,12 +144,10 @@ def score(plan: RangePlan, done: Mapping[Job, Result]) -> Scores:
     detectors = tuple(
         _calibrated(i, name, given, others, scans_per_day, plan.clean.per_day) for i, name in enumerate(NAMES)
     )
-    tags = [c.measurement.name for c in plan.telemetry.channels]
     cells, impacts = [], []
     for k, section in enumerate(plan.attacks):
         runs = [(r.n_warm, r.attacks[k]) for r in attacked]
-        false = {tags.index(t) for t in plan.channels[section.name] if t in tags}
-        cells += [_cell(section.name, i, d, runs, false) for i, d in enumerate(detectors)]
+        cells += [_cell(section.name, i, d, runs) for i, d in enumerate(detectors)]
         impacts.append(_impact(section.name, [a for _, a in runs]))
     return Scores(
         detectors,
@@ -170,7 +156,8 @@ def score(plan: RangePlan, done: Mapping[Job, Result]) -> Scores:
         sum(len(r.values) for r in clean.values()),
         sum(r.n_bad for r in clean.values()),
         sum(r.n_not_converged for r in clean.values()),
-        float(np.nanmean(np.concatenate([r.rmse_pu for r in clean.values()]))),
+        _mean(np.concatenate([r.rmse_pu for r in clean.values()])),
+        _mean(np.concatenate([r.values[:, NAMES.index("J")] for r in clean.values()])),
     )
 
 
@@ -199,66 +186,66 @@ def _calibrated(
     )
 
 
-def _cell(
-    attack: str, i: int, detector: Calibrated, runs: Sequence[tuple[int, AttackResult]], false: set[int]
-) -> Cell:
-    delays, hits, n_blind, tops = [], list[tuple[int, ...]](), 0, []
-    for n_warm, run in runs:
-        x = run.values[:, i]
-        began = begins(x, detector.threshold, detector.rule)
-        in_time = [b - n_warm for b in began if b >= n_warm]
-        level = counted(x, detector.rule)[n_warm:]
-        tops.append(float(level.max()))
-        if in_time:
-            delays.append(in_time[0])
-            hits.append(run.where[in_time[0]][i])
-        else:
-            n_blind += bool(level.max() > detector.threshold)
-    named = [w for w in hits if w]
+def _cell(attack: str, i: int, detector: Calibrated, runs: Sequence[tuple[int, AttackResult]]) -> Cell:
+    watched = [Watched(run.values[:, i], n_warm, detector.rule) for n_warm, run in runs]
+    first = [w.first(detector.threshold) for w in watched]
+    delays = [at for at in first if at is not None]
+    alarms = [
+        Named(run.where[at][i], run.is_false[at])
+        for at, (_, run) in zip(first, runs, strict=True)
+        if at is not None
+    ]
     return Cell(
         attack=attack,
         detector=detector.name,
         n=len(runs),
         n_detected=len(delays),
-        n_blind=n_blind,
+        n_up=sum(w.is_up_before(detector.threshold) for w in watched),
         is_calibrated=math.isfinite(detector.threshold),
         delay_scans=float(np.mean(delays)) if delays else np.nan,
         delay_worst_scans=float(max(delays)) if delays else np.nan,
-        hits={k: float(np.mean([bool(false & set(w[:k])) for w in named])) for k in HITS}
-        if named and false
-        else {},
-        roc=_roc(detector, np.array(tops)),
+        named=localisation(alarms),
+        roc=_roc(detector, watched),
     )
 
 
-def _roc(detector: Calibrated, tops: Floats) -> tuple[tuple[float, float], ...]:
+def _roc(detector: Calibrated, runs: Sequence[Watched]) -> tuple[tuple[float, float], ...]:
     """Return the curve: at the threshold of the k-th highest clean peak there are k - 1 false alarms."""
-    days = detector.verified.days
-    if not days:
+    days, tail = detector.verified.days, detector.tail
+    if not days or not tail:
         return ()
-    points: dict[float, float] = {}
-    for height in dict.fromkeys(detector.tail):  # equal ones are passed together
-        points[sum(x > height for x in detector.tail) / days] = float(np.mean(tops > height))
-    return tuple(points.items())
+    ranks = np.unique(np.geomspace(1, len(tail), ROC_POINTS).round().astype(int)) - 1
+    heights = list(dict.fromkeys(tail[k] for k in ranks))  # equal ones are passed together
+    detected = np.mean([w.detected_at(heights) for w in runs], axis=0)
+    false = [sum(x > height for x in tail) / days for height in heights]
+    return tuple(zip(false, map(float, detected), strict=True))
 
 
 def _impact(attack: str, runs: Sequence[AttackResult]) -> Impact:
     def mean(values: Sequence[float]) -> float:
-        known = [v for v in values if np.isfinite(v)]
-        return float(np.mean(known)) if known else np.nan
+        return _mean(np.array(values, float))
 
     return Impact(
         attack,
         mean([rms(r.rmse_pu) for r in runs]),
         mean([rms(r.clean_rmse_pu) for r in runs]),
         mean([r.j_shift for r in runs]),
-        mean([r.energy_kwh for r in runs]),
-        max(r.shed_mw for r in runs),
+        Harm(
+            max(r.harm.deenergised_mw for r in runs),
+            mean([r.harm.not_supplied_kwh for r in runs]),
+            mean([r.harm.demand_change_kwh for r in runs]),
+        ),
         mean([r.violation_min for r in runs]),
         mean([r.clean_violation_min for r in runs]),
         sum(r.n_not_converged for r in runs),
         tuple(dict.fromkeys(x for r in runs for x in r.refused)),
     )
+
+
+def _mean(x: Floats) -> float:
+    """Return the mean without what is no number; NaN of nothing."""
+    known = x[np.isfinite(x)]
+    return float(np.mean(known)) if known.size else np.nan
 
 
 def rms(x: Floats) -> float:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from hil.cyberrange import worker
-from hil.cyberrange.job import ATTACKED, CALIBRATE, VERIFY, Job, Result, carry_out
+from hil.cyberrange.draw import ATTACKED, CALIBRATE, VERIFY, Job
+from hil.cyberrange.job import Result, carry_out
 from hil.cyberrange.plan import RangePlan
+from hil.supervisor import die_with_parent
 from rtcore.errors import HostError
 
 CONNECT_S = 10.0
@@ -43,6 +46,8 @@ def run(plan: RangePlan, n_workers: int, tick: Tick, dask: str | None = None) ->
     ------
     HostError
         No such cluster, or a worker was lost.
+    RunError
+        A run ended by an exception of its own; the others are given up.
     """
     jobs = jobs_of(plan)
     tick(0, len(jobs))
@@ -67,16 +72,25 @@ def _in_processes(plan: RangePlan, jobs: Sequence[Job], n: int) -> Iterator[tupl
     """Spawn, never fork: the parent has threads of numerical libraries."""
     payload = pickle.dumps(plan)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(n, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(n, len(jobs)), context, initializer=die_with_parent) as pool:
         futures = {pool.submit(worker.work, payload, (j.kind, j.number)): j for j in jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], pickle.loads(future.result())
-        except BaseException as error:
+        except BrokenProcessPool:
+            left = ", ".join(str(job) for future, job in futures.items() if _is_lost(future))
+            raise HostError(
+                f"a worker process was lost (killed, or out of memory?); not done: {left}"
+            ) from None
+        except BaseException:  # an interrupt, too: leaving the pool would wait for runs of minutes
             pool.shutdown(wait=False, cancel_futures=True)
-            if isinstance(error, (multiprocessing.ProcessError, RuntimeError)):
-                raise HostError(f"a worker process was lost: {error}") from None
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
+
+
+def _is_lost(future: Future[bytes]) -> bool:
+    return not future.done() or future.cancelled() or future.exception() is not None
 
 
 def _on_cluster(plan: RangePlan, jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, Result]]:
@@ -89,8 +103,11 @@ def _on_cluster(plan: RangePlan, jobs: Sequence[Job], address: str) -> Iterator[
         [payload] = client.scatter([pickle.dumps(plan)], broadcast=True)
         keys = [(j.kind, j.number) for j in jobs]
         futures = client.map(lambda key, p: worker.work(p, key), keys, p=payload, pure=False)
-        for key, future in zip(jobs, futures, strict=True):
-            yield key, pickle.loads(future.result())
+        for job, future in zip(jobs, futures, strict=True):
+            try:
+                yield job, pickle.loads(future.result())
+            except (distributed.KilledWorker, CancelledError, OSError) as error:
+                raise HostError(f"{job}: the cluster lost it: {error}") from None
 
 
 def _distributed() -> Any:

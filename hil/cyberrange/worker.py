@@ -23,6 +23,11 @@ def work(payload: bytes, key: tuple[str, int]) -> bytes:
     from hil import kernel_cache
 
     kernel_cache.prepare()
-    from hil.cyberrange.job import Job, carry_out
+    plan = pickle.loads(payload)
+    from hil.cyberrange.draw import Job
+    from hil.cyberrange.job import carry_out, one_scan
 
-    return pickle.dumps(carry_out(pickle.loads(payload), Job(*key)))
+    if not kernel_cache.has(kernel_cache.HEADLESS):
+        with kernel_cache.compiling(kernel_cache.HEADLESS):
+            one_scan(plan, Job(*key))
+    return pickle.dumps(carry_out(plan, Job(*key)))

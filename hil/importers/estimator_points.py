@@ -33,7 +33,8 @@ STAMPED = ("estimator", "detector", "estimate")
 
 STAMP_REGISTERS = 6
 COUNT_MAX = 2**32 - 1
-COUNTS = ("dof", "iterations", "scans", "n_measurements", "n_unobservable", "switch_suspect", "alarms")
+SUSPECTS = ("switch_suspect", "tap_suspect")
+COUNTS = ("dof", "iterations", "scans", "n_measurements", "n_unobservable", *SUSPECTS, "alarms")
 """Whole numbers, like the numbers of suspects."""
 
 RANGES = {

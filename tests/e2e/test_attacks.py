@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import re
@@ -14,8 +15,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hil.attack_slots import HOLD_S
 from protocols.opcua_reads import OpcuaReads
 from tests.support.modbus_rig import Master
 from tests.support.station import ROOT, Station, environment, running
@@ -159,6 +162,16 @@ def truth(folder: Path, name: str) -> dict[str, object]:
     return found
 
 
+def rows(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"report_{name}" / "truth.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def figures(of: list[dict[str, str]]) -> list[tuple[float, float]]:
+    """Return the true and the false values of rows."""
+    return [(float(r["true_value"]), float(r["false_value"])) for r in of]
+
+
 def test_a_proxy_shows_false_readings_and_passes_false_writes_while_the_server_tells_the_truth(
     station: Station, folder: Path
 ) -> None:
@@ -186,9 +199,16 @@ def test_a_proxy_shows_false_readings_and_passes_false_writes_while_the_server_t
     assert "every point shows the truth" in rest
     notes = [n["what"] for n in truth(folder, "wire")["notes"]]  # type: ignore[attr-defined]
     assert any("SUB.AVR_A.AUTO = 0: done" in what for what in notes)
-    rows = (folder / "report_wire" / "truth.csv").read_text().splitlines()
-    assert any(",b_low,FDR_B.HEAD.P," in row for row in rows)
-    assert any(",c_low,FDR_C.HEAD.P," in row for row in rows)
+    assert any("0 frames not understood, 0 streams of another protocol" in what for what in notes)
+    by = {
+        name: [r for r in rows(folder, "wire") if r["attack"] == name] for name in ("b_low", "c_low", "taps")
+    }
+    ((true_kw, false_kw),) = figures(by["b_low"])  # what the one read of it by Modbus was told
+    # a float32 of 1e3 is exact to 3e-5; the truth has the shortest decimal that it stands for
+    assert false_kw == pytest.approx(false, abs=1e-3)
+    assert false_kw - true_kw == pytest.approx(-700.0, abs=1e-3)
+    assert figures(by["c_low"])[0][1] - figures(by["c_low"])[0][0] == pytest.approx(-600.0, abs=1e-9)
+    assert figures(by["taps"]) == [(3.0, 1.0)]
 
 
 def test_an_instrument_deceives_every_reader_until_it_is_cleared(station: Station, folder: Path) -> None:
@@ -198,6 +218,7 @@ def test_an_instrument_deceives_every_reader_until_it_is_cleared(station: Statio
         told(process, r"c_high: FDR_C\.HEAD\.P is falsified \(LAB\.ATK_1")
         told(process, r"spoof: FDR_C\.CB_302\.ST_52A is falsified")
         assert station.value("LAB.ATK_1.ACTIVE") == 1.0
+        assert 0.0 < station.value("LAB.ATK_1.LEFT_S") <= HOLD_S  # it ends even if its command is killed
         assert station.value("FDR_C.HEAD.P") - before == pytest.approx(800.0, abs=WANDERS_KW)
         assert head_kw(station.modbus_port, "FDR_C") == pytest.approx(before + 800.0, abs=WANDERS_KW)
         assert station.value("LAB.ATK_1.TRUE_VALUE") == pytest.approx(before, abs=WANDERS_KW)
@@ -206,7 +227,10 @@ def test_an_instrument_deceives_every_reader_until_it_is_cleared(station: Statio
     finally:
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=20)
-    assert process.returncode == 130, rest  # its attack with an end had not ended
+    assert process.returncode == 0, rest  # one of its attacks has no end of its own
+    kept = figures([r for r in rows(folder, "instrument") if r["attack"] == "c_high"])
+    np.testing.assert_allclose([f - t for t, f in kept], 800.0, atol=1e-6)  # of one step: not even ripple
+    assert len({t for t, _ in kept}) > 1
     assert (station.value("LAB.ATK_1.ACTIVE"), station.value("LAB.ATK_2.ACTIVE")) == (0.0, 0.0)
     assert station.value("FDR_C.HEAD.P") == pytest.approx(before, abs=WANDERS_KW)
     assert station.value("FDR_C.CB_302.ST_52A") == 1.0

@@ -71,6 +71,19 @@ def test_readings_at_the_end_of_the_range_count_for_nothing() -> None:
     assert np.isfinite(METER.sigma([-1e5, -9e4])).tolist() == [False, True]
 
 
+def test_a_reading_at_an_end_or_beyond_is_told_with_what_an_instrument_there_would_have() -> None:
+    kinds = [METER, METER, METER, Accuracy(class_frac=0.003, low=0.0, high=156.0), Accuracy(class_frac=0.01)]
+    sigmas = Sigmas([channel(a) for a in kinds])
+    read = [METER.high * 1e12, METER.low, METER.high / 2.0, 0.0, math.inf]
+    end = sigmas.end(read)
+    assert end[:2].tolist() == [METER.high, METER.low]
+    assert np.isnan(end[2:4]).all()  # a zero is what a dead place reads, and no end
+    assert end[4] == math.inf  # no range: only infinity is beyond
+    at_end = sigmas.inside([METER.high, METER.low, 0.0, 0.0, 0.0])
+    near = [float(METER.sigma(x * (1.0 - 1e-9))) for x in (METER.high, METER.low)]
+    assert at_end[:2].tolist() == pytest.approx(near, rel=1e-6)  # sigma goes on steadily up to the end
+
+
 def test_missing_readings_have_no_sigma() -> None:
     assert math.isnan(METER.sigma(math.nan))
 

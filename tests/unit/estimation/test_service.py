@@ -33,6 +33,21 @@ def clean(station: Rig) -> np.ndarray:
     return station.draw(np.random.default_rng(11))[0]
 
 
+class Ticks:
+    """A clock that goes on by a millisecond at every look: how far work comes is no matter of speed."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def __call__(self) -> float:
+        self.n += 1
+        return 1e-3 * self.n
+
+
+SLICES = 30
+"""So many looks at the clock does the desk give to the work after a scan."""
+
+
 class Desk:
     """A service and what it said last."""
 
@@ -41,7 +56,7 @@ class Desk:
         self.layout = Layout(station.plan.points.estimators)
         channels = station.telemetry.channels
         watchers = Watchers(Bank(layout_of(channels), areas_of(channels)), {"innovation": 5.0})
-        self.service = Service(station.fresh_scan(), self.layout, watchers, lambda *_: [], rate_hz=2.0)
+        self.service = Service(station.fresh_scan(), self.layout, watchers, lambda *_: [], clock_s=Ticks())
         self.output = Output(np.zeros(0), np.zeros(0, np.uint8))
         self.n = 0
 
@@ -50,7 +65,7 @@ class Desk:
 
     def take(self, reading: Reading) -> Desk:
         self.output = self.service.scan(reading)
-        self.service.settle()
+        self.service.settle(1e-3 * SLICES)
         self.n += 1
         return self
 
@@ -138,6 +153,55 @@ def test_without_telemetry_the_last_state_ages(desk: Desk, clean: np.ndarray, st
     assert desk.value("va_v", "estimate", "bus1001") > 7000.0  # the last one, and Bad
     desk.take(station.reading(clean, after_s=30.5))
     assert desk.value("reason") == Why.OK
+
+
+def test_one_dead_voltage_meter_is_removed_and_contradicts_no_status(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    name = "FDR_B.HEAD.VA"
+    dead = clean.copy()
+    dead[index(station, name)] = 0.0
+    desk.scan(clean)
+    for _ in range(3):
+        desk.scan(dead)
+        assert desk.value("reason") == Why.OK
+        assert desk.suspects == [name]
+        assert desk.quality("va_v", "estimate", "bus1001") == Quality.GOOD
+    assert desk.value("is_bad_data") == 1
+
+
+def test_a_reading_far_beyond_its_range_is_named_and_raises_the_alarm(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    far = clean.copy()
+    far[index(station, HEAD_P)] *= 1e12
+    desk.scan(clean).scan(far)
+    assert desk.value("j") < desk.value("threshold")  # the estimate does without it, and is well
+    assert desk.suspects == [HEAD_P]
+    assert desk.value("suspect_1_rn") == desk.value("rn", "residual", HEAD_P) > 100.0
+    assert desk.value("state", "residual", HEAD_P) == State.REMOVED
+    assert desk.value("is_bad_data") == 0  # one scan of five
+    desk.scan(far).scan(far)
+    assert desk.value("is_bad_data") == 1
+    assert desk.value("reason") == Why.OK
+
+
+def test_alarms_that_cannot_be_tested_are_uncertain_and_those_that_are_on_stay_on(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    desk.scan(clean)
+    assert desk.quality("is_bad_data") == Quality.GOOD
+    assert desk.quality("is_bad_data_centred") == Quality.UNCERTAIN_INITIAL  # 24 h are learned from first
+    for name in ("innovation", "balance", "ewma"):
+        assert desk.value("is_alarm", "detector", name) == 0
+        assert desk.quality("is_alarm", "detector", name) == Quality.UNCERTAIN_INITIAL
+    bad = clean.copy()
+    bad[index(station, HEAD_P)] *= 1e12
+    desk.scan(bad).scan(bad).scan(bad)
+    for k in range(10):  # twice as many as end an alarm
+        desk.take(station.reading(np.full_like(clean, np.nan), after_s=3.0 + k))
+    assert desk.value("is_bad_data") == 1
+    assert desk.quality("is_bad_data") == Quality.UNCERTAIN_LAST_USABLE
 
 
 def test_nan_infinite_and_bad_telemetry_is_left_out(desk: Desk, station: Rig, clean: np.ndarray) -> None:
@@ -265,3 +329,64 @@ def test_a_gross_error_of_a_section_meter_is_named(desk: Desk, station: Rig, cle
     desk.scan(clean).scan(bad)
     assert desk.suspects[0] == name
     assert desk.value("state", "residual", name) == State.REMOVED
+
+
+def test_a_tap_that_is_not_where_it_is_told_is_named_and_its_estimate_shown(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    names = [r.name for r in station.plan.network.regulators]
+    name = names[1]
+    told = Status.of(station.plan.network)
+    z = under(station, told.with_tap(name, told.taps[name] - 5))
+    desk.scan(clean)
+    for _ in range(8):
+        desk.scan(z)
+        if desk.value("reason") == Why.OTHER_STATUS:
+            break
+    assert desk.value("tap_suspect") == names.index(name) + 1
+    assert desk.value("switch_suspect") == 0
+    assert desk.value("reason") == Why.OTHER_STATUS
+    desk.scan(clean)
+    assert desk.value("tap_suspect") == 0
+
+
+def test_work_after_a_scan_ends_when_its_time_is_over_and_goes_on_after_the_next(
+    station: Rig, clean: np.ndarray
+) -> None:
+    """The clock stands at so many looks as there were slices, and the hypothesis is found all the same."""
+    desk, wrong = Desk(station), Status.of(station.plan.network).with_switch("cb_202", is_closed=False)
+    clock, looks = desk.service._clock_s, list[int]()
+    assert isinstance(clock, Ticks)
+    desk.scan(clean)
+    n_scans = 0
+    while not desk.value("switch_suspect"):
+        n_scans += 1
+        assert n_scans < 120
+        desk.output = desk.service.scan(station.reading(clean, after_s=0.5 * n_scans, status=wrong))
+        before = clock.n
+        desk.service.settle(5.5e-3)
+        looks.append(clock.n - before)
+    assert max(looks) == 7  # the start, and one after each of six slices
+    assert n_scans > 3  # it took several scans
+
+
+def test_what_was_learned_goes_over_to_another_service(desk: Desk, station: Rig, clean: np.ndarray) -> None:
+    for _ in range(4):
+        desk.scan(clean)
+    learned_h = desk.value("learned_h")
+    assert learned_h == pytest.approx(3 * 0.5 / 3600.0, rel=1e-6)
+    other = Desk(station)
+    other.service.recall(desk.service.remember())
+    assert other.scan(clean).value("learned_h") == pytest.approx(learned_h, rel=1e-9)
+    with pytest.raises(ValueError, match="not learned from"):
+        other.service.recall({})
+
+
+def test_without_telemetry_nothing_is_estimated(desk: Desk, station: Rig, clean: np.ndarray) -> None:
+    """An attempt on history alone took seconds in every scan, and could not give a state."""
+    desk.scan(clean)
+    desk.take(station.reading(np.full_like(clean, np.nan), after_s=1.0))
+    assert desk.value("iterations") == 0
+    assert desk.value("n_measurements") == 0
+    assert desk.value("state", "residual", HEAD_P) == State.NOT_USED
+    assert desk.scan(clean).value("reason") == Why.OK

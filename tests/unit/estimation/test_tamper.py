@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
+import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,6 +168,97 @@ def test_the_truth_is_kept() -> None:
     ]
     assert len(t.rows) == 8
     assert t.active(3.0) == ("bias",) and t.active(7.0) == ()
+
+
+def test_overlapping_attacks_give_one_row_with_the_untouched_truth_and_what_was_shown_in_the_end() -> None:
+    noon = on(Kind.BIAS, "P", "Q", offset=5.0)
+    t = tamper(noon, on(Kind.SCALE, "P", start_s=4.0, factor=2.0), keeps_rows=True)
+    run(t, 5)
+    assert [(r.t_s, r.attack, r.tag, r.true_value, r.false_value) for r in t.rows] == [
+        (3.0, "bias", "P", 103.0, 108.0),
+        (3.0, "bias", "Q", 53.0, 58.0),
+        (4.0, "bias+scale", "P", 104.0, 218.0),
+        (4.0, "bias", "Q", 54.0, 59.0),
+    ]
+    assert [(s.attack, s.scans) for s in t.spans] == [("bias", 2), ("scale", 1)]
+
+
+def test_an_attack_that_changes_nothing_leaves_no_truth() -> None:
+    t = tamper(on(Kind.BIAS, offset=0.0), on(Kind.SCALE, "Q", factor=1.0), keeps_rows=True)
+    run(t, 8)
+    assert (t.rows, t.spans) == ([], [])
+
+
+def test_what_a_reader_was_not_shown_is_not_kept() -> None:
+    t = tamper(on(Kind.BIAS, "P", "Q", offset=5.0), keeps_rows=True)
+    values, quality = truth(3)
+    shown, shown_quality, note = t.falsified(3.0, values, quality)
+    assert (t.rows, t.spans) == ([], [])
+    at = np.array([1])
+    note(at, values[at], quality[at], shown[at], shown_quality[at])
+    assert [(r.tag, r.false_value) for r in t.rows] == [("Q", 58.0)]
+
+
+def test_a_row_holds_until_the_next_one_of_its_point_where_only_changes_are_kept() -> None:
+    t = tamper(on(Kind.BIAS, "P", "V", offset=5.0), keeps_rows=True, only_changes=True)
+    for k in range(10):
+        values, _ = truth(k)
+        t.apply(float(k), values, np.zeros(4, np.uint8))  # V stands still, P moves
+    rows = [(r.t_s, r.attack, r.tag, r.true_value, r.false_value) for r in t.rows]
+    assert [r for r in rows if r[2] == "V"] == [(3.0, "bias", "V", 7.0, 12.0), (7.0, "", "V", 7.0, 7.0)]
+    assert [r[0] for r in rows if r[2] == "P"] == [3.0, 4.0, 5.0, 6.0, 7.0]
+
+
+def test_a_point_that_is_falsified_again_has_a_row_again() -> None:
+    first, second = (
+        on(Kind.BIAS, "V", duration_s=1.0, offset=5.0),
+        on(Kind.SCALE, "V", start_s=6.0, factor=2.0),
+    )
+    t = tamper(first, second, keeps_rows=True, only_changes=True)
+    for k in range(9):
+        t.apply(float(k), truth(k)[0], np.zeros(4, np.uint8))
+    assert [(r.t_s, r.attack) for r in t.rows] == [(3.0, "bias"), (4.0, ""), (6.0, "scale")]
+
+
+def test_rows_are_taken_a_few_at_a_time_and_in_order() -> None:
+    t = tamper(on(Kind.BIAS, "P", "Q", "V", offset=5.0), keeps_rows=True)
+    run(t, 5)
+    everything, taken = t.rows, []
+    while rows := t.take_rows(2):
+        assert len(rows) <= 2
+        taken += rows
+        assert t.rows == everything[len(taken) :]
+    assert taken == everything and len(taken) == 6 and t.n_waiting == 0
+
+
+def operations(n: int) -> int:
+    """Return how many Python instructions a scan of n attacked points costs, keeping its rows."""
+    tags = [f"P{k}" for k in range(n)]
+    lost = Attack(name="a", kind=Kind.DROPOUT, channels=tuple(tags))
+    high = Attack(name="b", kind=Kind.BIAS, channels=tuple(tags[::2]), parameters={"offset": 1.0})
+    index = {tag: k for k, tag in enumerate(tags)}
+    t = Tamper([lost, high], index, np.random.default_rng(1), keeps_rows=True, only_changes=True)
+    values, quality, count = np.arange(n, dtype=float), np.zeros(n, np.uint8), 0
+
+    def trace(frame: types.FrameType, event: str, _arg: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    t.apply(0.0, values, quality)  # whatever is done once
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        t.apply(1.0, values + 1.0, quality)
+    finally:
+        sys.settrace(before)
+    assert t.n_waiting == 2 and len(t.rows) == 2 * n
+    return count
+
+
+def test_a_scan_costs_no_loop_over_its_points_however_many_are_attacked() -> None:
+    assert operations(5000) == operations(50) > 0
 
 
 def test_without_arming_nothing_is_changed_and_times_count_from_it() -> None:

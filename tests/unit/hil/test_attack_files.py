@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses as dc
 import math
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 
 from estimation.attacks import Kind, Place
 from hil import attack_command, paths
-from hil.attack_command import Options, networks, run_file
+from hil.attack_command import Options, is_endless, networks, run_file
 from hil.attack_files import AttackFile, read_attacks
 from hil.output import out
 from hil.station import Plan, make_setup, read_plan
+from rtcore.assembly.instances import ATTACK_COUNT
 from rtcore.engine import Engine
 from rtcore.errors import UserInputError
+from rtcore.plant.attack import DELAY_MAX_S, TIME_MAX_S
 
 HEAD = '[attacks]\nname = "mine"\nstation = "iowa240"\n'
 BIAS = '[[attack]]\nname = "b"\nkind = "bias"\nplace = "board"\npoints = ["FDR_B.HEAD.P"]\noffset = 5\n'
@@ -121,7 +124,7 @@ def test_commands_are_repeated_with_values_in_turn(tmp_path: Path, plan: Plan) -
         (HEAD + BIAS.replace("points", "# points"), "attack[0].points: this key is missing"),
         (
             HEAD + BIAS.replace("board", "instrument").replace("FDR_B.HEAD.P", "FDR_*.HEAD.*"),
-            "24 points are attacked at their instruments; at most 16",
+            "attack: 24 points are attacked at their instruments at once, from 0 s on; at most 16",
         ),
         (
             HEAD + BIAS + BIAS.replace('"b"', '"c"').replace("board", "instrument"),
@@ -151,6 +154,150 @@ def test_commands_are_repeated_with_values_in_turn(tmp_path: Path, plan: Plan) -
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, plan: Plan, text: str, told: str) -> None:
     found = wrong(tmp_path, plan, text)
     assert any(told in line for line in found), found
+
+
+CONTACT = BIAS.replace("HEAD.P", "CB_202.ST_52A")
+REPLAY = BIAS.replace("bias", "replay").replace("offset = 5", "start_s = 5\nwindow_s = {}")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[[attack]]\nname = "t"\nkind = "topology"\nplace = "board"\nstatuses = { "FDR_B.HEAD.P" = 0 }\n',
+            "attack[0].statuses: FDR_B.HEAD.P is no two-state point but analog",
+        ),
+        (
+            CONTACT.replace("bias", "random").replace("offset", "sigma"),
+            "attack[0].points[0]: FDR_B.CB_202.ST_52A has two states: kind random is not possible there",
+        ),
+        (
+            CONTACT.replace("board", "instrument").replace("bias", "random").replace("offset", "sigma"),
+            "attack[0].points[0]: FDR_B.CB_202.ST_52A has two states: kind random",
+        ),
+        (CONTACT, "attack[0].points[0]: FDR_B.CB_202.ST_52A has two states: offset must be -1 or 1 there"),
+        (
+            BIAS.replace("bias", "scale").replace("offset = 5", "factor = 1e308"),
+            "attack[0].factor: factor = 1e+308: with the range of FDR_B.HEAD.P, up to",
+        ),
+        (BIAS.replace("= 5", "= -1e39"), "attack[0].offset: offset = -1e+39: with the range of FDR_B.HEAD.P"),
+        (
+            BIAS.replace("bias", "ramp").replace("offset = 5", "per_s = 1e37"),
+            "attack[0].per_s: per_s = 1e+37: with",
+        ),
+        (REPLAY.format(1e300), "attack[0].window_s: window_s = 1e+300: must be a number > 0 and <= 1e+07"),
+        (
+            REPLAY.format(201),
+            "attack[0].window_s: 201 s: at most 200 s; 200000 scans of 1 points are remembered",
+        ),
+        (
+            REPLAY.format(6).replace("board", "wire"),
+            "attack[0].window_s: 6 s: at most 5 s, the start_s before it in which values pass",
+        ),
+        (
+            BIAS.replace("bias", "delay").replace("offset = 5", "delay_s = 201"),
+            "attack[0].delay_s: 201 s: at most 200 s",
+        ),
+    ],
+)
+def test_what_nobody_could_be_shown_is_told(tmp_path: Path, plan: Plan, text: str, told: str) -> None:
+    found = wrong(tmp_path, plan, HEAD + text)
+    assert len(found) == 1 and told in found[0], found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CONTACT.replace("= 5", "= -1"),
+        CONTACT.replace("bias", "freeze").replace("offset = 5", ""),
+        REPLAY.format(200),
+        REPLAY.format(5).replace("board", "wire"),
+        BIAS.replace("bias", "ramp").replace("offset = 5", "per_s = 1e37\nlimit = 10"),
+    ],
+)
+def test_what_can_be_shown_is_not_refused(tmp_path: Path, plan: Plan, text: str) -> None:
+    assert len(read(tmp_path, plan, HEAD + text).attacks) == 1
+
+
+def test_a_pattern_leaves_out_contacts_that_a_figure_is_not_for(tmp_path: Path, plan: Plan) -> None:
+    (attack,) = read(tmp_path, plan, HEAD + BIAS.replace("HEAD.P", "CB_202.*")).attacks
+    kinds = {p.tag: p.is_two_state for p in plan.points.core}
+    assert attack.channels and not any(kinds[tag] for tag in attack.channels)
+
+
+SLOT = BIAS.replace("board", "instrument")
+DELAY = SLOT.replace("bias", "delay").replace("offset = 5", "duration_s = 60\ndelay_s = {}")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (DELAY.format(DELAY_MAX_S + 1.0), f"attack[0].delay_s: {DELAY_MAX_S + 1.0:g} s: must be in 0.01 .."),
+        (DELAY.format(0.0001), "attack[0].delay_s: 0.0001 s: must be in 0.01 .. 3600 s, from a step of the"),
+        (SLOT.replace("= 5", "= 2e6"), "attack[0].offset: 2e+06: a slot at an instrument takes -1e+06 .."),
+        (
+            SLOT.replace("bias", "ramp").replace("offset = 5", "per_s = 1\nlimit = 2e6"),
+            "attack[0].limit: 2e+06: a slot at an instrument takes 0 .. 1e+06",
+        ),
+        (
+            SLOT.replace("bias", "freeze").replace("offset = 5", ""),
+            "attack[0].duration_s: freeze at an instrument needs an end",
+        ),
+        (
+            SLOT.replace("bias", "ramp").replace("offset = 5", "per_s = 1"),
+            "attack[0].duration_s: ramp at an instrument without a limit needs an end",
+        ),
+        (
+            SLOT.replace("bias", "freeze").replace("offset = 5", "duration_s = 2e6"),
+            f"attack[0].duration_s: a slot would have to last 2e+06 s, at most {TIME_MAX_S:g} s",
+        ),
+        (
+            SLOT.replace("bias", "ramp").replace("offset = 5", "per_s = 1e-3\nlimit = 1e4"),
+            "attack[0].duration_s: a slot would have to last 1e+07 s, at most 1e+06 s; it is held",
+        ),
+        (
+            SLOT + "duration_s = 10\n" + SLOT.replace('"b"', '"c"') + "start_s = 9.5\n",
+            "attack[1].points: FDR_B.HEAD.P is attacked at its instrument by 'b' at the same time",
+        ),
+        (
+            SLOT + '[[attack]]\nname = "t"\nkind = "topology"\nplace = "instrument"\nstart_s = 1e6\n'
+            + 'statuses = { "FDR_B.CB_202.ST_52A" = 0 }\n' + SLOT.replace('"b"', '"c"') + "start_s = 1e6\n",
+            "attack[2].points: FDR_B.HEAD.P is attacked at its instrument by 'b' at the same time",
+        ),
+    ],
+)  # fmt: skip
+def test_what_slots_would_refuse_is_told_before_a_station_runs(
+    tmp_path: Path, plan: Plan, text: str, told: str
+) -> None:
+    found = wrong(tmp_path, plan, HEAD + text)
+    assert any(told in line for line in found), found
+
+
+def test_slots_serve_one_attack_after_the_other(tmp_path: Path, plan: Plan) -> None:
+    twelve = SLOT.replace("FDR_B.HEAD.P", "FDR_*.HEAD.I?") + "duration_s = 10\n"
+    text = twelve + twelve.replace('"b"', '"c"') + "start_s = 10\n"
+    first, second = read(tmp_path, plan, HEAD + text).attacks
+    assert len(first.tags) == len(second.tags) <= ATTACK_COUNT < 2 * len(first.tags)
+
+
+def test_a_station_without_slots_is_told(tmp_path: Path, plan: Plan) -> None:
+    points = [p for p in plan.points.points if not p.tag.startswith("LAB.ATK_")]
+    bare = dc.replace(plan, points=dc.replace(plan.points, points=points))
+    assert wrong(tmp_path, bare, HEAD + SLOT) == [
+        "attack: the station has no slots for attacks at instruments (LAB.ATK_1 .., LAB.ARM)"
+    ]
+
+
+def test_a_file_is_endless_by_its_attacks_wherever_they_are(tmp_path: Path, plan: Plan) -> None:
+    endless = Options()
+    for place in ("instrument", "board", "wire"):
+        text = HEAD + BIAS.replace("board", place)
+        assert is_endless(read(tmp_path, plan, text), endless)
+        assert not is_endless(read(tmp_path, plan, text), Options(duration_s=5.0))
+        assert not is_endless(read(tmp_path, plan, text + "duration_s = 5\n"), endless)
+    sent = '[[attack]]\nname = "c"\nkind = "command"\nplace = "wire"\n[[attack.command]]\n'
+    commands = read(tmp_path, plan, HEAD + sent + 'tag = "SUB.REG_A.TAP_SP"\nvalue = 2\n')
+    assert not is_endless(commands, endless)
 
 
 def test_several_problems_come_in_one_report(tmp_path: Path, plan: Plan) -> None:

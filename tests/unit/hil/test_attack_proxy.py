@@ -54,6 +54,18 @@ async def test_frames_in_pieces_and_what_is_no_modbus_come_through() -> None:
         writer.close()
 
 
+async def test_a_stream_that_ends_within_a_frame_goes_on_and_is_counted() -> None:
+    async with proxied() as (proxy, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(READ + READ[:5])
+        writer.write_eof()
+        async with asyncio.timeout(5.0):
+            while not proxy.n_cut:
+                await asyncio.sleep(0.01)
+        writer.close()
+        assert (proxy.n_cut, proxy.n_changed) == (1, 0)
+
+
 async def test_two_masters_have_connections_of_their_own() -> None:
     async with proxied() as (proxy, port):
         for _ in range(2):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses as dc
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from estimation.outputs import Layout, Why
-from estimation.reading import Output, Reading
+from estimation.reading import Floats, Output, Reading
 from hil import joined_board, segment
 from hil.estimator_process import EstimatorBoard, Scans
 from hil.runspec import RunSpec
@@ -64,6 +65,7 @@ class Service:
         self.readings: list[Reading] = []
         self.next: Output | Exception = output(1.0)
         self.late: Exception | None = None
+        self.budgets_s: list[float] = []
 
     def scan(self, reading: Reading) -> Output:
         self.readings.append(reading)
@@ -71,9 +73,16 @@ class Service:
             raise self.next
         return self.next
 
-    def settle(self) -> None:
+    def settle(self, budget_s: float) -> None:
+        self.budgets_s.append(budget_s)
         if isinstance(self.late, Exception):
             raise self.late
+
+    def remember(self) -> dict[str, Floats]:
+        return {}
+
+    def recall(self, learned: Mapping[str, Floats]) -> None:
+        assert not learned
 
 
 def output(j: float, age_s: float = 0.0) -> Output:

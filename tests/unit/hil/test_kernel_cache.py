@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,21 @@ def test_damaged_mark_is_no_estimate(tmp_path: Path, text: str) -> None:
     mark.parent.mkdir()
     mark.write_text(text)
     assert kc._expected_s(tmp_path) is None
+
+
+def test_two_processes_compile_one_after_the_other_and_the_second_finds_the_mark(tmp_path: Path) -> None:
+    code = """
+import time
+kc.prepare()
+with kc.compiling(kc.HEADLESS):
+    print(time.monotonic(), end=" ")
+    time.sleep(0.3)
+    print(time.monotonic())
+print(kc.has(kc.HEADLESS))
+"""
+    with ThreadPoolExecutor(2) as pool:
+        outs = list(pool.map(lambda _k: call(code, tmp_path), range(2)))
+    (_, first_end), (second_start, _) = sorted([float(x) for x in out[0].split()] for out in outs)
+    assert second_start >= first_end
+    assert [out[1] for out in outs] == ["True", "True"]
+    assert call("kc.prepare(); print(kc.has(kc.HEADLESS), kc.has(kc.MARK))", tmp_path) == ["True False"]

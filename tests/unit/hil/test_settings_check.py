@@ -57,6 +57,14 @@ def test_a_shipped_wiring_table_fits_the_points_of_the_shipped_station(path: Pat
     assert wrong == []
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_is_no_station_and_every_kind_of_file_is_named(tmp_path: Path, text: str) -> None:
+    (said,) = problems(tmp_path / "mine.toml", text)
+    assert "empty" in said
+    for kind in ("station", "scenario", "relay test plan", "attack file", "range plan", "telemetry set"):
+        assert kind in said
+
+
 def test_there_are_shipped_plans_and_tables() -> None:
     assert PLANS
     assert TABLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from hil.telemetry_image import RETRY_S, Fetched, TelemetryImage
 from rtcore.quality import Quality
@@ -51,6 +52,14 @@ def test_values_age_until_they_are_fetched_again() -> None:
     assert reading.values[[EVERY, SELDOM]].tolist() == [5.0, 2.0]
     assert reading.age_s[[EVERY, SELDOM]].tolist() == [1.0, 16.0]
     assert reading.quality[[EVERY, SELDOM]].tolist() == [0, 0]
+
+
+def test_a_value_is_as_old_as_its_source_says_and_due_by_the_time_of_its_fetch() -> None:
+    of = image()
+    ns = 100 * S
+    of.take(ns, of.due(ns), Fetched(np.array([1.0, 2.0]), np.zeros(2, np.uint8), age_s=np.array([0.5, 64.0])))
+    assert of.reading(101 * S).age_s[[EVERY, SELDOM]] == pytest.approx([1.5, 65.0], rel=1e-12)  # float64
+    assert of.due(999 * S).tolist() == [EVERY]
 
 
 def test_what_did_not_come_keeps_its_value_and_age_and_is_bad() -> None:

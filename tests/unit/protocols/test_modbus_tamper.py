@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estimation.attacks import Attack, Kind
+from estimation.tamper import Tamper
 from protocols.gateway import Gateway
 from protocols.modbus_codec import FORMATS, decode
 from protocols.modbus_image import ImageBuilder, LiveImage
 from protocols.modbus_map import MIRROR_AT, build
 from protocols.modbus_pdu import Responder, Write
-from protocols.modbus_tamper import Frames, ModbusTamper
+from protocols.modbus_tamper import Frames, ModbusTamper, Tally
 from protocols.tamper_image import LOST, Image
 from tests.support.modbus_rig import STAMPS, UNITS, point, rig_points
 from tests.support.python_core import PythonCore
@@ -36,10 +38,14 @@ class Plus:
     def __init__(self, change: float, from_s: float = 0.0, loses: bool = False) -> None:
         self.change, self.from_s, self.loses = change, from_s, loses
 
-    def apply(self, t_s, values, quality):  # type: ignore[no-untyped-def]
+    def falsified(self, t_s, values, quality):  # type: ignore[no-untyped-def]
         if t_s < self.from_s:
-            return values, quality
-        return values + self.change, np.full_like(quality, LOST) if self.loses else quality
+            return values, quality, unkept
+        return values + self.change, np.full_like(quality, LOST) if self.loses else quality, unkept
+
+
+def unkept(*_truth: object) -> None:
+    """Keep no ground truth."""
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +156,100 @@ def test_a_write_arrives_changed_and_is_confirmed_unchanged(
     assert confirmed == frame(pdu[:echo])
 
 
+def test_a_read_and_write_in_one_request_lies_in_both_directions(responder: Responder) -> None:
+    both = ModbusTamper(MAP, Image(["SP.R5.V"], Plus(7.0)), Image(["SP.R3.V"], Plus(10.0)))
+    pdu = struct.pack(">BHHHHB", 23, 5, 1, 2, 2, 4) + struct.pack(">HH", 1, 500)
+    arrived = both.request(0.0, frame(pdu))[HEAD.size :]
+    assert arrived[:10] == pdu[:10]
+    write = responder.reply(responder.views[1], arrived)
+    assert isinstance(write, Write) and dict(write.writes)[INDEX["SP.R3.V"]] == 510.0
+    answer = struct.pack(">BBH", 23, 2, 100)
+    assert both.reply(0.0, frame(answer)) == frame(struct.pack(">BBH", 23, 2, 107))
+    assert both.n_changed == 2
+
+
+def test_a_mask_write_goes_on_as_it_is_and_is_counted_where_writes_are_falsified() -> None:
+    tally = Tally()
+    tamper = ModbusTamper(MAP, None, Image(["SP.R3.V"], Plus(10.0)), tally)
+    for address in (3, 5):
+        masked = frame(struct.pack(">BHHH", 22, address, 0x00FF, 0x0100))
+        assert tamper.request(0.0, masked) == masked
+        assert tamper.reply(0.0, masked) == masked
+    assert (tally.mask_writes, tally.malformed, tamper.n_changed) == (1, 0, 0)
+
+
+def kept(*attacks: Attack, tags: tuple[str, ...]) -> tuple[Image, Tamper]:
+    own = Tamper(attacks, {t: k for k, t in enumerate(tags)}, np.random.default_rng(1), keeps_rows=True)
+    return Image(tags, own), own
+
+
+def plus(tag: str, offset: float, name: str = "x") -> Attack:
+    return Attack(name=name, kind=Kind.BIAS, channels=(tag,), parameters={"offset": offset})
+
+
+def test_the_truth_has_rows_of_what_went_out_alone_and_as_the_registers_say_it(responder: Responder) -> None:
+    tags = ("M.F.V", "M.INT.V")
+    image, own = kept(plus("M.F.V", 10.0, "a"), plus("M.INT.V", 0.26, "b"), tags=tags)
+    tamper = ModbusTamper(MAP, image)
+    asks(responder, tamper, read(4, 200, 2), t_s=1.0)  # one of the two points
+    asks(responder, tamper, read(4, 202, 1), t_s=2.0)  # the other, in steps of 0.1
+    rows = [(r.t_s, r.attack, r.tag, r.true_value, r.false_value) for r in own.rows]
+    assert rows == [(1.0, "a", "M.F.V", 123.5, 133.5), (2.0, "b", "M.INT.V", 4.2, 4.5)]
+    assert [(s.attack, s.first_s, s.last_s, s.scans) for s in own.spans] == [("a", 1, 1, 1), ("b", 2, 2, 1)]
+
+
+def test_what_is_lost_in_the_rounding_of_a_register_is_not_false(responder: Responder) -> None:
+    image, own = kept(plus("M.INT.V", 0.04), tags=("M.INT.V",))
+    tamper = ModbusTamper(MAP, image)
+    true, got = asks(responder, tamper, read(4, 202, 1))
+    assert got == true and tamper.n_changed == 0
+    assert (own.rows, own.spans) == ([], [])
+
+
+def test_a_withheld_reply_is_kept_as_no_value(responder: Responder) -> None:
+    tags = ("M.F.V", "M.INT.V")
+    lost = Attack(name="lost", kind=Kind.DROPOUT, channels=("M.F.V",))
+    image, own = kept(lost, tags=tags)
+    assert asks(responder, ModbusTamper(MAP, image), read(4, 200, 3))[1] is None
+    rows = {(r.attack, r.tag, r.true_value, np.isnan(r.false_value), r.false_quality) for r in own.rows}
+    assert rows == {("lost", "M.F.V", 123.5, True, LOST), ("lost", "M.INT.V", 4.2, True, LOST)}
+
+
+def test_a_falsified_write_is_kept_with_what_arrived() -> None:
+    image, own = kept(plus("SP.R3.V", 10.4), tags=("SP.R3.V",))
+    ModbusTamper(MAP, None, image).request(3.0, frame(struct.pack(">BHH", 6, 3, 500)))
+    assert [(r.true_value, r.false_value) for r in own.rows] == [(500.0, 510.0)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        (b"\x04\x00\xc8\x00", None),  # a read that is a byte short
+        (b"\x10\x00\x02\x00\x02\x03\x00\x01\x00", None),  # a byte count that is not that of the count
+        (struct.pack(">BHHHHB", 23, 5, 1, 2, 2, 4) + b"\x00", None),  # its registers are missing
+        (read(4, 200, 2), b"\x04\x02\x00\x00"),  # half of what was asked for
+        (read(4, 200, 2), b"\x03\x04\x00\x00\x00\x00"),  # an answer to something else
+    ],
+)
+def test_frames_that_cannot_be_understood_go_on_as_they_are_and_are_counted(
+    asked: bytes, answered: bytes | None
+) -> None:
+    tally = Tally()
+    tags = ["M.F.V", "SP.R3.V"]
+    tamper = ModbusTamper(MAP, Image(tags, Plus(1.0)), Image(tags, Plus(1.0)), tally)
+    assert tamper.request(0.0, frame(asked)) == frame(asked)
+    if answered is not None:
+        assert tamper.reply(0.0, frame(answered)) == frame(answered)
+    assert (tally.malformed, tamper.n_changed) == (1, 0)
+
+
+def test_an_answer_that_nobody_asked_for_is_counted() -> None:
+    tally = Tally()
+    tamper = ModbusTamper(MAP, Image(["M.F.V"], Plus(1.0)), None, tally)
+    answer = frame(b"\x04\x04\x00\x00\x00\x00")
+    assert tamper.reply(0.0, answer) == answer and tally.malformed == 1
+
+
 def test_a_coil_is_turned_both_ways() -> None:
     off = ModbusTamper(MAP, None, Image(["CB20.T.MODE"], Plus(-1.0)))
     assert off.request(0.0, frame(b"\x05\x00\x14\xff\x00", 2))[-2:] == b"\x00\x00"
@@ -197,7 +297,9 @@ def test_whatever_comes_goes_on_without_an_error(asked: bytes, answered: bytes, 
 
 
 def test_what_is_no_modbus_is_told() -> None:
-    frames = Frames()
+    tally = Tally()
+    frames = Frames(tally)
     before = frame(b"\x03\x00\x00\x00\x01")
     assert frames.feed(before + b"GET / HTTP/1.1\r\n") == [before]
     assert frames.is_broken and frames.rest == b"GET / HTTP/1.1\r\n"
+    assert tally.streams == 1

@@ -34,9 +34,14 @@ class Plus:
 
     def __init__(self, change: float = 0.0, loses: bool = False) -> None:
         self.change, self.loses = change, loses
+        self.kept: list[tuple[float, float, int]] = []
 
-    def apply(self, t_s, values, quality):  # type: ignore[no-untyped-def]
-        return values + self.change, np.full_like(quality, LOST) if self.loses else quality
+    def falsified(self, t_s, values, quality):  # type: ignore[no-untyped-def]
+        lost = np.full_like(quality, LOST) if self.loses else quality
+        return values + self.change, lost, self._keep
+
+    def _keep(self, _at, true, _true_q, sent, sent_q):  # type: ignore[no-untyped-def]
+        self.kept += list(zip(true.tolist(), sent.tolist(), sent_q.tolist(), strict=True))
 
 
 class Wire:
@@ -44,7 +49,8 @@ class Wire:
 
     def __init__(self, change: float = 10.0, *, loses: bool = False, chunk_max: int = 65535) -> None:
         self.tally = Tally()
-        image = Image(["A", "B"], Plus(change, loses))
+        self.falsifier = Plus(change, loses)
+        image = Image(["A", "B"], self.falsifier)
         self.tamper = OpcuaTamper(image, self.tally, 4840, ("127.0.0.1", PORT))
         self.tamper.request(0.0, hello(chunk_max))
         limits = ua.Acknowledge(ReceiveBufferSize=chunk_max, SendBufferSize=chunk_max)
@@ -203,7 +209,22 @@ def test_chunks_without_room_go_on_true_and_are_counted() -> None:
     whole = message(7, ua.ReadResponse(Results=[true] * 738))
     assert 8100 < len(whole) <= 8192
     assert wire.tamper.reply(0.0, whole) == whole
-    assert (wire.tally.too_long, wire.tamper.n_changed) == (1, 0)
+    assert (wire.tally.too_long, wire.tamper.n_changed, wire.falsifier.kept) == (1, 0, [])
+
+
+def test_the_truth_is_of_what_went_out_as_its_type_can_hold_it() -> None:
+    wire = Wire(2.6)
+    wire.reads(A, B)
+    wire.answers(7, ua.ReadResponse(Results=[data(-5, V.Int16), data(True, V.Boolean)]))
+    assert wire.falsifier.kept == [(-5.0, -2.0, 0)]  # a status that is on cannot be more so
+
+
+def test_a_value_that_is_lost_is_kept_as_none() -> None:
+    wire = Wire(loses=True)
+    wire.reads(A)
+    wire.answers(7, ua.ReadResponse(Results=[data(1.5)]))
+    ((true, sent, quality),) = wire.falsifier.kept
+    assert (true, math.isnan(sent), quality) == (1.5, True, LOST)
 
 
 def test_monitored_items_are_known_by_handle_and_subscription() -> None:

@@ -59,6 +59,20 @@ def test_a_rate_below_one_in_the_clean_time_is_extrapolated_beyond_every_clean_v
     assert max(r.max() for r in runs) < h < 5.2
 
 
+def test_the_mean_excess_of_an_exponential_tail_is_met_without_bias() -> None:
+    """Of n ordered peaks the n - 1 above the lowest tell it; divided by n it is a twelfth short."""
+    rng = np.random.default_rng(4)
+    rule, b = Rule(rearm=1), 2.0
+    found = []
+    for _ in range(400):
+        x = np.zeros(36)
+        x[::3] = 5.0 + rng.exponential(b, 12)  # 12 peaks, each a cluster, and 12 of height 0
+        h = threshold_for([x], 36.0, 12.0 / np.exp(5.0), rule)  # ln(r / f) = 5
+        found.append((h - np.sort(x)[-12]) / 5.0)
+    # standard error of the mean: b / sqrt(11 * 400) = 0.030; three of them. Divided by n it would be 1.83.
+    assert np.mean(found) == pytest.approx(b, abs=0.09)
+
+
 def test_peaks_are_one_for_each_alarm_also_with_a_rule_of_several_scans() -> None:
     values = np.random.default_rng(3).standard_normal(2000)
     for rule in (Rule(rearm=30), Rule(3, 5, 30)):

@@ -14,7 +14,9 @@ import pytest
 
 from estimation.detectors.bank import NAMES
 from hil.cyberrange.document import document
-from hil.cyberrange.job import ATTACKED, CALIBRATE, VERIFY, AttackResult, CleanResult, Job, Result, SeedResult
+from hil.cyberrange.draw import ATTACKED, CALIBRATE, VERIFY, Job
+from hil.cyberrange.harm import Harm
+from hil.cyberrange.job import AttackResult, CleanResult, Result, SeedResult
 from hil.cyberrange.plan import RangePlan, find_plan, read_plan_file
 from hil.cyberrange.report import results_csv, write
 from hil.cyberrange.report_html import html
@@ -43,21 +45,23 @@ def attacked(plan: RangePlan, seed: int) -> SeedResult:
     results = []
     for k, section in enumerate(plan.attacks):
         values = np.zeros((WARM + N, len(NAMES)))
+        names = [c.measurement.name for c in plan.telemetry.channels]
+        is_false = np.zeros((N, len(names)), bool)
+        is_false[:, names.index("FDR_B.HEAD.P")] = k == 0
         where: list[list[tuple[int, ...]]] = [[() for _ in NAMES] for _ in range(N)]
         if k == 0 and seed % 2 == 0:
             values[WARM + 2 :, I_NU] = 10.0
-            names = [c.measurement.name for c in plan.telemetry.channels]
             where[2][I_NU] = (0, 1, names.index("FDR_B.HEAD.P"))
         results.append(
             AttackResult(
                 section.name,
                 values,
                 tuple(tuple(w) for w in where),
+                is_false,
                 np.full(N, 6e-4),
                 np.full(N, 3e-4),
                 0.5,
-                12.0,
-                0.3,
+                Harm(0.3, 12.0, -0.5),
                 5.0,
                 1.0,
                 0,
@@ -92,7 +96,15 @@ def test_a_threshold_lies_above_what_clean_runs_reach_and_its_bound_is_that_of_n
 def test_rate_delay_and_place_are_those_that_were_made(scores: Scores) -> None:
     cell = scores.cell("bias", "innovation_max")
     assert (cell.n, cell.n_detected, cell.rate, cell.delay_scans) == (4, 2, 0.5, 2.0)
-    assert cell.hits == {1: 0.0, 3: 1.0}
+    assert (cell.named.n, cell.named.hits) == (2, {1: 0, 3: 2})
+    assert cell.named.false_share == pytest.approx(1 / 731)
+    assert cell.named.chance[3] == pytest.approx(3 / 731)
+
+
+def test_what_the_load_lost_is_told_from_what_it_only_drew_otherwise(doc: dict[str, Any]) -> None:
+    row = next(a for a in doc["attacks"] if a["name"] == "trip")
+    assert row["load_deenergised_mw"] == 0.3
+    assert (row["energy_not_supplied_kwh"], row["demand_change_kwh"]) == (12.0, -0.5)
 
 
 def test_what_nobody_saw_is_unseen(scores: Scores, doc: dict[str, Any]) -> None:
@@ -124,8 +136,29 @@ def test_an_alarm_that_is_up_already_is_no_detection(plan: RangePlan) -> None:
         Job(VERIFY, 0): clean(1),
         Job(ATTACKED, 0): SeedResult("", 0, WARM, (first, *run.attacks[1:])),
     }
-    cell = score(plan, done).cell("bias", "innovation_max")
-    assert (cell.n_detected, cell.n_blind) == (0, 1)
+    scores = score(plan, done)
+    cell = scores.cell("bias", "innovation_max")
+    assert (cell.n_detected, cell.n_up) == (0, 1)
+    # The curve counts by the same rule: at no threshold below the alarm's height is this run detected.
+    assert {rate for _, rate in cell.roc} == {0.0}
+    found = document(plan, scores)
+    row = next(r for r in found["results"] if (r["attack"], r["detector"]) == ("bias", "innovation_max"))
+    assert (row["detected"], row["alarm_already_up"]) == (0, 1)
+    assert "up before: 1" in html(found)
+
+
+def test_the_curve_goes_through_the_rate_of_the_table(scores: Scores) -> None:
+    cell, detector = scores.cell("bias", "innovation_max"), scores.detector("innovation_max")
+    heights = np.array(detector.tail)
+    at = next(rate for per_day, rate in cell.roc if per_day >= np.sum(heights > detector.threshold) / 5.0)
+    assert at == cell.rate
+
+
+def test_the_report_says_how_probable_a_false_alarm_in_an_attack_is(doc: dict[str, Any]) -> None:
+    row = next(d for d in doc["detectors"] if d["name"] == "innovation_max")
+    # no alarm in five days: below 0.599 a day; attacks of five minutes
+    assert row["false_alarm_in_attack_upper"] == pytest.approx(1 - np.exp(-0.599 * 5 / 1440), rel=1e-3)
+    assert any("a false alarm in up to 0.21 %" in line for line in doc["blind_spots"])
 
 
 def test_a_detector_that_never_said_anything_has_no_threshold(plan: RangePlan) -> None:
@@ -179,6 +212,8 @@ def test_the_table_has_the_same_rows(doc: dict[str, Any]) -> None:
     assert len(rows) == len(doc["results"])
     first = next(r for r in rows if (r["attack"], r["detector"]) == ("bias", "innovation_max"))
     assert (first["rate"], first["delay_s"], first["hit_at_3"]) == ("0.5", "20.0", "1.0")
+    assert float(first["rate_interval_95_low"]) < 0.5 < float(first["rate_interval_95_high"])
+    assert not any("[" in value for row in rows for value in row.values())
 
 
 class Tags(HTMLParser):
