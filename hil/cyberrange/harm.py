@@ -41,7 +41,7 @@ def harm(attacked: Sequence[PlantScan], undisturbed: Sequence[PlantScan], scan_s
     deenergised_w, change_w = np.zeros(len(attacked)), np.zeros(len(attacked))
     for k, (a, u) in enumerate(zip(attacked, undisturbed, strict=True)):
         more_w, is_lost = a.branch_w - u.branch_w, a.is_dead & ~u.is_dead
-        deenergised_w[k], change_w[k] = -more_w[is_lost].sum(), more_w[~is_lost].sum()
+        deenergised_w[k], change_w[k] = 0.0 - more_w[is_lost].sum(), more_w[~is_lost].sum()
     kwh = scan_s / 3.6e6
     return Harm(
         float(deenergised_w.max()) / 1e6, float(deenergised_w.sum()) * kwh, float(change_w.sum()) * kwh
