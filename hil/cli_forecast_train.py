@@ -6,7 +6,6 @@ As in ``hil.cli``, heavy modules are imported inside the command that needs them
 from __future__ import annotations
 
 import dataclasses as dc
-import datetime as dt
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from hil.cli_forecast_options import Column, Exogenous, History, Holidays, Nominal, Start, StepS, Zone
 from hil.cli_options import Json
 from hil.output import as_json, err
 
@@ -31,28 +31,15 @@ def add_to(group: typer.Typer) -> None:
 
 
 def train(
-    history: Annotated[
-        str, typer.Option(metavar="FILE.csv", help="Load in steps of up to an hour, or a shipped one's name.")
-    ],
+    history: History,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model and its card.")],
-    column: Annotated[
-        str | None,
-        typer.Option(help="Column, or a pattern like 'load_1*' to add up.", show_default="the only one"),
-    ] = None,
-    zone: Annotated[str | None, typer.Option(help="Clock of the place: -06:00 or America/Chicago.")] = None,
-    start: Annotated[
-        dt.datetime | None, typer.Option(help="Of the first row, where the file has no time stamps.")
-    ] = None,
-    step_s: Annotated[
-        float | None, typer.Option(help=r"Length of a row \[s]; finer rows are averaged to it.", min=1.0)
-    ] = None,
-    nominal: Annotated[
-        float | None, typer.Option(help="Expected level, to find a wrong unit.", min=1e-9)
-    ] = None,
-    exogenous: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Further input; may be repeated.")
-    ] = None,
-    holidays: Annotated[str | None, typer.Option(help="Country, US or US-IA: holidays are Sundays.")] = None,
+    column: Column = None,
+    zone: Zone = None,
+    start: Start = None,
+    step_s: StepS = None,
+    nominal: Nominal = None,
+    exogenous: Exogenous = None,
+    holidays: Holidays = None,
     scored_days: Annotated[
         int, typer.Option(help="Days at the end that are not learned from; the scores are of them.", min=1)
     ] = 28,

@@ -1,0 +1,28 @@
+"""Options of every command of ``gridhil forecast`` that reads a history: which column, on which clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import typer
+
+History = Annotated[
+    str, typer.Option(metavar="FILE.csv", help="Load in steps of up to an hour, or a shipped one's name.")
+]
+Column = Annotated[
+    str | None,
+    typer.Option(help="Column, or a pattern like 'load_1*' to add up.", show_default="the only one"),
+]
+Zone = Annotated[str | None, typer.Option(help="Clock of the place: -06:00 or America/Chicago.")]
+Start = Annotated[
+    dt.datetime | None, typer.Option(help="Of the first row, where the file has no time stamps.")
+]
+StepS = Annotated[
+    float | None, typer.Option(help=r"Length of a row \[s]; finer rows are averaged to it.", min=1.0)
+]
+Nominal = Annotated[float | None, typer.Option(help="Expected level, to find a wrong unit.", min=1e-9)]
+Exogenous = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Further input; may be repeated.")
+]
+Holidays = Annotated[str | None, typer.Option(help="Country, US or US-IA: holidays are Sundays.")]
