@@ -23,8 +23,7 @@ EXPLAINS = 0.35
 """A hypothesis is named when it leaves less than this share of the deviation."""
 NEEDED_MULTIPLES = 3
 """Fewer different multiples cannot tell a curve from a delay."""
-
-
+TRIPS_IN_FIRST = "trips in the first fault, before its time: too fast, or it does not reset between the shots"
 AT_ONCE = 0.2
 """Less than this share of the expected time is no matter of the curve."""
 
@@ -48,6 +47,7 @@ def findings(result: TestResult, element: Element | None) -> list[str]:
     if result.kind in ("trip_time", "sensitivity") and element is not None and failed:
         found[:0] = _never_forgets(result) or _curve(points(result), element)
     if result.kind == "reset_time":
+        found += [TRIPS_IN_FIRST for r in failed if r.raw is not None and r.raw < 0][:1]
         found += [_memory(r) for r in failed if _is_memory(r, result)][:1]
     found += [_level(r) for r in failed if r.measured is not None and r.name in ("pickup", "dropout ratio")]
     if failed and not found:

@@ -128,8 +128,8 @@ def _repeated(record: ShotRecord) -> Iterator[Reading]:
         for mark in record.marks:
             if mark.what == what:
                 run += 1
-            elif mark.what in (a, b):
-                run = 0
+            elif mark.what in (a, b) or mark.what.startswith("state:fault"):
+                run = 0  # another fault may be tripped again, whether the breaker moved or not
             longest = max(longest, run)
         if longest > 1:
             name = "double command" if longest == 2 else "chatter"

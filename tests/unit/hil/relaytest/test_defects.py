@@ -37,6 +37,8 @@ def test_healthy_device_passes_24_shots_pickup_search_and_reset(tmp_path: Path) 
         (PICKUP, {"pickup_error": 0.95}, "picks up 4.7 % low"),
         (PICKUP, {"resets": False}, "it does not reset"),
         (RESET, {"resets": False}, "does not reset in the pause"),
+        # what was left of an interrupted shot lets it trip in both faults: two operations, no double command
+        (RESET, {"resets": False, "x": 0.6}, "it does not reset between the shots"),
         (SHOTS_24, {"trips_at_s": 5.1}, "trips without a fault"),
         (SHOTS_24, {"tms": 1.0}, "no answer: trip never came"),
     ],
