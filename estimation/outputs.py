@@ -7,13 +7,11 @@ them: they stand behind all core points in a station's list and on a board of th
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterable
 
 from rtcore.component import Attr, component
 from rtcore.points import Point
+from rtcore.published import kind_of
 
 KINDS = ("estimator", "detector", "estimate", "residual")
 """Component kinds whose points the estimator's process publishes."""
@@ -143,53 +141,11 @@ class Residual:
     """Residual of one telemetered channel; an instance is named by the tag of the channel's point."""
 
 
-Ints = npt.NDArray[np.intp]
-
-
 def is_estimators(point: Point) -> bool:
     """Tell whether the estimator's process publishes a point."""
-    return point.source.partition(".")[0] in KINDS
+    return kind_of(point) in KINDS
 
 
 def is_residual(point: Point) -> bool:
     """Tell whether a point shows something of one channel."""
-    return point.source.startswith("residual.")
-
-
-def of(point: Point) -> str:
-    """Return the instance that a point of the estimator belongs to: a bus, a detector, a channel."""
-    return point.source.partition(".")[2]
-
-
-class Layout:
-    """Where the attributes of the estimator's instances stand on its board.
-
-    Parameters
-    ----------
-    points : sequence of Point
-        The estimator's points in their order, without those of the core.
-    """
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        self.n = len(points)
-        self._at: dict[str, dict[str, dict[str, int]]] = {kind: {} for kind in KINDS}
-        for at, point in enumerate(points):
-            kind, _, name = point.source.partition(".")
-            self._at[kind].setdefault(name, {})[point.attr] = at
-
-    def instances(self, kind: str) -> tuple[str, ...]:
-        """Return the names of a kind's instances, in the order of the points."""
-        return tuple(self._at[kind])
-
-    def number(self, channel: str) -> int:
-        """Return the number of a channel among the residuals, 1 first; 0 for one without a residual."""
-        names = list(self._at["residual"])
-        return names.index(channel) + 1 if channel in self._at["residual"] else 0
-
-    def column(self, kind: str, attr: str) -> Ints:
-        """Return where an attribute of every instance of a kind stands, -1 where it has no point."""
-        return np.array([places.get(attr, -1) for places in self._at[kind].values()], np.intp)
-
-    def place(self, kind: str, name: str, attr: str) -> int:
-        """Return where one attribute stands, -1 where it has no point."""
-        return self._at[kind].get(name, {}).get(attr, -1)
+    return kind_of(point) == "residual"

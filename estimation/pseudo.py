@@ -23,6 +23,9 @@ two neighbouring rows the variance between them is (1-f)^2 v0 + f^2 v1 + 2 f (1-
 the hour is added, and a floor. What this leaves out: errors have much in common, of P and Q of one load and
 of all loads on an unusually hot day; the estimator takes them as independent.
 
+Levels: groups of loads whose sum is forecast by somebody else are brought to that instead of the level of
+their own last row, with the sigma that is left then (``estimation.pseudo_levels``).
+
 Nodes: the legs of a wye load carry nearly equal parts. Their errors are one and the same, that of the load,
 so that three measurements of a leg each would make a load seem known better than it is: measured are the sum
 over the legs, with the sigma above, and their differences, which are 0 but for ``IMBALANCE``. A load between
@@ -44,6 +47,7 @@ import scipy.sparse.linalg as spl
 
 from estimation.channels import Floats
 from estimation.measurements import Kind, Measurement
+from estimation.pseudo_levels import Levels, Step, is_usable, row_weights
 from rtcore.network import admittance as adm
 from rtcore.network.model import Network
 from rtcore.network.topology import islands
@@ -88,6 +92,47 @@ class History:
     p_w: Floats
     q_var: Floats
     wraps: bool = False
+
+
+@dc.dataclass(frozen=True, slots=True)
+class _Past:
+    """What a row's look back gave.
+
+    Attributes
+    ----------
+    now : ndarray, shape (2, 2, n_load)
+        Forecasts of P and Q of the row and the next.
+    said, came : ndarray, shape (2, n_day, 2, n_load)
+        Today's row and that of past days as they were forecast, NaN without a past; and what came.
+    """
+
+    now: Floats
+    said: Floats
+    came: Floats
+
+
+@dc.dataclass(frozen=True, slots=True)
+class _Rows:
+    """What is said of a row and the next, P and Q of every load.
+
+    Attributes
+    ----------
+    mean, variance : ndarray, shape (2, 2, n_load)
+    covariance : ndarray, shape (2, n_load)
+        Of the errors in both rows.
+    common : ndarray, shape (n_load,)
+        Standard deviation of the level that loads share, of it.
+    """
+
+    mean: Floats
+    variance: Floats
+    covariance: Floats
+    common: Floats
+
+    def at(self, f: float) -> Floats:
+        """Return the power between both rows, shape (2, n_load)."""
+        mean: Floats = (1.0 - f) * self.mean[0] + f * self.mean[1]
+        return mean
 
 
 class Pseudo:
@@ -151,11 +196,16 @@ class Pseudo:
         floor = np.tile(np.maximum(FLOOR_FRAC * nominal, FLOOR_VA), 2)
         self._floor = np.sqrt(self._spread_of_legs @ floor**2)
         self._row: int | None = None
+        nominal_rows = np.stack([self._nominal, self._nominal])
+        unknown = np.full((2, 1, *self._nominal.shape), np.nan)
+        self._past = _Past(nominal_rows, unknown, unknown)
+        self._plain = _rows_of(self._past)
+        self._levelled: tuple[object, _Rows] = (None, self._plain)
         if history is not None:
             self._stack = np.stack([history.p_w, history.q_var], axis=1)
             """P and Q of every row, shape (n_t, 2, n_load)."""
 
-    def at(self, sim_ns: int, scale: float = 1.0) -> tuple[Floats, Floats]:
+    def at(self, sim_ns: int, scale: float = 1.0, levels: Levels = ()) -> tuple[Floats, Floats]:
         """Return values and standard deviations of all measurements at a time.
 
         Parameters
@@ -164,13 +214,15 @@ class Pseudo:
             Simulated time [ns UTC since 1970].
         scale : float
             Factor on every load that is in force.
+        levels : tuple
+            Forecasts of the sums of some loads, at that factor; none by default.
 
         Returns
         -------
         values, sigma : ndarray, shape (len(measurements),)
             Injections [W], [var].
         """
-        mean, variance = self.loads_at(sim_ns)
+        mean, variance = self.loads_at(sim_ns, scale, levels)
         mean, variance = scale * mean, scale**2 * (variance + (self.ripple_pu * mean) ** 2)
         values = self._combined @ mean.ravel()
         spread = self._combined_squared @ variance.ravel() + self._extra_variance
@@ -184,55 +236,91 @@ class Pseudo:
         found: Floats = spl.spsolve(self._to_places, values)
         return found
 
-    def drift(self, sim_ns: int, age_s: float, scale: float = 1.0) -> Floats:
+    def drift(self, sim_ns: int, age_s: float, scale: float = 1.0, levels: Levels = ()) -> Floats:
         """Return the root mean square change of P and Q at ``places`` within ``age_s`` [W], [var].
 
         What skew makes of a meter that is read now and then: the slope from row to row and its uncertainty,
         and the ripple, whose values lose touch with each other with its correlation time.
         """
-        mean, _ = self.loads_at(sim_ns)
+        rows, f = self._now(sim_ns, scale, levels)
         decay = -np.expm1(-age_s / self.ripple_tau_s)
-        variance = 2.0 * decay * (self.ripple_pu * mean) ** 2
+        variance = 2.0 * decay * (self.ripple_pu * rows.at(f)) ** 2
         if self.history is not None:
-            v0, v1 = self._variance
-            slope = self._forecast[1] - self._forecast[0]
-            per_row = slope**2 + np.maximum(v0 + v1 - 2.0 * self._covariance, 0.0)
+            v0, v1 = rows.variance
+            slope = rows.mean[1] - rows.mean[0]
+            per_row = slope**2 + np.maximum(v0 + v1 - 2.0 * rows.covariance, 0.0)
             variance = variance + per_row * (age_s * NS_PER_S / self.history.step_ns) ** 2
         moved: Floats = np.sqrt(self._from_loads_squared @ variance.ravel())
         return scale * moved
 
-    def loads_at(self, sim_ns: int) -> tuple[Floats, Floats]:
+    def loads_at(self, sim_ns: int, scale: float = 1.0, levels: Levels = ()) -> tuple[Floats, Floats]:
         """Return forecast and variance of P and Q of every load, shape (2, n_load) [W, var], [W^2, var^2].
 
-        Without ripple.
+        Without ripple, and before ``scale``.
         """
-        if self.history is None:
-            return self._nominal, (PRIOR * self._nominal) ** 2
-        row, rest_ns = divmod(sim_ns - self.history.start_ns, self.history.step_ns)
-        if row != self._row:
-            self._forecast, self._variance, self._covariance = self._look_back(row)
-            self._row = row
-        f = rest_ns / self.history.step_ns
-        mean = (1.0 - f) * self._forecast[0] + f * self._forecast[1]
-        v0, v1 = self._variance
-        variance = (1.0 - f) ** 2 * v0 + f**2 * v1 + 2.0 * f * (1.0 - f) * self._covariance
-        return mean, np.maximum(variance, 0.0)
+        rows, f = self._now(sim_ns, scale, levels)
+        mean, (v0, v1) = rows.at(f), rows.variance
+        variance = (1.0 - f) ** 2 * v0 + f**2 * v1 + 2.0 * f * (1.0 - f) * rows.covariance
+        return mean, np.maximum(variance, 0.0) + (rows.common * mean) ** 2
 
-    def _look_back(self, row: int) -> tuple[Floats, Floats, Floats]:
-        """Return forecasts and variances of a row and the next, (2, 2, n_load), and their covariance."""
-        first = row - self._per_day() * np.arange(
-            ERROR_DAYS + 1
-        )  # today's row, yesterday's, ..: known before it
-        asked = np.stack([first, first + 1])
-        forecast = self._means(asked, first) * self._level(first)
-        now = self._without_gaps(forecast[:, 0], asked[:, 0], row)
-        error = self._rows(asked[:, 1:], row) - forecast[:, 1:]
-        there = ~np.isnan(error).any(axis=0)
-        error = np.where(there, error, 0.0)
-        n = there.sum(axis=0) + 1.0
-        variance = ((error**2).sum(axis=1) + (PRIOR * now) ** 2) / n
-        covariance = ((error[0] * error[1]).sum(axis=0) + np.prod(PRIOR * now, axis=0)) / n
-        return now, variance, covariance
+    def _now(self, sim_ns: int, scale: float, levels: Levels) -> tuple[_Rows, float]:
+        """Return what is said of the row of a moment and the next, and how far it is between them."""
+        row, f = 0, 0.0
+        if self.history is not None:
+            row, rest_ns = divmod(sim_ns - self.history.start_ns, self.history.step_ns)
+            f = rest_ns / self.history.step_ns
+            if row != self._row:
+                self._past, self._row = self._look_back(row), row
+                self._plain = _rows_of(self._past)
+        present = tuple(x for x in levels if x.holds(sim_ns))
+        if not present:
+            return self._plain, f
+        key = (row, scale, present)
+        if self._levelled[0] != key:
+            self._levelled = key, self._at_levels(row, scale, present)
+        return self._levelled[1], f
+
+    def _at_levels(self, row: int, scale: float, levels: Levels) -> _Rows:
+        """Return what is said of a row and the next with the sums of some loads given."""
+        plain, past = self._plain, self._past
+        mean, variance = plain.mean.copy(), plain.variance.copy()
+        covariance, common = plain.covariance.copy(), plain.common.copy()
+        steps: dict[tuple[int, int], Step] = {}
+        for level in levels:
+            span = level.begin_ns, level.end_ns
+            step = steps.get(span) or steps.setdefault(span, self._step(row, *span))
+            group = np.array(level.loads, np.int64)
+            shape = step.shape(group)
+            if not is_usable(level, scale * shape.said_w[0]):
+                continue
+            said = past.said[..., group].copy()
+            said[:, 0] = past.now[..., group]
+            said *= (shape.per_w * np.append(level.p_w / scale, shape.came_w[1:]))[..., None, None]
+            own = _rows_of(_Past(said[:, 0], said, past.came[..., group]))
+            mean[..., group], variance[..., group] = own.mean, own.variance
+            covariance[..., group], common[group] = own.covariance, level.relative
+        return _Rows(mean, variance, covariance, common)
+
+    def _step(self, row: int, begin_ns: int, end_ns: int) -> Step:
+        """Return what was said of the step of a level before it began, what came, and what is said now."""
+        now_w = self._past.said[:, :, 0].copy()
+        now_w[:, 0] = self._past.now[:, 0]
+        if self.history is None:
+            return Step(now_w, now_w, np.full_like(now_w, np.nan), np.array([1.0, 0.0]), 0)
+        h = self.history
+        first, weights = row_weights((begin_ns - h.start_ns) / h.step_ns, (end_ns - h.start_ns) / h.step_ns)
+        begun = first - self._per_day() * np.arange(ERROR_DAYS + 1)
+        asked = begun + np.arange(len(weights))[:, None]
+        said = self._means(asked, begun) * self._level(begun)
+        said[:, 0] = self._without_gaps(said[:, 0], asked[:, 0], first)
+        return Step(now_w, said[:, :, 0], self._rows(asked, row)[:, :, 0], weights, row - first)
+
+    def _look_back(self, row: int) -> _Past:
+        """Return forecasts of a row and the next, now and on past days."""
+        first = row - self._per_day() * np.arange(ERROR_DAYS + 1)
+        asked = np.stack([first, first + 1])  # today's row, yesterday's, ..: known before it
+        said = self._means(asked, first) * self._level(first)
+        return _Past(self._without_gaps(said[:, 0], asked[:, 0], row), said, self._rows(asked, row))
 
     def _level(self, known: Ints) -> Floats:
         """Return the factor of every load on forecasts made before row ``known``, shape (days, 1, n_load)."""
@@ -285,6 +373,17 @@ class Pseudo:
     def _per_day(self) -> int:
         assert self.history is not None
         return max(1, round(DAY_NS / self.history.step_ns))
+
+
+def _rows_of(past: _Past) -> _Rows:
+    """Return forecasts with the moments of their errors on past days, and of one of ``PRIOR``."""
+    now, error = past.now, past.came[:, 1:] - past.said[:, 1:]
+    there = ~np.isnan(error).any(axis=0)
+    error = np.where(there, error, 0.0)
+    n = there.sum(axis=0) + 1.0
+    variance = ((error**2).sum(axis=1) + (PRIOR * now) ** 2) / n
+    covariance = ((error[0] * error[1]).sum(axis=0) + np.prod(PRIOR * now, axis=0)) / n
+    return _Rows(now, variance, covariance, np.zeros(now.shape[2]))
 
 
 def _nominal(network: Network) -> Floats:

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from estimation.bad_data import Analysis, Findings, Removed
 from estimation.held_alarm import HeldAlarm
-from estimation.outputs import SUSPECTS, Layout, State, Why
+from estimation.outputs import SUSPECTS, State, Why
 from estimation.reading import Output
 from estimation.telemetry_scan import TelemetryScan
 from estimation.watchers import Watched
 from estimation.wls import Estimate
+from rtcore.published import Layout, Values
 from rtcore.quality import Quality
 
 PHASES = "abc"
@@ -63,24 +64,9 @@ class Found:
         return math.nan if self.good is None else (self.sim_ns - self.good[0]) * 1e-9
 
 
-class _Image:
-    """Values and qualities by kind, instance and attribute."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.values = np.full(layout.n, np.nan)
-        self.quality = np.full(layout.n, int(Quality.BAD_WAITING), np.uint8)
-
-    def put(self, kind: str, name: str, attr: str, value: float, quality: int = Quality.GOOD) -> None:
-        at = self.layout.place(kind, name, attr)
-        if at >= 0:
-            self.values[at] = value
-            self.quality[at] = quality if math.isfinite(value) else Quality.BAD_WAITING
-
-
 def publish(layout: Layout, found: Found) -> Output:
     """Return the output of a scan."""
-    image = _Image(layout)
+    image = Values(layout)
     _summary(image, found)
     for name in layout.instances("detector"):
         seen = found.watched.get(name)
@@ -94,7 +80,7 @@ def publish(layout: Layout, found: Found) -> Output:
     return Output(image.values, image.quality)
 
 
-def _summary(image: _Image, found: Found) -> None:
+def _summary(image: Values, found: Found) -> None:
     estimate = found.estimate
     tested = Quality.GOOD if estimate.converged else Quality.BAD_NOT_CONVERGED
 
@@ -120,7 +106,7 @@ def _summary(image: _Image, found: Found) -> None:
     for k in range(SUSPECTS):
         channel, rn = suspects[k] if k < len(suspects) else (-1, 0.0)
         name = found.scan.channels[channel].measurement.name if channel >= 0 else ""
-        put(f"suspect_{k + 1}", image.layout.number(name))
+        put(f"suspect_{k + 1}", image.layout.number("residual", name))
         put(f"suspect_{k + 1}_rn", rn)
     put("switch_suspect", found.switch_suspect)
     put("tap_suspect", found.tap_suspect)
@@ -140,7 +126,7 @@ def _suspects(found: Found) -> list[tuple[int, float]]:
     return listed
 
 
-def _estimates(image: _Image, found: Found) -> None:
+def _estimates(image: Values, found: Found) -> None:
     """Voltages of the cleaned estimate, or of the last good one: uncertain at first, then Bad."""
     if found.good is None:
         return
@@ -166,7 +152,7 @@ def _estimates(image: _Image, found: Found) -> None:
             image.put("estimate", bus, f"a{letter}_deg", math.degrees(np.angle(v)), quality)
 
 
-def _residuals(image: _Image, found: Found) -> None:
+def _residuals(image: Values, found: Found) -> None:
     layout, estimate = image.layout, found.estimate
     at = {c.measurement.name: k for k, c in enumerate(found.scan.channels)}
     names = layout.instances("residual")

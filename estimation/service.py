@@ -24,7 +24,8 @@ from estimation.doubts import Doubts
 from estimation.held_alarm import HeldAlarm
 from estimation.network_model import Status
 from estimation.out_of_range import impossible
-from estimation.outputs import Layout, Why
+from estimation.outputs import Why
+from estimation.pseudo_levels import Levels
 from estimation.publication import Found, publish
 from estimation.reading import Bytes, Output, Reading
 from estimation.redundancy import Redundancy
@@ -32,6 +33,7 @@ from estimation.telemetry_scan import Taken, TelemetryScan
 from estimation.topology_evidence import contradicted, contradictions
 from estimation.watchers import Watchers
 from estimation.wls import ITERATIONS_MAX, Estimate
+from rtcore.published import Layout
 
 RULE = Rule(needed=3, window=5, rearm=5)
 """Residual tests: an alarm needs 3 of 5 scans."""
@@ -143,6 +145,10 @@ class Service:
                 watched=self._watchers.state,
             ),
         )
+
+    def level(self, levels: Levels) -> None:
+        """Take forecasts of groups of loads for the scans to come; none is what history says."""
+        self._scan.levels = levels
 
     def settle(self, budget_s: float = math.inf) -> None:
         """Do what can wait until a scan is published, a slice at least and as many as there is time for.

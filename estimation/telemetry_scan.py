@@ -14,6 +14,7 @@ from estimation.channels import Channel, Floats, Sigmas, Telemetry
 from estimation.measurements import Kind
 from estimation.network_model import Status, Upstream
 from estimation.pseudo import Pseudo
+from estimation.pseudo_levels import Levels
 from estimation.supply import Feeders
 from estimation.wls import Estimate, Estimator
 from rtcore.network.model import Network
@@ -83,6 +84,12 @@ class TelemetryScan:
     pseudo : Pseudo
     load_scale : float
         What the centre believes all loads to be, of their history.
+
+    Attributes
+    ----------
+    levels : tuple
+        Forecasts of the sums of some loads. They count while every switch is as built: with another
+        one open or closed a meter measures other loads than its own.
     """
 
     def __init__(
@@ -110,6 +117,8 @@ class TelemetryScan:
         self._pseudo_of = np.array([where.get(k, -1) for k in keys], np.int64)
         self._sigma = np.full(len(measured) + len(pseudo.measurements), np.nan)
         self._status = self.estimator.status
+        self.levels: Levels = ()
+        self._levels: Levels = ()
         self._feeders = Feeders(self.estimator.frame)
         self._nodes = [self._nodes_of(c) for c in self.channels]
         self._is_load = self._pseudo_of >= 0
@@ -136,6 +145,7 @@ class TelemetryScan:
         """
         good = np.where(quality >= BAD_FROM, np.nan, values)
         self._look_at_switches(sim_ns, self.telemetry.status(good, self._status))
+        self._levels = self.levels if self._is_as_built() else ()
         z = good[self._at] * self._factor
         age = age_s[self._at]
         end = self._sigmas.end(z)
@@ -145,7 +155,7 @@ class TelemetryScan:
         outdated = self._is_outdated(sim_ns, age)
         z, end = np.where(outdated, np.nan, z), np.where(outdated, np.nan, end)
         self._n_taken += 1
-        typical, spread = self.pseudo.at(sim_ns, self.load_scale)
+        typical, spread = self.pseudo.at(sim_ns, self.load_scale, self._levels)
         return Taken(
             np.concatenate([z, typical]),
             self._steady(np.concatenate([sigma, spread])),
@@ -194,6 +204,13 @@ class TelemetryScan:
         self._void_ns[changed | (touched & ~self._is_load)] = sim_ns
         self._moved_ns[touched] = sim_ns
 
+    def _is_as_built(self) -> bool:
+        """Tell whether every switch is in its normal position, with all of its poles."""
+        return all(
+            set(self._status.poles(s.name, len(s.nodes1))) == {s.is_closed}
+            for s in self.estimator.network.switches
+        )
+
     def _look_at_switches(self, sim_ns: int, status: Status) -> None:
         """Note what switches that moved make untrue, and steps of voltage."""
         before, self._status = self._status, status
@@ -233,7 +250,7 @@ class TelemetryScan:
         if len(np.unique(seconds)) > AGES_MAX:  # each with a time stamp of its own
             seconds = np.exp2(np.ceil(AGES_PER_OCTAVE * np.log2(seconds)) / AGES_PER_OCTAVE)
         for one in np.unique(seconds):
-            drift = self.pseudo.drift(sim_ns, float(one), self.load_scale)
+            drift = self.pseudo.drift(sim_ns, float(one), self.load_scale, self._levels)
             at = old[seconds == one]
             known = at[self._pseudo_of[at] >= 0]
             skew[known] = drift[self._pseudo_of[known]]
@@ -270,7 +287,7 @@ class TelemetryScan:
         )
         other.estimator.set_status(estimator.status)
         other.estimator.x = estimator.x.copy()
-        for name in ("_sigma", "_status", "_n_taken"):
+        for name in ("_sigma", "_status", "_n_taken", "levels"):
             setattr(other, name, getattr(self, name))
         other._steps = list(self._steps)
         other._void_ns, other._moved_ns = self._void_ns.copy(), self._moved_ns.copy()

@@ -11,7 +11,7 @@ import numpy as np
 from forecasting.baselines import baselines
 from forecasting.calendar import slots
 from forecasting.combining import combine, weights
-from forecasting.hybrid import WINDOW_DAYS, Hybrid, plain_ridge, standard_members
+from forecasting.hybrid import WINDOW_DAYS, Hybrid, plain_ridge, standard_members, trust_in
 from forecasting.intervals import LEVELS, intervals
 from forecasting.member import Member
 from forecasting.rolling import Progress, Rolled, roll
@@ -191,14 +191,16 @@ def _without(
     days = [origin for origin, _ in rolled.weights]
     result = {}
     for k, name in enumerate(members):
-        rest = np.delete(of_members, k, axis=1)
-        found = scores(recombined(rest, series, horizon, days)[test], series.values[test], naive_mae)
+        rest, trust = np.delete(of_members, k, axis=1), np.delete(trust_in(members), k)
+        found = scores(recombined(rest, series, horizon, days, trust)[test], series.values[test], naive_mae)
         if found is not None:
             result[name] = found.rmse
     return _rounded(result)
 
 
-def recombined(of_members: Floats, series: Series, horizon: int, days: Sequence[int]) -> Floats:
+def recombined(
+    of_members: Floats, series: Series, horizon: int, days: Sequence[int], trust: Floats
+) -> Floats:
     """Return what a hybrid of these members would have issued, by target.
 
     Parameters
@@ -207,12 +209,14 @@ def recombined(of_members: Floats, series: Series, horizon: int, days: Sequence[
         Forecasts by target row.
     days : sequence of int
         Last known row at each refit, in the order of time.
+    trust : ndarray, shape (n_member,)
+        See `forecasting.combining.weights`.
     """
     out = np.full(len(of_members), np.nan)
     for begin, after in zip(days, [*days[1:], len(of_members)], strict=True):
         end = begin + 1
         past = slice(max(0, end - WINDOW_DAYS * series.per_day), end)
-        learned = weights(of_members[past], series.values[past])
+        learned = weights(of_members[past], series.values[past], horizon, trust)
         targets = slice(begin + horizon, after + horizon)
         out[targets] = combine(of_members[targets], learned)
     return out

@@ -11,6 +11,8 @@ from forecasting.series import Floats, Ints, Series
 
 Design = Callable[[Series, Floats, Ints, int], tuple[list[Floats], int]]
 """(series, x, origins, horizon) to columns of x and the first origin that has all of them."""
+Prior = Callable[[int, int], dict[int, float]]
+"""(rows a day, horizon) to coefficients of a design's columns that are believed without data."""
 
 
 def plain(series: Series, x: Floats, origins: Ints, horizon: int) -> tuple[list[Floats], int]:
@@ -30,15 +32,35 @@ def weeks(series: Series, x: Floats, origins: Ints, horizon: int) -> tuple[list[
     day = series.per_day
     week = 7 * day
     targets = origins + horizon
-    near = [k * day + j for k in (1, 2, 7, 14) for j in (-1, 0, 1)]
-    far = [k * day for k in (3, 4, 5, 6, 21)]
     columns = [_at(x, origins - k) for k in range(day + 1)]
-    columns += [_at(x, targets - k) for k in (*near, *far) if k >= horizon]
+    columns += [_at(x, targets - k) for k in _back_of_weeks(day, horizon)]
     columns += _means(x, origins, (max(1, day // 4), day, 3 * day, week, 2 * week))
     for rows in (origins, targets):
         usual = [_at(x, rows - k) for k in (week, 2 * week, 3 * week)]
         columns.append(sum(usual, np.zeros(len(rows))) / len(usual))
     return columns, 3 * week + 1
+
+
+def seasonal_walk(day: int, horizon: int) -> dict[int, float]:
+    """Return coefficients of `weeks` by column that make it a seasonal random walk: the rest being zero.
+
+    It says the value of a day before, plus a part of how far today is from yesterday that falls from one to
+    zero within a day. Believed before anything is learned, it is for a load what the random walk is for
+    prices (Litterman 1986): a few weeks of data bend it where they say so clearly, and nowhere else.
+    """
+    if horizon > day:
+        return {day + 1 + _back_of_weeks(day, horizon).index(-(-horizon // day) * day): 1.0}
+    kept = 1.0 - horizon / day
+    coefficients = {0: kept, day: -kept}
+    coefficients[day - horizon] = coefficients.get(day - horizon, 0.0) + 1.0
+    return coefficients
+
+
+def _back_of_weeks(day: int, horizon: int) -> list[int]:
+    """Return the rows before the target that `weeks` looks at and that are known at the origin."""
+    near = [k * day + j for k in (1, 2, 7, 14) for j in (-1, 0, 1)]
+    far = [k * day for k in (3, 4, 5, 6, 21)]
+    return [k for k in (*near, *far) if k >= horizon]
 
 
 def residual(series: Series, x: Floats, origins: Ints, horizon: int) -> tuple[list[Floats], int]:

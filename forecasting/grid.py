@@ -67,7 +67,7 @@ def grid(
         report.note(f"rows of {raw_ns / NS_PER_S:g} s", [], what, len(moments))
     least = max(1.0, LEAST_SHARE * step_ns / raw_ns)
     values = {name: _means(index, x, count, least) for name, x in columns.items()}
-    return _trimmed(int(start), step_ns, values)
+    return trimmed(int(start), step_ns, values)
 
 
 def _ordered(
@@ -118,7 +118,8 @@ def _means(index: Ints, x: Floats, count: int, least: float) -> Floats:
     return out
 
 
-def _trimmed(start: int, step_ns: int, values: dict[str, Floats]) -> Gridded:
+def trimmed(start: int, step_ns: int, values: dict[str, Floats]) -> Gridded:
+    """Return columns without the rows before and after those that the first one has."""
     known = np.flatnonzero(np.isfinite(next(iter(values.values()))))
     if len(known) == 0:
         return Gridded(start, step_ns, values)

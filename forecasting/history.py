@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses as dc
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from forecasting import cleaning, stamps
 from forecasting.calendar import holidays_of, parse_zone
-from forecasting.grid import Gridded, grid
+from forecasting.grid import Gridded, grid, trimmed
 from forecasting.history_report import Report, iso
 from forecasting.series import Bools, Floats, Ints, Series
 from forecasting.table import Table, choose_columns, numbers, read_table, time_column
@@ -87,7 +87,36 @@ def history_of_table(table: Table, wish: Wish, report: Report) -> tuple[Series, 
     wanted = {"": total, **{n: columns[n] for n in wish.exogenous}}
     gridded = grid(moments, [table.place(k) for k in range(len(moments))], wanted, wish.step_s, zone, report)
     report.refuse()
-    zone_name = wish.zone or _name_of(zone)
+    return _cleaned_of(gridded, wish, zone, wish.zone or _name_of(zone), report)
+
+
+def history_of_steps(
+    start_ns: int, step_ns: int, values: Mapping[str, Floats], zone: str, wish: Wish, report: Report
+) -> tuple[Series, Report]:
+    """Return the series of means that are in equal steps already; treated and reported as a file's are.
+
+    Parameters
+    ----------
+    start_ns, step_ns : int
+        UTC of the first row and length of a row [ns].
+    values : mapping of str to ndarray, shape (n,)
+        The quantity under the empty name, exogenous ones under their own; NaN where there is none.
+    zone : str
+        Clock of the place, if the wish names no other.
+
+    Raises
+    ------
+    UserInputError
+        With every reason why it cannot be used.
+    """
+    clock = _zone(wish, report) or parse_zone(zone)
+    report.refuse()
+    return _cleaned_of(trimmed(start_ns, step_ns, dict(values)), wish, clock, wish.zone or zone, report)
+
+
+def _cleaned_of(
+    gridded: Gridded, wish: Wish, zone: dt.tzinfo, zone_name: str, report: Report
+) -> tuple[Series, Report]:
     series = _cleaned(gridded, wish, zone, zone_name, report)
     report.refuse()
     return series, report
@@ -116,13 +145,12 @@ def _moments(
             report.problem("header", f"column {time!r} holds time stamps; give no start for it")
         places = [table.place(k, time) for k in range(len(table.lines))]
         return stamps.parse(table.cells[time], places, zone, report)
-    start, step_s = wish.start, wish.step_s
-    if start is None or step_s is None:
-        what = f"taken as rows of {step_s or 3600:g} s from {(start or ASSUMED_START).isoformat()} on"
-        report.note("no time stamps", [], what + "; give start and step if that is wrong", 1)
-    start = start or ASSUMED_START
+    start, step_s = wish.start or ASSUMED_START, wish.step_s
     if start.tzinfo is None or (wish.start is None and zone is not None):
         start = start.replace(tzinfo=zone or dt.UTC)
+    if wish.start is None or step_s is None:
+        what = f"taken as rows of {step_s or 3600:g} s from {start.isoformat()} on"
+        report.note("no time stamps", [], what + "; give start and step if that is wrong", 1)
     first = round((start - stamps.EPOCH) / dt.timedelta(seconds=1)) * NS_PER_S
     step = round((step_s or 3600.0) * NS_PER_S)
     own = start.tzinfo

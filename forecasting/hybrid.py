@@ -19,6 +19,15 @@ from forecasting.series import Floats, Ints, Series
 
 WINDOW_DAYS = 28
 """Days of forecasts that weights are learned from [d]."""
+TRUST = {"prophet": 0.3, "lstm": 0.3, "prophet_ar": 0.3, "ridge": 1.25}
+"""In members before anything is known of a load; 1 in the others. Where a season turns Prophet is far off,
+and members on its residual with it: believing one good week of theirs costs more than it is worth. The
+regression with the fewest coefficients has the least to go wrong."""
+
+
+def trust_in(names: Sequence[str]) -> Floats:
+    """Return how far members are trusted before anything is known of a load."""
+    return np.array([TRUST.get(name, 1.0) for name in names])
 
 
 class Hybrid:
@@ -42,7 +51,7 @@ class Hybrid:
         self.horizons = tuple(int(h) for h in horizons)
         self.issued = Issued([m.name for m in members], self.horizons)
         self.weights = {h: np.full(len(members), 1.0 / len(members)) for h in self.horizons}
-        self._window_days = window_days
+        self._window_days, self._trust = window_days, trust_in([m.name for m in members])
 
     def fit(self, series: Series, end: int) -> None:
         """Refit members, then weights from forecasts whose targets lie before ``end``."""
@@ -52,7 +61,7 @@ class Hybrid:
         actual = series.values[first:end]
         for horizon in self.horizons:
             forecasts = self.issued.rows(horizon, series.base + first, series.base + end)
-            self.weights[horizon] = weights(forecasts, actual)
+            self.weights[horizon] = weights(forecasts, actual, horizon, self._trust)
 
     def issue(self, series: Series, origins: Ints) -> Floats:
         """Forecast and keep what each member said: weights are learned from it later.
@@ -111,15 +120,15 @@ def standard_members(
     share Prophet's fits.
     """
     reach = max(per_day, *horizons)
-    seasonal = Seasonal(reach, workers)
+    seasonal, walk = Seasonal(reach, workers), designs.seasonal_walk
     return [
         seasonal,
         ResidualLstm(seasonal, per_day, rng),
         Ridge("prophet_ar", designs.residual, horizons, frame=Residual(seasonal)),
         plain_ridge(horizons),
-        Ridge("ridge_weeks", designs.weeks, horizons),
-        Ridge("ridge_recent", designs.weeks, horizons, half_life_days=30.0),
-        Ridge("ridge_log", designs.weeks, horizons, frame=Log()),
+        Ridge("ridge_weeks", designs.weeks, horizons, prior=walk),
+        Ridge("ridge_recent", designs.weeks, horizons, half_life_days=30.0, prior=walk),
+        Ridge("ridge_log", designs.weeks, horizons, frame=Log(), prior=walk),
     ]
 
 

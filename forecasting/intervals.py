@@ -25,6 +25,8 @@ LEAST_DAYS = 7
 """Days of errors below which there is no interval [d]."""
 RATE = 0.2
 """Change of the logarithm of a width after one miss, for each unit of (miss - allowed share)."""
+FRESH = 1.0 / 6.0
+"""Share of the errors, the latest, of which the oldest counts half: a week of a whole window."""
 COMMON = 4.0
 """Days that the mean of all times of day counts for beside those of one time of day."""
 SMALLEST = float(np.finfo(float).tiny)
@@ -58,7 +60,7 @@ def intervals(
     horizon, per_day : int
         [steps]
     """
-    errors = _Errors(np.abs(actual - point), per_day)
+    errors = Errors(np.abs(actual - point), per_day)
     size = errors.size
     scale, widths = np.full(len(point), np.nan), np.full((len(point), len(levels)), np.nan)
     allowed = 1.0 - np.array(levels)
@@ -75,16 +77,16 @@ def intervals(
         if len(ratio) < LEAST_DAYS * per_day:
             ratio = size[begin:known][np.isfinite(size[begin:known])] / scale[t]
         slot = t % per_day
-        for u in _same_slot(t, horizon, per_day, heard[slot]):
+        for u in same_slot(t, horizon, per_day, heard[slot]):
             if np.isfinite(size[u]) and np.isfinite(widths[u, 0]):
                 shift[slot] += RATE * ((size[u] > widths[u]) - allowed)
             heard[slot] = u
-        widths[t] = scale[t] * _conformal(ratio, levels) * np.exp(shift[slot])
+        widths[t] = scale[t] * conformal(ratio, levels) * np.exp(shift[slot])
         widths[t] = np.maximum.accumulate(widths[t])
     return Intervals(levels, point[:, None] - widths, point[:, None] + widths)
 
 
-class _Errors:
+class Errors:
     """Sizes of errors, NaN where unknown, with running sums so that means of any rows are quick."""
 
     def __init__(self, size: Floats, per_day: int) -> None:
@@ -115,15 +117,22 @@ class _Errors:
         return max(0.0, float(self._totals[end] - self._totals[begin])) / self.count(begin, end)
 
 
-def _conformal(ratio: Floats, levels: tuple[float, ...]) -> Floats:
-    """Return quantiles below which a further error is with the levels' probability: rank (n + 1) level."""
+def conformal(ratio: Floats, levels: tuple[float, ...]) -> Floats:
+    """Return quantiles of errors, oldest first, below which a further one is with the levels' probability.
+
+    The further one counts as much as the latest. Counting all alike, it would be the error of rank
+    (n + 1) level.
+    """
     count = len(ratio)
-    ranks = np.ceil((count + 1) * np.array(levels)).astype(np.int64)
-    result: Floats = np.sort(ratio)[np.minimum(ranks, count) - 1]
+    counts = 0.5 ** (np.arange(count - 1, -1, -1) / (FRESH * count))
+    order = np.argsort(ratio, kind="stable")
+    below = np.cumsum(counts[order])
+    ranks = np.searchsorted(below, np.array(levels) * (below[-1] + 1.0))
+    result: Floats = ratio[order][np.minimum(ranks, count - 1)]
     return result
 
 
-def _same_slot(t: int, horizon: int, per_day: int, heard: int) -> range:
+def same_slot(t: int, horizon: int, per_day: int, heard: int) -> range:
     """Return rows at the same time of day that are known now and were not heard of before, oldest first."""
     latest = t - -(-horizon // per_day) * per_day
     if heard < 0:

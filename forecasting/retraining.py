@@ -119,10 +119,15 @@ def card_of(
     )
 
 
-def use_model(member: ResidualLstm, path: str | Path, series: Series) -> Card:
+def use_model(member: ResidualLstm, path: str | Path, series: Series, *, factor: float = 1.0) -> Card:
     """Let a member forecast a series with a model file, run by TensorFlow Lite; return the file's card.
 
     The member trains a successor when the file's training is as old as it allows.
+
+    Parameters
+    ----------
+    factor : float
+        From the unit of what the model learned to that of the series: 1000 from kW to W.
 
     Raises
     ------
@@ -130,10 +135,10 @@ def use_model(member: ResidualLstm, path: str | Path, series: Series) -> Card:
         A file or card that cannot be used, or one of another step, other inputs or another unit.
     """
     model = Model(path)
-    problems = [Problem(str(path), place, what) for place, what in _misfits(model.card, series)]
+    problems = [Problem(str(path), place, what) for place, what in _misfits(model.card, series, factor)]
     if problems:
         raise UserInputError(problems)
-    scaling = windows.Scaling(**model.card.preparation)
+    scaling = windows.Scaling(**model.card.preparation).in_unit(factor)
     weights = weights_of(path) if model.card.trainer == "numpy" else None
     first = dt.datetime.fromisoformat(model.card.data.first_utc)
     begin = round(first.timestamp() * NS_PER_S) // series.step_ns
@@ -152,7 +157,7 @@ def _input_scaling(series: Series, scaling: windows.Scaling) -> Iterator[Scaling
             yield Scaling(name, scaling.means[column], scaling.spreads[column])
 
 
-def _misfits(card: Card, series: Series) -> Iterator[tuple[str, str]]:
+def _misfits(card: Card, series: Series, factor: float) -> Iterator[tuple[str, str]]:
     step_s, names = series.step_ns / NS_PER_S, windows.input_names(series)
     if card.step_s != step_s:
         yield "step_s", f"the model's rows are {card.step_s:g} s long, those of {series.name} {step_s:g} s"
@@ -167,7 +172,7 @@ def _misfits(card: Card, series: Series) -> Iterator[tuple[str, str]]:
     missing = {f.name for f in dc.fields(windows.Scaling)} ^ set(card.preparation)
     if missing:
         yield "preparation", f"{', '.join(sorted(missing))}: made by another version; train the model again"
-    learned = next(i.scale for i in card.inputs if i.name == "load")
+    learned = factor * next(i.scale for i in card.inputs if i.name == "load")
     if spread > 0.0 and not 1.0 / UNIT_RATIO < spread / learned < UNIT_RATIO:
         said = f"the standard deviation of {series.name} is {spread:g}, of what the model learned {learned:g}"
         yield "inputs", f"{said}: is the unit right (kW, MW)?"

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.designs import Design, calendar_columns, exogenous_columns
+from forecasting.designs import Design, Prior, calendar_columns, exogenous_columns
 from forecasting.frames import Frame, Level
 from forecasting.normal_equations import NormalEquations
 from forecasting.series import Floats, Ints, Series
 
 ROWS_PER_COLUMN = 2
 """Fewer rows than this times the columns of the regression, and there is no forecast yet."""
+
+FAR_MEMORY = 3.0
+"""Half-life a day ahead over that for now: rows that overlap say less, so more of them are needed."""
 
 
 class Ridge:
@@ -30,9 +33,12 @@ class Ridge:
     frame : Frame
         What is regressed.
     half_life_days : float, optional
-        Age at which a row counts half; without one all count alike [d].
+        Age at which a row counts half, of a forecast for now; it grows to `FAR_MEMORY` times that for a day
+        ahead. Without one all rows count alike [d].
     penalty : float
         See `forecasting.normal_equations`.
+    prior : Prior, optional
+        What is believed of its coefficients before there are data; by default that they are small.
     """
 
     def __init__(
@@ -44,11 +50,12 @@ class Ridge:
         frame: Frame | None = None,
         half_life_days: float | None = None,
         penalty: float = 1.0,
+        prior: Prior | None = None,
     ) -> None:
         self.name = name
         self._design, self._frame = design, frame or Level()
         self._horizons = [int(h) for h in horizons]
-        self._half_life_days, self._penalty = half_life_days, penalty
+        self._half_life_days, self._penalty, self._prior = half_life_days, penalty, prior
         self._sums: dict[int, NormalEquations] = {}
         self._seen: tuple[int, int, int] | None = None
         self._coefficients: dict[int, Floats] = {}
@@ -61,13 +68,11 @@ class Ridge:
         for horizon in self._horizons:
             if first > 0 and self._half_life_days is not None and horizon in self._sums:
                 days = (end - first) / series.per_day
-                self._sums[horizon].fade(0.5 ** (days / self._half_life_days))
+                self._sums[horizon].fade(0.5 ** (days / self._half_life(horizon, series.per_day)))
             self._add(known, x, usable, first - horizon, horizon)
             sums = self._sums.get(horizon)
             if sums is not None and sums.weight >= ROWS_PER_COLUMN * len(sums.moment) and usable < end:
-                scaled = self._columns(known, x, np.empty(0, np.int64), horizon)[1]
-                levels = 2 * series.per_day if self._frame.has_calendar else 1
-                self._coefficients[horizon] = sums.solve(self._penalty, scaled, levels)
+                self._coefficients[horizon] = self._solved(sums, known, x, horizon)
             else:
                 self._coefficients.pop(horizon, None)
         self._seen = (known.base, end, _digest(known.values))
@@ -95,6 +100,20 @@ class Ridge:
         self._seen, self._sums = None, {}
         self._coefficients = {int(h): np.array(w) for h, w in state["coefficients"].items()}
 
+    def _half_life(self, horizon: int, per_day: int) -> float:
+        assert self._half_life_days is not None
+        return self._half_life_days * (1.0 + (FAR_MEMORY - 1.0) * min(1.0, horizon / per_day))
+
+    def _solved(self, sums: NormalEquations, known: Series, x: Floats, horizon: int) -> Floats:
+        scaled = self._columns(known, x, np.empty(0, np.int64), horizon)[1]
+        levels = 2 * known.per_day if self._frame.has_calendar else 1
+        if self._prior is None:
+            return sums.solve(self._penalty, scaled, levels)
+        believed = np.zeros(len(sums.moment))
+        for column, coefficient in self._prior(known.per_day, horizon).items():
+            believed[column] = coefficient
+        return sums.solve_around(believed, horizon, self._penalty, scaled, levels)
+
     def _first_new(self, known: Series) -> int:
         """Return the first target row that is not in the sums yet; forget them if what they hold changed."""
         if self._seen is not None:
@@ -115,7 +134,8 @@ class Ridge:
         a, _, _ = self._columns(known, x, origins, horizon)
         weights = None
         if self._half_life_days is not None:
-            weights = 0.5 ** ((end - origins - horizon) / known.per_day / self._half_life_days)
+            days = (end - origins - horizon) / known.per_day
+            weights = 0.5 ** (days / self._half_life(horizon, known.per_day))
         self._sums.setdefault(horizon, NormalEquations.empty(a.shape[1])).add(a, y, weights)
 
     def _columns(self, series: Series, x: Floats, origins: Ints, horizon: int) -> tuple[Floats, int, int]:

@@ -65,6 +65,14 @@ class Scaling:
         now = np.nan_to_num(self.of_column("residual", residuals[origins]))
         return np.asarray(now[:, None] * self.carry ** np.arange(1, reach + 1))
 
+    def in_unit(self, factor: float) -> Scaling:
+        """Return it for the same series in a unit of which there are ``factor`` to one of its own."""
+        means, spreads = (
+            {name: x * factor if name in ("residual", "load") else x for name, x in of.items()}
+            for of in (self.means, self.spreads)
+        )
+        return Scaling(means, spreads, self.carry)
+
     def state(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return dc.asdict(self)

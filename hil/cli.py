@@ -18,6 +18,7 @@ from rich.console import Console
 from hil import (
     cli_attack,
     cli_cyberrange,
+    cli_dispatch,
     cli_estimate,
     cli_forecast,
     cli_protection,
@@ -325,6 +326,7 @@ cli_record.add_to(app)
 cli_relaytest.add_to(app)
 cli_estimate.add_to(app)
 cli_forecast.add_to(app)
+cli_dispatch.add_to(app)
 cli_cyberrange.add_to(app)
 cli_attack.add_to(app)
 

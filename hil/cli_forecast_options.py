@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 History = Annotated[
-    str, typer.Option(metavar="FILE.csv", help="Load in steps of up to an hour, or a shipped one's name.")
+    str,
+    typer.Option(
+        metavar="FILE|RUN_DIR",
+        help="CSV of a load in steps of up to an hour, a recorded run, a shipped name.",
+    ),
 ]
 Column = Annotated[
     str | None,
-    typer.Option(help="Column, or a pattern like 'load_1*' to add up.", show_default="the only one"),
+    typer.Option(help="Column or point, or a pattern like 'load_1*' to add up.", show_default="the only one"),
 ]
 Zone = Annotated[str | None, typer.Option(help="Clock of the place: -06:00 or America/Chicago.")]
 Start = Annotated[

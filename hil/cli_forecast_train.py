@@ -40,6 +40,13 @@ def train(
     nominal: Nominal = None,
     exogenous: Exogenous = None,
     holidays: Holidays = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the model's file.", show_default="that of the column")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="DATE", help="Rows before it are used.", show_default="all"),
+    ] = None,
     scored_days: Annotated[
         int, typer.Option(help="Days at the end that are not learned from; the scores are of them.", min=1)
     ] = 28,
@@ -74,6 +81,8 @@ def train(
         recipe=dc.replace(RECIPE, units=units or RECIPE.units, epochs=epochs or RECIPE.epochs),
         scored_days=scored_days,
         trainer=trainer.value,
+        end=end,
+        name=name,
     )
     document = forecast_train.run(history, wish, output, options, time.time_ns(), err)
     if json_:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses as dc
 from typing import Any
 
-from hil.plant_settings import COMPONENT_PACKAGES, ESTIMATOR, declare_all
+from hil.plant_settings import COMPONENT_PACKAGES, declare_all
+from hil.publishers import DECLARED_IN
 from protocols.modbus_codec import FORMATS
 from protocols.modbus_map import refusal_table
 from protocols.modbus_refusals import FIELDS, REFUSALS_AT
@@ -15,7 +16,7 @@ from rtcore.component import REGISTRY, Spec
 def components_md() -> str:
     """Return docs/components.md: every component kind with its parameters and attributes."""
     declare_all()
-    rooms = ", ".join(f"`{name.replace('.', '/')}`" for name in (*COMPONENT_PACKAGES, ESTIMATOR))
+    rooms = ", ".join(f"`{name.replace('.', '/')}`" for name in (*COMPONENT_PACKAGES, *DECLARED_IN.values()))
     head = (
         f"# Components\n\nMade from the declarations in {rooms} (`hil/doc_tables.py`). "
         "A point binds to `<kind>.<name>` and one attribute.\n"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import mmap
 import os
 import signal
 import sys
@@ -19,17 +18,18 @@ from typing import Protocol
 
 import numpy as np
 
-from estimation.outputs import Layout, Why
+from estimation.outputs import Why
+from estimation.pseudo_levels import Levels
 from estimation.reading import Output, Reading
-from hil import gateway_process, joined_board, kernel_cache, segment
+from hil import gateway_process, joined_board, kernel_cache
 from hil.gateway_process import CORE_MEMORY_S, say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.learned_file import NAME, LearnedFile, Learner
+from hil.published_board import PublishedBoard
 from hil.runspec import RunSpec
 from hil.telemetry_image import TelemetryImage
 from hil.telemetry_readers import TelemetryReader, make_reader
-from rtcore import board as bd
-from rtcore.quality import BAD_FROM, Quality
+from rtcore.quality import Quality
 
 NICE = 5
 """Below gateways and recorder; the loop has a priority of its own."""
@@ -51,39 +51,22 @@ class Scanner(Learner, Protocol):
     def scan(self, reading: Reading) -> Output:
         """Return values and qualities of the estimator's points, in SI units and their order."""
 
+    def level(self, levels: Levels) -> None:
+        """Take forecasts of groups of loads for the scans to come."""
+
     def settle(self, budget_s: float) -> None:
         """Do what can wait until a scan is published, for so long [s]."""
 
 
 class EstimatorBoard:
-    """The board that this process writes.
+    """The board that this process writes."""
 
-    Parameters
-    ----------
-    factors : float64[n]
-        Point value over the attribute's.
-    """
-
-    def __init__(
-        self, spec: RunSpec, period_ns: int, factors: np.ndarray[tuple[int], np.dtype[np.float64]]
-    ) -> None:
-        points = spec.points[spec.n_core :]
-        layout = Layout(points)
-        n = len(points)
-
-        def prepare(memory: mmap.mmap) -> None:
-            board = bd.Board(memory, n)
-            board.format(generation=time.monotonic_ns())
-            board.ctl[bd.CTL_PERIOD_NS] = period_ns
-
-        self._board = bd.Board(segment.create(spec.estimator_path, bd.board_bytes(n), prepare), n)
-        self._image, self._step = bd.blank_image(n), 0
-        self._factors = factors
+    def __init__(self, spec: RunSpec, period_ns: int) -> None:
+        self._board = PublishedBoard(spec, "estimator", period_ns)
         self._reason, self._age, *self._own = (
-            layout.place("estimator", "estimator", attr) for attr in ("reason", "age_s", *OWN)
+            self._board.layout.place("estimator", "estimator", attr) for attr in ("reason", "age_s", *OWN)
         )
         self._rate_hz = 1e9 / period_ns
-        self._sim_ns = 0
 
     def publish(self, output: Output, sim_ns: int, took_s: float) -> None:
         """Show a scan's result; what is not a number is Bad, but for what this process knows itself.
@@ -96,33 +79,15 @@ class EstimatorBoard:
             How long the service took [s].
         """
         values, quality = output.values.copy(), output.quality.copy()
-        for at, own in zip(self._own, (self._rate_hz, self._step + 1.0, 1e3 * took_s), strict=True):
+        known = (self._rate_hz, self._board.n_images + 1.0, 1e3 * took_s)
+        for at, own in zip(self._own, known, strict=True):
             if at >= 0 and np.isnan(values[at]):
                 values[at], quality[at] = own, int(Quality.GOOD)
-        good = np.isfinite(values)
-        self._image.values[:] = np.where(good, values, 0.0) * self._factors
-        self._image.quality[:] = np.where(good, quality, np.maximum(quality, BAD_FROM))
-        self._write(sim_ns)
+        self._board.publish(values, quality, sim_ns)
 
     def publish_failure(self, sim_ns: int) -> None:
         """Show that a scan failed: all but the reason is Bad with its last value, and the age goes on."""
-        self._image.quality[:] = int(Quality.BAD)
-        if self._age >= 0:
-            self._image.values[self._age] += (sim_ns - self._sim_ns) * 1e-9 * self._factors[self._age]
-        if self._reason >= 0:
-            self._image.values[self._reason] = float(Why.FAILED)
-            self._image.quality[self._reason] = int(Quality.GOOD)
-        self._write(sim_ns)
-
-    def _write(self, sim_ns: int) -> None:
-        now_ns = time.monotonic_ns()
-        meta = self._image.meta
-        meta[bd.M_STEP], meta[bd.M_UTC_NS], meta[bd.M_MONO_NS] = self._step, time.time_ns(), now_ns
-        meta[bd.M_SIM_NS], meta[bd.M_DT_NS] = sim_ns, self._board.ctl[bd.CTL_PERIOD_NS]
-        self._board.ctl[bd.CTL_BEAT_NS] = now_ns
-        self._board.publish(self._step, self._image)
-        self._step += 1
-        self._sim_ns = sim_ns
+        self._board.publish_failure(sim_ns, self._reason, float(Why.FAILED), self._age)
 
 
 class Scans:
@@ -136,6 +101,8 @@ class Scans:
         Keeps what the scanner learns.
     period_s : float
         Time between two scans [s].
+    levels : callable, optional
+        Simulated time -> forecasts of groups of loads.
     """
 
     def __init__(
@@ -147,8 +114,9 @@ class Scans:
         sim_ns: Callable[[], int | None],
         learned: LearnedFile | None = None,
         period_s: float = 0.5,
+        levels: Callable[[int], Levels] | None = None,
     ) -> None:
-        self.reader = reader
+        self.reader, self._levels = reader, levels
         self._learned, self._period_s = learned, period_s
         self._image, self._scanner, self._board, self._sim_ns = image, scanner, board, sim_ns
         self._said: set[str] = set()
@@ -167,6 +135,8 @@ class Scans:
             for fault in fetched.faults:
                 self.complain(f"{self.reader.where}: {fault}")
             self._image.take(sim_ns, asked, fetched)
+            if self._levels is not None:
+                self._scanner.level(self._levels(sim_ns))
             reading, started_s = self._image.reading(sim_ns), time.perf_counter()
             output = self._scanner.scan(reading)
             self._board.publish(output, sim_ns, time.perf_counter() - started_s)
@@ -227,7 +197,7 @@ def _scans(spec: RunSpec, reader: TelemetryReader, core: joined_board.JoinedBoar
         snapshot = core.read_core()
         return None if snapshot is None else snapshot.sim_ns
 
-    board = EstimatorBoard(spec, round(1e9 / spec.estimation["rate_hz"]), setup.factors)
+    board = EstimatorBoard(spec, round(1e9 / spec.estimation["rate_hz"]))
     image = TelemetryImage(spec.n_core, setup.period_s)
     period_s = 1.0 / spec.estimation["rate_hz"]
     learned = LearnedFile(
@@ -235,7 +205,8 @@ def _scans(spec: RunSpec, reader: TelemetryReader, core: joined_board.JoinedBoar
     )
     if learned.load():
         say("goes on with the offsets that were learned in this run")
-    return Scans(reader, image, setup.scanner, board, sim_ns, learned, period_s)
+    levels = None if setup.levels is None else setup.levels.at
+    return Scans(reader, image, setup.scanner, board, sim_ns, learned, period_s, levels)
 
 
 def main(arguments: list[str]) -> int:

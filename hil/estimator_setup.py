@@ -7,29 +7,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from estimation.channels import Telemetry
 from estimation.detectors.areas import areas_of, layout_of
 from estimation.detectors.bank import NAMES, Bank
 from estimation.detectors.changes import ChangeWatch
-from estimation.outputs import Layout
 from estimation.pseudo import Pseudo
 from estimation.service import Service
 from estimation.telemetry_scan import TelemetryScan
 from estimation.watchers import Watchers
-from hil import paths
+from hil import joined_board, paths
+from hil.forecast_feeders import ForecastLevels, feeders_of
+from hil.forecast_targets import targets_of
 from hil.gateway_process import say
 from hil.learned_file import key_of
 from hil.load_history import history_of
-from hil.point_units import factors
+from hil.publishers import ESTIMATOR, FORECASTER
 from hil.runspec import RunSpec
 from hil.settings import Station
 from hil.settings_errors import load_toml
 from hil.station import Plan, read_plan
 from hil.telemetry_files import telemetry_of
+from rtcore.clock import NS_PER_S
 from rtcore.errors import Problem, UserInputError, did_you_mean
+from rtcore.published import Layout
 
 if TYPE_CHECKING:
     from hil.estimator_process import Scanner
@@ -43,25 +43,25 @@ class Setup:
     ----------
     period_s : mapping
         Core point -> how often it is fetched [s of simulated time].
-    factors : float64[n]
-        Value over the attribute's, of every point of the estimator.
     key : mapping
         What learned offsets are of, see ``hil.learned_file``.
+    levels : ForecastLevels or None
+        What loads are brought to beside their history.
     """
 
     scanner: Scanner
     period_s: Mapping[int, float]
-    factors: npt.NDArray[np.float64]
     key: Mapping[str, str]
+    levels: ForecastLevels | None
 
     @classmethod
     def of(cls, spec: RunSpec) -> Setup:
         """Read the station again that a run is of."""
         plan = read_plan(spec.core["station"])
         telemetry = telemetry_of(plan, spec.estimation["telemetry"], plan.station.path.parent)
-        points = plan.points.estimators
         key = key_of(spec.core["run_id"], telemetry, plan.network)
-        return cls(make_service(plan, telemetry, spec), periods(telemetry), factors(points), key)
+        levels = levels_of(plan, spec) if spec.estimation["pseudo"] == "forecast" else None
+        return cls(make_service(plan, telemetry, spec), periods(telemetry), key, levels)
 
 
 def periods(telemetry: Telemetry) -> dict[int, float]:
@@ -71,20 +71,33 @@ def periods(telemetry: Telemetry) -> dict[int, float]:
     return found
 
 
+def levels_of(plan: Plan, spec: RunSpec) -> ForecastLevels:
+    """Return the levels that the forecaster of a run gives."""
+    settings = plan.station.forecast
+    assert settings is not None
+    targets, problems = targets_of(settings, plan.points.core, str(plan.station.path))
+    if problems:
+        raise UserInputError(problems)
+    feeders = feeders_of(targets, plan.points.core, plan.network, say)
+    told = ", ".join(f"{f.name} ({len(f.loads)})" for f in feeders)
+    say(f"levels of loads from the forecasts of {told}" if feeders else "no forecast is a level for loads")
+    points, board = spec.points_of(FORECASTER), joined_board.part_of(spec, FORECASTER)
+    return ForecastLevels(feeders, points, settings.step_min * 60 * NS_PER_S, board.read, say)
+
+
 def make_service(plan: Plan, telemetry: Telemetry, spec: RunSpec) -> Scanner:
     """Return the service that estimates the station's state."""
     station = plan.station
-    history = history_of(plan) if spec.estimation["pseudo"] == "history" else None
     pseudo = Pseudo(
         plan.network,
-        history,
+        history_of(plan),
         ripple_pu=station.load.ripple_pct / 100.0,
         ripple_tau_s=station.load.ripple_tau_s,
     )
     bank = Bank(layout_of(telemetry.channels), areas_of(telemetry.channels))
     return Service(
         TelemetryScan(plan.network, telemetry, pseudo, load_scale=station.load.scale),
-        Layout(plan.points.estimators),
+        Layout(plan.points.of(ESTIMATOR)),
         Watchers(bank, thresholds_of(plan.station, telemetry.name), say=say),
         ChangeWatch(plan.points.core, telemetry).update,
         rate_hz=spec.estimation["rate_hz"],

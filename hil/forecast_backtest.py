@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses as dc
-import datetime as dt
 import time
 from typing import Any
 
@@ -11,13 +10,12 @@ from rich.console import Console
 
 from forecasting.backtest import Window, backtest, window_of
 from forecasting.calendar import parse_zone
-from forecasting.history import Wish, read_history
+from forecasting.history import Wish
 from forecasting.history_report import iso
 from forecasting.series import Series
-from hil.forecast_history import find_history
+from hil.forecast_history import moment, read_any
 from hil.output import as_table, out
 from hil.progress import progress
-from hil.settings_types import utc_ns
 from rtcore.errors import Problem, UserInputError
 
 FITS_AT_ONCE = 2
@@ -59,12 +57,11 @@ def run(history: str, wish: Wish, options: Options, talk: Console) -> dict[str, 
     UserInputError
         A history that cannot be used or is too short, a window outside it.
     """
-    path = find_history(history)
-    series, reading = read_history(path, wish)
+    series, reading = read_any(history, wish)
     for note in reading.notes:
-        talk.print(f"{path}: {note}", highlight=False, markup=False, soft_wrap=True)
+        talk.print(f"{reading.file}: {note}", highlight=False, markup=False, soft_wrap=True)
     _check_horizons(options.horizons, series)
-    ends = [_moment(text, name, series) for text, name in ((options.begin, "--from"), (options.end, "--to"))]
+    ends = [moment(text, name, series) for text, name in ((options.begin, "--from"), (options.end, "--to"))]
     window = window_of(series, ends[0], ends[1], options.horizons)
     started = time.monotonic()
     with progress("forecasts", talk) as tick:
@@ -137,18 +134,6 @@ def _check_horizons(horizons: tuple[int, ...], series: Series) -> None:
     if horizons[-1] > longest:
         what = f"{horizons[-1]} steps; at most {longest} ({LONGEST_DAYS} days) are forecast"
         raise UserInputError([Problem("--horizons", "", what)])
-
-
-def _moment(text: str | None, option: str, series: Series) -> int | None:
-    """Return UTC [ns] of a date; one without an offset is on the clock of the series."""
-    if text is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        what = f"{text!r} is not a date like 2017-10-20 or 2017-10-20T00:00"
-        raise UserInputError([Problem(option, "", what)]) from None
-    return utc_ns(moment if moment.tzinfo else moment.replace(tzinfo=parse_zone(series.zone)))
 
 
 def _described(series: Series, window: Window) -> dict[str, Any]:

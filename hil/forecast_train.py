@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from forecasting import retraining
-from forecasting.history import Wish, read_history
+from forecasting.history import Wish
 from forecasting.lstm import tensorflow_training, tflite_file
 from forecasting.lstm.card import card_path
 from forecasting.lstm.runtime import Runner
@@ -20,7 +20,7 @@ from forecasting.lstm.training import NumpyLearner, Recipe
 from forecasting.residual_lstm import RECIPE, ResidualLstm
 from forecasting.seasonal import Seasonal
 from forecasting.series import Series
-from hil.forecast_history import find_history
+from hil.forecast_history import moment, read_any
 from hil.output import as_table
 from hil.progress import progress
 from rtcore.errors import HostError, Problem, UserInputError
@@ -39,6 +39,8 @@ class Options:
     recipe: Recipe = RECIPE
     scored_days: int = retraining.SCORED_DAYS
     trainer: Trainer = "numpy"
+    end: str | None = None
+    name: str | None = None
 
 
 def run(
@@ -55,11 +57,12 @@ def run(
     """
     if options.trainer == "tensorflow":
         tensorflow_training.tensorflow()  # not after a minute of seasons
-    series, report = read_history(find_history(history), wish)
+    series, report = read_any(history, wish)
+    series = _until(options.end, series)
     for note in report.notes:
         talk.print(f"{history}: {note}", highlight=False, markup=False, soft_wrap=True)
     trained = retraining.check_length(series, options.scored_days, history)
-    model = _place(folder, series.name)
+    model = _place(folder, options.name or series.name)
     seasonal = Seasonal(series.per_day, workers=SEASONS_AT_ONCE)
     with progress("seasons", talk) as tick:
         retraining.fit_seasons(seasonal, series, tick)
@@ -76,6 +79,14 @@ def show(document: dict[str, Any]) -> None:
             f"{document['column']}, {document['scored_days']} days not learned from", ("steps", *names), rows
         )
     sys.stdout.write(f"{document['model']}\n{document['card']}\n")
+
+
+def _until(end: str | None, series: Series) -> Series:
+    """Return the rows that are over at a date: nothing after it is learned from or scored on."""
+    end_ns = moment(end, "--to", series)
+    if end_ns is None:
+        return series
+    return series.before(max(0, min(len(series), (end_ns - series.start_ns) // series.step_ns)))
 
 
 def _place(folder: Path, name: str) -> Path:

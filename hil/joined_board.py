@@ -1,4 +1,4 @@
-"""One image of all points: the core's board, and behind its points those of the estimator's board.
+"""One image of all points: the core's board, and behind its points those of other processes' boards.
 
 Looks like a ``rtcore.board.Board`` to those who read; step, times, flags and digest are the core's. What
 another process publishes may be missing or old, and is then Bad: no value outlives its process as Good.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +103,7 @@ class Part:
 
 
 class JoinedBoard(Board):
-    """The core's board with another one's points behind its own.
+    """The core's board with those of other processes behind its own.
 
     Parameters
     ----------
@@ -111,18 +111,18 @@ class JoinedBoard(Board):
         The core's board.
     n_core : int
         How many points the core has.
-    part : Part or None
-        The other board; None: there is none.
+    parts : sequence of Part
+        The other boards, in the order of their points.
     """
 
-    def __init__(self, buffer: object, n_core: int, part: Part | None = None) -> None:
+    def __init__(self, buffer: object, n_core: int, parts: Sequence[Part] = ()) -> None:
         super().__init__(buffer, n_core)
-        self._part = part
-        self.n_points = n_core + (0 if part is None else part.n_values)
+        self._parts = tuple(parts)
+        self.n_points = n_core + sum(p.n_values for p in parts)
         """Points of a snapshot; ``n_values`` are those in the core's memory."""
 
     def read(self, tries: int = 200) -> Snapshot | None:
-        """Copy the newest whole step of the core, with what the other board has."""
+        """Copy the newest whole step of the core, with what the other boards have."""
         return self.joined(self.read_core(tries))
 
     def read_core(self, tries: int = 200) -> Snapshot | None:
@@ -130,14 +130,14 @@ class JoinedBoard(Board):
         return super().read(tries)
 
     def joined(self, snapshot: Snapshot | None) -> Snapshot | None:
-        """Return a snapshot of the core with what the other board has now."""
-        if snapshot is None or self._part is None:
+        """Return a snapshot of the core with what the other boards have now."""
+        if snapshot is None or not self._parts:
             return snapshot
-        values, quality = self._part.read()
+        values, quality = zip(*(p.read() for p in self._parts), strict=True)
         return dc.replace(
             snapshot,
-            values=np.concatenate([snapshot.values, values]),
-            quality=np.concatenate([snapshot.quality, quality]),
+            values=np.concatenate([snapshot.values, *values]),
+            quality=np.concatenate([snapshot.quality, *quality]),
         )
 
 
@@ -153,14 +153,16 @@ def attach(spec: RunSpec, *, wait_s: float = 0.0, is_master: bool = False) -> Jo
     """
     path = spec.shown_path if is_master else spec.board_path
     memory = segment.attach(path, wait_s=wait_s)
-    part = None
-    if spec.estimation:
-        points = spec.points[spec.n_core :]
-        ages = [k for k, p in enumerate(points) if p.attr == AGE_ATTR]
-        part = Part(spec.estimator_path, len(points), ages)
     try:
-        board = JoinedBoard(memory, spec.n_core, part)
+        board = JoinedBoard(memory, spec.n_core, [part_of(spec, name) for name in spec.published])
         board.check()
     except ValueError as error:
         raise HostError(f"{path}: {error}") from None
     return board
+
+
+def part_of(spec: RunSpec, publisher: str) -> Part:
+    """Return the board of a process beside the core."""
+    points = spec.points_of(publisher)
+    ages = [k for k, p in enumerate(points) if p.attr == AGE_ATTR]
+    return Part(spec.board_of(publisher), len(points), ages)

@@ -25,14 +25,14 @@ Values = dict[str, Any]
 LISTED_MAX = 12
 """Names listed in one message."""
 
+PUBLISHERS = "hil.publishers"
+"""Imports what declares the points of processes beside the core."""
 COMPONENT_PACKAGES = ("rtcore.plant", "rtcore.control", "rtcore.protection")
-ESTIMATOR = "estimation.outputs"
-"""The module that declares what the estimator publishes."""
 
 
 def declare_all() -> None:
     """Import every component file, so that every kind is declared."""
-    importlib.import_module(ESTIMATOR)
+    importlib.import_module(PUBLISHERS)
     for name in COMPONENT_PACKAGES:
         package = importlib.import_module(name)
         for module in pkgutil.iter_modules(package.__path__):

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimation import outputs
-from hil import paths
+from estimation.outputs import is_residual
+from hil import paths, publishers
 from hil import point_addresses as pa
 from hil.plant_settings import declare_all
 from hil.point_instruments import Instrument, instrument_arrays
@@ -34,6 +34,7 @@ from protocols.roles import OPERATOR
 from rtcore.component import REGISTRY
 from rtcore.errors import Problem, UserInputError, did_you_mean
 from rtcore.points import TAG_LEVEL, Kind, Point
+from rtcore.published import instance_of
 from rtcore.units import UNITS
 
 __all__ = ["PointSet", "instrument_arrays", "read_points"]
@@ -43,7 +44,7 @@ __all__ = ["PointSet", "instrument_arrays", "read_points"]
 class PointSet:
     """A station's whole point list: board order is the order of ``points``.
 
-    The core's points come first, those that the estimator publishes behind them.
+    The core's points come first, those of other processes behind them (``hil.publishers``).
 
     An ``attr`` that starts with ``-`` binds the attribute with its sign turned; see
     ``hil.point_units.factors``.
@@ -57,25 +58,30 @@ class PointSet:
     @property
     def core(self) -> list[Point]:
         """The points that the core publishes."""
-        return [p for p in self.points if not outputs.is_estimators(p)]
+        return self.of(publishers.CORE)
 
-    @property
-    def estimators(self) -> list[Point]:
-        """The points that the estimator's process publishes."""
-        return [p for p in self.points if outputs.is_estimators(p)]
+    def of(self, publisher: str) -> list[Point]:
+        """Return the points that a process publishes."""
+        return [p for p in self.points if publishers.publisher_of(p) == publisher]
 
-    def without_estimators(self) -> PointSet:
-        """Return the list of a station without an estimator: none of its points, none of its stamps."""
-        devices = {p.device for p in self.estimators}
-        units = {pa.unit_of(p.wire["modbus"]) for p in self.core}
-        stamps = [s for s in self.stamps if s["unit"] in units and s["device"] not in devices]
-        return dc.replace(self, points=self.core, stamps=stamps)
+    def without(self, *absent: str) -> PointSet:
+        """Return the list of a station without some of the processes: none of their points and stamps."""
+        return self._left([p for p in self.points if publishers.publisher_of(p) not in absent])
 
     def with_residuals(self, channels: Collection[str]) -> PointSet:
         """Return the list without the residuals of points that are no channels of the telemetry set."""
-        unread = {p.device for p in self.points if outputs.is_residual(p) and outputs.of(p) not in channels}
-        points = [p for p in self.points if p.device not in unread]
-        return dc.replace(self, points=points, stamps=[s for s in self.stamps if s["device"] not in unread])
+        unread = [p for p in self.points if is_residual(p) and instance_of(p) not in channels]
+        return self.without_devices({p.device for p in unread})
+
+    def without_devices(self, devices: Collection[str]) -> PointSet:
+        """Return the list without some devices."""
+        return self._left([p for p in self.points if p.device not in devices])
+
+    def _left(self, points: list[Point]) -> PointSet:
+        gone = {p.device for p in self.points} - {p.device for p in points}
+        units = {pa.unit_of(p.wire["modbus"]) for p in points}
+        stamps = [s for s in self.stamps if s["unit"] in units and s["device"] not in gone]
+        return dc.replace(self, points=points, stamps=stamps)
 
 
 def read_points(folder: Path, known: Mapping[str, Collection[str]] | None) -> PointSet:
@@ -110,11 +116,11 @@ def survey_points(
     templates = _read_templates(folder, devices, problems)
     parsed = {name: _check_rows(t, instruments, problems) for name, t in templates.items()}
     if known is not None:
-        known = {**known, **_residuals(devices, templates)}
+        known = {**known, **_residuals(devices, templates), **_forecasts(devices)}
     builder = _Builder(str(folder / "devices.csv"), known, problems)
     for device in devices:
         builder.add(device, templates.get(device.cells["template"]), parsed.get(device.cells["template"], []))
-    in_order = sorted(builder.points, key=outputs.is_estimators)  # stable: each kind of point in its order
+    in_order = sorted(builder.points, key=publishers.order)  # stable: each kind of point in its order
     points = PointSet(in_order, builder.all_stamps(), instruments)
     return points, list(dict.fromkeys(problems))
 
@@ -125,10 +131,18 @@ def _residuals(devices: Sequence[DeviceRow], templates: Mapping[str, Template]) 
     found: dict[str, Collection[str]] = {}
     for device in devices:
         template = templates.get(device.cells["template"])
-        if template is not None and template.name not in outputs.KINDS:
+        if template is not None and not publishers.rank(device.cells["component"].partition(".")[0]):
             tags = [f"{device.cells['device']}.{r.name}" for _, r in template.rows if r.kind is Kind.ANALOG]
             found |= {f"residual.{tag}": attrs for tag in tags}
     return found
+
+
+def _forecasts(devices: Sequence[DeviceRow]) -> dict[str, Collection[str]]:
+    """Return the forecasts and plans that points may bind to: any; a station names those that it makes."""
+    kinds = (*publishers.KINDS[publishers.FORECASTER], *publishers.KINDS[publishers.DISPATCHER])
+    components = [d.cells["component"] for d in devices]
+    named = [c for c in components if c.partition(".")[0] in kinds]
+    return {c: [a.name for a in REGISTRY[c.partition(".")[0]].attrs] for c in named}
 
 
 def _places(folder: Path) -> tuple[Path, Path, Path]:

@@ -20,6 +20,7 @@ from hil import doctor, kernel_cache, paths, ports, run_dir, stop_signals
 from hil.output import err
 from hil.panel import Panel
 from hil.profiles import Profile
+from hil.publishers import KINDS
 from hil.recorder.configuration import part_hashes
 from hil.recorder.disturbance_setup import relay_rows
 from hil.runspec import RunSpec
@@ -41,6 +42,8 @@ RECORDER_HANG_S = 10.0
 """The recorder waits for the disk, which may be busy [s]."""
 ESTIMATOR_HANG_S = 30.0
 """One estimate with many suspects takes its time, on a busy machine; its points are Bad long before [s]."""
+THINKERS = ("estimator", "dispatcher")
+"""Processes that may think longer than others: one estimate, one plan."""
 ESTIMATOR_SILENT_S = 10.0
 CORE_HANG_S, CORE_HANG_PERIODS = 10.0, 3
 """A core without a step for so long, and for so many periods, is given up [s]."""
@@ -80,6 +83,7 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     sim_s = None if n_steps is None else n_steps * dt_ns / 1e9
     profile = station.read_profile([x.name for x in plan.network.loads], sim_s)
     read_playback(station, dt_ns * 1e-9, plan.network.base_frequency_hz)  # its faults are told before a start
+    require_forecasts(plan)
     recorder = recorder_dict(plan, profile)
     plan = with_ports(plan)
     with stop_signals.guarded(), run_dir.sole_user(run_dir.state_dir(station.name)):
@@ -149,6 +153,7 @@ def make_spec(plan: Plan, directory: Path, dt_ns: int, has_fifo: bool, n_steps: 
         opcua=station.opcua_dict(),
         device=device_dict(station, plan.points.points),
         estimation=estimation_dict(plan),
+        published={name: n for name in KINDS if (n := len(plan.points.of(name)))},
         attack=attack_path(plan),
         core={
             "station": str(station.path),
@@ -203,6 +208,18 @@ def with_ports(plan: Plan) -> Plan:
     return plan
 
 
+def require_forecasts(plan: Plan) -> None:
+    """Refuse a station whose forecasts, or plans, have nothing to start from."""
+    if plan.station.has_forecasts:
+        from hil import forecast_checks  # it imports what forecasts
+
+        forecast_checks.require(plan)
+    if plan.station.dispatch is not None:
+        from hil import dispatch_checks
+
+        dispatch_checks.require(plan)
+
+
 def recorder_dict(plan: Plan, profile: Profile | None) -> dict[str, Any]:
     """Return what the recorder takes; empty when no records are kept."""
     settings = plan.station.recorder
@@ -224,7 +241,6 @@ def estimation_dict(plan: Plan) -> dict[str, Any]:
     opcua_host = f"[{opcua_host}]" if ":" in opcua_host else opcua_host
     opcua_port = settings.opcua_port or station.opcua.port
     return settings.model_dump() | {
-        "n_points": len(plan.points.estimators),
         "modbus_host": within_reach(station.modbus.host),
         "modbus_port": settings.modbus_port or station.modbus.port,
         "opcua_url": f"opc.tcp://{opcua_host}:{opcua_port}{station.opcua.path}",
@@ -251,6 +267,8 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
     rows.append(("opcua", "hil.gw_opcua", GATEWAY_TIMEOUT_S, station.opcua.enabled))
     rows.append(("device", "hil.gw_device", GATEWAY_TIMEOUT_S, bool(spec.device)))
     rows.append(("estimator", "hil.estimator_process", GATEWAY_TIMEOUT_S, bool(spec.estimation)))
+    rows.append(("forecaster", "hil.forecaster_process", GATEWAY_TIMEOUT_S, "forecaster" in spec.published))
+    rows.append(("dispatcher", "hil.dispatcher_process", GATEWAY_TIMEOUT_S, "dispatcher" in spec.published))
     patience_s = CORE_HANG_PERIODS * spec.core["period_ns"] / 1e9
     core: dict[str, Any] = {
         "status_path": str(spec.board_path),
@@ -272,7 +290,7 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
                 else {
                     "status_path": str(spec.gateway_path(name)),
                     "hang_s": _hang_s(name),
-                    "silent_s": ESTIMATOR_SILENT_S if name == "estimator" else SILENT_S,
+                    "silent_s": ESTIMATOR_SILENT_S if name in THINKERS else SILENT_S,
                 }
             ),
         )
@@ -283,7 +301,9 @@ def process_list(spec: RunSpec, spec_path: Path, station: Station) -> list[Proce
 
 def _hang_s(name: str) -> float:
     """Return the age of a heartbeat at which a gateway, the recorder or the estimator counts as hung [s]."""
-    return {"recorder": RECORDER_HANG_S, "estimator": ESTIMATOR_HANG_S}.get(name, HANG_S)
+    return {"recorder": RECORDER_HANG_S, "estimator": ESTIMATOR_HANG_S, "dispatcher": ESTIMATOR_HANG_S}.get(
+        name, HANG_S
+    )
 
 
 def _announce(console: Console, plan: Plan, spec: RunSpec) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtcore.points import Point
 
-PRODUCERS = ("modbus", "opcua", "console", "device", "bench", "recorder")
+PRODUCERS = ("modbus", "opcua", "console", "device", "bench", "recorder", "forecaster", "dispatcher")
 """One command ring per producer process."""
 
 
@@ -40,8 +40,9 @@ class RunSpec:
     """What the recorder needs: the station file's table, and ``configuration``, a hash of each part of
     the station; empty: no such process."""
     estimation: dict[str, Any] = dc.field(default_factory=dict)
-    """What the estimator needs: the station file's table, where its servers are, and ``n_points``, how many
-    points, the last ones, it publishes; empty: no such process."""
+    """What the estimator needs: the station file's table, and where its servers are; empty: no process."""
+    published: dict[str, int] = dc.field(default_factory=dict)
+    """Process beside the core -> how many points it publishes: the last ones, in this order."""
 
     attack: str = ""
     """File of the attacks between the core's board and its readers; empty: no such process."""
@@ -54,7 +55,16 @@ class RunSpec:
     @property
     def n_core(self) -> int:
         """How many points, the first ones, the core publishes."""
-        return len(self.points) - int(self.estimation.get("n_points", 0))
+        return len(self.points) - sum(self.published.values())
+
+    def points_of(self, publisher: str) -> list[Point]:
+        """Return the points that a process beside the core publishes."""
+        begin = self.n_core
+        for name, count in self.published.items():
+            if name == publisher:
+                return self.points[begin : begin + count]
+            begin += count
+        return []
 
     @property
     def core_stamps(self) -> list[dict[str, Any]]:
@@ -66,14 +76,13 @@ class RunSpec:
         return [s for s in self.stamps if s["unit"] in units and s["device"] not in own]
 
     @property
-    def estimator_path(self) -> Path:
-        """The estimator's board."""
-        return self.run_dir / "estimator.board"
-
-    @property
     def board_path(self) -> Path:
         """The core's board."""
-        return self.run_dir / "core.board"
+        return self.board_of("core")
+
+    def board_of(self, publisher: str) -> Path:
+        """Return the board of a process."""
+        return self.run_dir / f"{publisher}.board"
 
     @property
     def events_path(self) -> Path:

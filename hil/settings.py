@@ -22,7 +22,9 @@ from hil.settings_rules import check_sections, command_units
 from hil.settings_sections import (
     AttackSection,
     DeviceSection,
+    DispatchSection,
     EstimationSection,
+    ForecastSection,
     InjectionSection,
     LoadSection,
     LoopSection,
@@ -44,6 +46,8 @@ OPTIONAL_TABLES = {
     "profile": ProfileSettings,
     "weather": WeatherSettings,
     "estimation": EstimationSection,
+    "forecast": ForecastSection,
+    "dispatch": DispatchSection,
 }
 """Tables that may be left out, which means something."""
 
@@ -66,6 +70,10 @@ class Station:
         None: every load keeps the power that the network states.
     estimation : EstimationSection or None
         None: there is no estimator.
+    forecast : ForecastSection or None
+        None: there are no forecasts.
+    dispatch : DispatchSection or None
+        None: there is no dispatcher.
     plant : dict
         The plant tables as written; ``plant_settings`` checks them against the network.
     """
@@ -89,6 +97,8 @@ class Station:
     device: DeviceSection
     recorder: RecorderSection
     estimation: EstimationSection | None
+    forecast: ForecastSection | None
+    dispatch: DispatchSection | None
     injection: InjectionSection
     attack: AttackSection
     security: SecuritySection
@@ -97,6 +107,11 @@ class Station:
     def has_estimator(self) -> bool:
         """Tell whether the station has a state estimator."""
         return self.estimation is not None and self.estimation.enabled
+
+    @property
+    def has_forecasts(self) -> bool:
+        """Tell whether the station has a forecaster."""
+        return self.forecast is not None and self.forecast.enabled
 
     @property
     def start_utc_ns(self) -> int:

@@ -11,7 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hil.settings_sections import EstimationSection, ModbusSection, OpcuaSection, SecuritySection
+from hil.settings_sections import (
+    EstimationSection,
+    ForecastSection,
+    ModbusSection,
+    OpcuaSection,
+    SecuritySection,
+)
 from rtcore.errors import Problem
 
 
@@ -34,6 +40,8 @@ def check_sections(sections: Mapping[str, Any], file: str) -> list[Problem]:
     estimation: EstimationSection | None = sections.get("estimation")
     if estimation is not None and estimation.enabled:
         found += _estimation(estimation, modbus, opcua)
+        if "forecast" in sections:
+            found += _pseudo(estimation, sections["forecast"])
     return [Problem(file, place, what) for place, what in found]
 
 
@@ -126,6 +134,12 @@ def _estimation(
         yield place, 'reads OPC UA, but opcua.enabled is false; "modbus" or "board", or no [estimation]'
     elif by_opcua and opcua is not None and not opcua.none_policy_on_loopback:
         yield place, "reads OPC UA without encryption, but opcua.none_policy_on_loopback is false"
+
+
+def _pseudo(estimation: EstimationSection, forecast: ForecastSection | None) -> Iterator[tuple[str, str]]:
+    if estimation.pseudo == "forecast" and (forecast is None or not forecast.enabled):
+        what = 'there are no forecasts without a table [forecast] that is enabled; "history", or add one'
+        yield "estimation.pseudo", what
 
 
 def _listed(units: set[int]) -> str:

@@ -276,14 +276,74 @@ class EstimationSection(Section):
     """Scans a second, of running time [Hz]."""
     reader: Literal["modbus", "opcua", "board"] = "modbus"
     """How it reads: from the station's Modbus or OPC UA server, or from memory."""
-    pseudo: Literal["history"] = "history"
-    """What the power of loads without telemetry is taken from: the past weeks of the load profile."""
+    pseudo: Literal["history", "forecast"] = "history"
+    """What the power of loads without telemetry is taken from: the past weeks of the load profile; "forecast"
+    brings what these say to the level that the station's forecasts give for their feeder."""
     detectors: str | None = None
     """File with the thresholds of the detectors. Default: those of the telemetry set."""
     modbus_port: Port | None = None
     """Port that it reads Modbus at, on this machine, where something stands between it and the server."""
     opcua_port: Port | None = None
     """Likewise for OPC UA."""
+
+
+class ForecastLoad(Section):
+    """A load that is forecast."""
+
+    measured: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    """Tags whose sum is the load, or patterns like "DER.PV_1*.W"; one that begins with "-" is taken off."""
+    column: str | None = None
+    """Column of the history; default: none, it learns from what it measures."""
+    model: str | None = None
+    """LSTM that is put into service at the start: name of a file in config/models, or a path (.tflite)."""
+
+
+class ForecastSun(Section):
+    """Photovoltaic sites that are forecast: clear sky times a learned ratio."""
+
+    sites: str = "DER.PV_*.W_AVAIL"
+    """Pattern of the tags of what the sun gives, one of each site."""
+    total: str | None = "DER.FLEET.P_AVAIL"
+    """Tag of their sum."""
+
+
+class ForecastSection(Section):
+    """Forecasts, in a process of its own, scored live."""
+
+    enabled: bool = True
+    """False: as without this table."""
+    loads: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], ForecastLoad], Field()]
+    """Loads by name."""
+    sun: ForecastSun | None = None
+    """Photovoltaic sites; needs [weather]."""
+    history: str | None = None
+    """CSV of the loads before the run: name of a file in config/histories, or a path."""
+    history_rows: Literal["means", "instants"] = "means"
+    """What a row of it is: the mean of its step, or the value at its begin."""
+    step_min: Literal[30, 60] = 60
+    """Length of a step [min]; forecasts reach a day ahead."""
+    choice: Literal["hybrid", "best"] = "hybrid"
+    """What is issued: the hybrid, or whatever has the best live score."""
+    scored: Annotated[tuple[Annotated[int, Field(ge=1, le=48)], ...], Field(min_length=1, strict=False)] = (
+        1,
+        6,
+        24,
+    )
+    """Steps ahead that are scored."""
+
+
+class DispatchSection(Section):
+    """Dispatcher: plans batteries, taps and curtailment from the forecasts, in a process of its own.
+
+    It commands while the mode of the station's dispatch is 2.
+    """
+
+    enabled: bool = True
+    """False: as without this table."""
+    decide_s: Annotated[float, Field(ge=10, le=3600)] = 60.0
+    """Time between two looks at the plant, of simulated time [s]."""
+    settings: dict[str, float] = {}
+    """Prices and limits; see docs/dispatch.md."""
 
 
 class AttackSection(Section):
@@ -352,6 +412,10 @@ class StationFile(Section):
     recorder: RecorderSection = RecorderSection()
     estimation: EstimationSection | None = None
     """State estimator. Without this table there is none, and none of its points."""
+    forecast: ForecastSection | None = None
+    """Forecasts. Without this table there are none, and none of their points."""
+    dispatch: DispatchSection | None = None
+    """Dispatcher. Without this table there is none, and none of its points."""
     injection: InjectionSection = InjectionSection()
     attack: AttackSection = AttackSection()
     security: SecuritySection = SecuritySection()

@@ -26,6 +26,16 @@ def offset_s(moment: dt.datetime) -> int:
     return round(offset.total_seconds())
 
 
+def clock(utc_offset_s: int) -> str:
+    """Return a distance from UTC as a clock's name.
+
+    >>> clock(-21600)
+    '-06:00'
+    """
+    minutes = abs(utc_offset_s) // 60
+    return f"{'-' if utc_offset_s < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
 def iso(ns: int, utc_offset_s: int = 0) -> str:
     """Return UTC [ns since 1970] as ISO 8601 in a fixed offset.
 

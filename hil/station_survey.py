@@ -15,16 +15,18 @@ import numpy as np
 from estimation.outputs import DETECTORS
 from hil import paths
 from hil.fault_library import FaultLibrary, empty, survey_faults
+from hil.forecast_targets import targets_of
 from hil.network_files import survey_network
 from hil.point_files import PointSet, survey_points
 from hil.profile_settings import ProfileSettings, stand_in
 from hil.profiles import check_coverage, read_profile
 from hil.protection_files import survey_scheme
+from hil.publishers import DISPATCHER, ESTIMATOR, FORECASTER
 from hil.recorder.disturbance_setup import limit_problems
 from hil.settings import Draft, draft_station
 from hil.settings_sections import (
     DeviceSection,
-    EstimationSection,
+    ForecastSection,
     InjectionSection,
     ModbusSection,
     RecorderSection,
@@ -40,7 +42,9 @@ from rtcore.component import REGISTRY
 from rtcore.errors import Problem, UserInputError
 from rtcore.network.model import Network
 from rtcore.protection.scheme import Scheme
+from rtcore.published import instance_of, kind_of
 
+WITH_ARTICLE = {ESTIMATOR: "an estimator", FORECASTER: "a forecaster", DISPATCHER: "a dispatcher"}
 Plant = dict[str, dict[str, dict[str, Any]]]
 """Kind -> instance -> parameter -> value."""
 
@@ -64,7 +68,21 @@ class Survey:
             *_of(lambda: _check_profile(self.draft, self.load_names), self.draft),
             *_of(lambda: _check_weather(self.draft), self.draft),
             *_playback_problems(self.draft, self.network),
+            *self._forecast_problems(),
         ]
+
+    def _forecast_problems(self) -> list[Problem]:
+        """Return what is wrong with what forecasts and plans are made from, where nothing else is."""
+        if self.problems or self.network is None or self.points is None:
+            return []
+        station = self.draft.station()
+        if not station.has_forecasts and station.dispatch is None:
+            return []
+        from hil.dispatch_checks import dispatch_problems  # they read stations by this module
+        from hil.forecast_checks import forecast_problems
+
+        plan = Plan(station, self.network, self.points, self.plant, self.scheme, self.faults)
+        return forecast_problems(plan) + dispatch_problems(plan)
 
 
 def survey(name_or_path: str) -> Survey:
@@ -95,13 +113,8 @@ def survey(name_or_path: str) -> Survey:
             known |= estimator_outputs(network)
         points, wrong = survey_points(draft.found["points"], known)
         is_whole = not wrong
-        estimation: EstimationSection | None = draft.sections.get("estimation")
-        if estimation is None or not estimation.enabled:
-            points = points.without_estimators()
-        elif is_whole and not points.estimators:
-            what = f"the point list {draft.found['points'].name} has no points of an estimator"
-            problems.append(Problem(str(draft.path), "estimation", what))
-        problems += wrong + _map_problems(draft, points, is_whole=is_whole)
+        points, unpublished = _published(draft, points, is_whole=is_whole)
+        problems += unpublished + wrong + _map_problems(draft, points, is_whole=is_whole)
     known_points = points if is_whole else None
     problems += _wiring_problems(draft, known_points) + _trigger_problems(draft, known_points)
     if not problems and network is not None and points is not None:
@@ -110,6 +123,35 @@ def survey(name_or_path: str) -> Survey:
         points = points.with_residuals(channels)
         problems += wrong + _attack_problems(plan)
     return Survey(draft, network, load_names, points, scheme, faults, plant, list(dict.fromkeys(problems)))
+
+
+def _published(draft: Draft, points: PointSet, *, is_whole: bool) -> tuple[PointSet, list[Problem]]:
+    """Return the points of the processes that the station has, and what is missing."""
+    sections = {ESTIMATOR: "estimation", FORECASTER: "forecast", DISPATCHER: "dispatch"}
+    found: dict[str, Any] = {name: draft.sections.get(section) for name, section in sections.items()}
+    absent = [name for name, section in found.items() if section is None or not section.enabled]
+    points, problems = points.without(*absent), list[Problem]()
+    for name in found.keys() - set(absent):
+        if is_whole and not points.of(name):
+            what = f"the point list {draft.found['points'].name} has no points of {WITH_ARTICLE[name]}"
+            problems.append(Problem(str(draft.path), sections[name], what))
+    if FORECASTER not in absent and is_whole and not problems:
+        return _with_targets(draft, points)
+    return points, problems
+
+
+def _with_targets(draft: Draft, points: PointSet) -> tuple[PointSet, list[Problem]]:
+    """Return the list without forecasts of what the station does not forecast."""
+    settings: ForecastSection = draft.sections["forecast"]
+    targets, problems = targets_of(settings, points.core, str(draft.path))
+    wanted = {t.name for t in targets} | {f"{t.name}.{h}" for t in targets for h in settings.scored}
+    own = [p for p in points.of(FORECASTER) if kind_of(p) != "forecaster"]
+    shown = {instance_of(p) for p in own}
+    for target in targets:
+        if target.name not in shown:
+            what = f"the point list {draft.found['points'].name} has no points for this forecast"
+            problems.append(Problem(str(draft.path), f"forecast.loads.{target.name}", what))
+    return points.without_devices({p.device for p in own if instance_of(p) not in wanted}), problems
 
 
 def estimator_outputs(network: Network) -> dict[str, Collection[str]]:

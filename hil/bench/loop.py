@@ -37,12 +37,11 @@ T = TypeVar("T")
 def run(seconds: float = 60.0) -> dict[str, dict[str, Any]]:
     """Measure for about ``seconds`` in all, half of it cyclictest."""
     block_s = max(2.0, seconds / (2 * BLOCKS))
-    allowed = sorted(os.sched_getaffinity(0))
-    cpu = allowed[-1] if len(allowed) > 1 else None
+    cpu = pinned()
     has_fifo = doctor.fifo_granted()
     ours, theirs, voided = [], [], 0
     for _ in range(BLOCKS):
-        mine, again = _quiet(lambda: _core_block(block_s, cpu, has_fifo))
+        mine, again = _quiet(lambda: core_block(block_s, cpu, has_fifo))
         peer, more = _quiet(lambda: cyclictest.run(block_s, cpu, fifo=has_fifo))
         ours.append(mine)
         theirs.append(peer)
@@ -68,6 +67,12 @@ def run(seconds: float = 60.0) -> dict[str, dict[str, Any]]:
             "voided_blocks": voided,
         }
     }
+
+
+def pinned() -> int | None:
+    """Return the processor of the loop: the last one we may use, when there is more than one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[-1] if len(allowed) > 1 else None
 
 
 def _quiet(measure: Callable[[], T]) -> tuple[T, int]:
@@ -106,7 +111,8 @@ def core(has_fifo: bool, dt_ns: int = PERIOD_NS) -> Iterator[Board]:
         run_dir.remove_run_dir(directory)
 
 
-def _core_block(seconds: float, cpu: int | None, has_fifo: bool) -> dict[str, float]:
+def core_block(seconds: float, cpu: int | None, has_fifo: bool) -> dict[str, float]:
+    """Run the core for a while; return its lateness and the time of its steps."""
     with core(has_fifo) as board:
         while board.ctl[CTL_PUB] < UNTIMED_STEPS:
             time.sleep(0.01)

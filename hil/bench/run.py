@@ -16,6 +16,7 @@ BENCHES = {
     "relays": ("hil.bench.relays", "run", 10.0),
     "solver": ("hil.bench.solver", "run_solver", 12.0),
     "se": ("hil.bench.se", "run", 20.0),
+    "forecast": ("hil.bench.forecast", "run", 60.0),
     "loop": ("hil.bench.loop", "run", 80.0),
     "modbus": ("hil.bench.modbus", "run", 15.0),
     "opcua": ("hil.bench.opcua", "run", 15.0),

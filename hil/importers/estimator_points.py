@@ -16,9 +16,10 @@ from typing import Any
 
 from estimation.outputs import DETECTORS, KINDS, State, Why
 from hil import paths, telemetry_files
-from hil.importers.protection_points import OFF_ON, device, templates_folder
+from hil.importers.protection_points import OFF_ON, device, kind, templates_folder
 from hil.network_files import read_network
 from hil.point_files import read_points
+from hil.publishers import rank
 from rtcore.component import REGISTRY, Attr, Spec
 from rtcore.network.model import Network
 
@@ -174,22 +175,25 @@ def rows_of(name: str) -> list[dict[str, str]]:
     return devices(monitored(network), channel_tags(tags))
 
 
-def replace_rows(path: Path, rows: Iterable[dict[str, str]]) -> None:
-    """Write the estimator's rows in place of those that a table of devices has, behind all others."""
+def replace_rows(path: Path, rows: Iterable[dict[str, str]], kinds: Collection[str] = KINDS) -> None:
+    """Write rows in place of those of the same component kinds that a table of devices has.
+
+    Rows of processes stand behind all others, in the processes' order.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        head, kept = list(reader.fieldnames or ()), [r for r in reader if r["template"] not in KINDS]
+        head, kept = list(reader.fieldnames or ()), [r for r in reader if kind(r) not in kinds]
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, head, lineterminator="\n")
         out.writeheader()
-        out.writerows([*kept, *rows])
+        out.writerows(sorted([*kept, *rows], key=lambda r: rank(kind(r))))
 
 
 def main() -> None:
     """Write templates and rows."""
     folder = templates_folder()
-    for kind in KINDS:
-        (folder / f"{kind}.toml").write_text(template(REGISTRY[kind]), encoding="utf-8")
+    for name in KINDS:
+        (folder / f"{name}.toml").write_text(template(REGISTRY[name]), encoding="utf-8")
     for name in LISTS:
         rows = rows_of(name)
         replace_rows(paths.find("points", name) / "devices.csv", rows)

@@ -14,6 +14,8 @@ import sys
 import numpy as np
 
 from hil import paths
+from hil.importers import dispatch_points
+from hil.importers.forecast_points import site_rows
 from hil.importers.protection_points import device, write_devices
 from hil.network_files import read_network, write_overlay
 from rtcore.network.model import Der, Load, Network
@@ -95,7 +97,7 @@ def devices(net: Network) -> list[dict[str, str]]:
         _device("DER.BESS_1", "battery", "battery.bess_1", ir=240, hr=240, co=48, di=48),
         _device("DER.BESS_2", "battery", "battery.bess_2", ir=280, hr=280, co=64, di=64),
         _device("DER.DG_1", "generator", "generator.dg_1", ir=320, hr=320, co=80, di=80),
-        _device("DER.DISPATCH_1", "dispatch", "dispatch.bess_1", ir=360, hr=360, co=96),
+        _device("DER.DISPATCH_1", "dispatch", "dispatch.bess_1", ir=360, hr=360, di=96),
         _device("DER.F_BUS1", "frequency", "frequency.bus1", ir=380),
         _device("DER.F_C79", "frequency", "frequency.bus3079", ir=400),
         _device("DER.SHED_302", "load_shedding", "load_shedding.cb_302", ir=420, co=104, di=104),
@@ -121,7 +123,8 @@ def devices(net: Network) -> list[dict[str, str]]:
         rows.append(
             _device(f"DER.{der.name.upper()}", "pv", f"pv.{der.name}", ir=at, hr=at, co=bits, di=bits)
         )
-    return rows
+    sites_of, batteries = ([d.name for d in net.ders if d.kind == k] for k in ("pv", "battery"))
+    return rows + site_rows(sites_of) + dispatch_points.rows(batteries)
 
 
 def _device(name: str, template: str, component: str, *, terminal: str = "", **bases: int) -> dict[str, str]:

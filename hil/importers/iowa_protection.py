@@ -127,6 +127,9 @@ def devices(net: Network, scheme: Scheme) -> list[dict[str, str]]:
             )
         )
     rows += protection_points.devices(scheme, {r.breaker: area_of(r.breaker) for r in scheme.relays})
+    rows.append(
+        device("SUB.FC_ALM", "forecaster_alarms", "forecaster_alarms.forecaster", 1, ir=910, co=208, di=208)
+    )
     rows.append(device("LAB.ARM", "arming", "arming.station", LAB_UNIT, ir=100, co=0, di=0))
     rows.append(device("LAB.INJECT", "injection", "injection.set", LAB_UNIT, ir=500, hr=500, co=80, di=80))
     for k in range(1, FAULT_COUNT + 1):

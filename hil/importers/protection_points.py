@@ -12,13 +12,13 @@ import functools
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from estimation.outputs import KINDS as ESTIMATORS
 from hil import paths
 from hil.plant_settings import declare_all
+from hil.publishers import rank
 from rtcore.assembly.instances import FUNCTIONS
 from rtcore.component import REGISTRY, Spec, is_whole, settings_kind
 from rtcore.plant.attack import MODES
@@ -241,11 +241,11 @@ def device(tag: str, template_name: str, component: str, unit: int, **bases: int
 
 
 def write_devices(base: Path, target: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write a table of devices: the base's, rows behind them, and the estimator's that are there already."""
+    """Write a table of devices: the base's, rows behind them, and those of processes that it has."""
     with base.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         head, kept = list(reader.fieldnames or ()), list(reader)
-    behind = estimators_rows(target) if not estimators_rows(base) else []
+    behind = published_rows(target) if not published_rows(base) else []
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, head, lineterminator="\n")
@@ -253,12 +253,17 @@ def write_devices(base: Path, target: Path, rows: Sequence[dict[str, str]]) -> N
         out.writerows([*kept, *rows, *behind])
 
 
-def estimators_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table of devices that ``estimator_points`` has written."""
+def kind(row: Mapping[str, str]) -> str:
+    """Return the component kind of a device."""
+    return row["component"].partition(".")[0]
+
+
+def published_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table of devices that processes beside the core publish."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [r for r in csv.DictReader(file) if r["template"] in ESTIMATORS]
+        return [r for r in csv.DictReader(file) if rank(kind(r))]
 
 
 def main() -> None:

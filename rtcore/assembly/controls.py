@@ -96,9 +96,9 @@ def sheds(grid: Grid, store: Store) -> Sheds:
 
 
 def dispatches(store: Store) -> Dispatches:
-    """Return the rules of batteries, in force."""
+    """Return the dispatch of batteries, in the mode of their settings."""
     p, s = store.params("dispatch"), store.rows("dispatch")
-    dispatch.init(p, s, 1.0)
+    dispatch.init(p, s)
     return Dispatches(p, s, _numbers(store, "dispatch", store.names("battery")))
 
 

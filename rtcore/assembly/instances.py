@@ -100,6 +100,7 @@ def instances(network: Network, scheme: Scheme | None = None) -> dict[str, list[
         "injection": ["set"],
         "loop": ["loop"],
         "recorder": ["recorder"],
+        "forecaster_alarms": ["forecaster"],
         **_protection(scheme or NO_SCHEME),
     }
 

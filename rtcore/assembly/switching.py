@@ -15,7 +15,16 @@ from rtcore.world import Attacks, Faults, Fuses, Poles
 
 _REGISTERED = (arming, fuse)  # importing a module declares its kind
 
-LAB_KINDS = ("attack", "arming", "fault", "injection", "loop", "recorder", "scratch")
+LAB_KINDS = (
+    "attack",
+    "arming",
+    "fault",
+    "injection",
+    "loop",
+    "recorder",
+    "forecaster_alarms",
+    "scratch",
+)
 """Kinds that are no part of the plant: nothing to attack."""
 
 

@@ -3,6 +3,10 @@
 The battery keeps the import at the point of connection between two levels: below the lower one
 it charges with what is missing, above the upper one it discharges what is too much, in between
 it comes back to rest. Its own limits (power, state of charge, reserve) are the battery's.
+
+Who commands the battery is a mode: its operator (manual), these rules, or another process that plans
+ahead (optimising). That process gives every plan a new number. Without a new number for ``plan_max_s``
+the rules take over, also where none ever came, and step back as soon as one comes.
 """
 
 from __future__ import annotations
@@ -15,15 +19,27 @@ from rtcore.jit import kernel
 FOLLOWING = 1.0
 """Mode of a battery that takes setpoints."""
 
+MANUAL, RULES, OPTIMISING = 0.0, 1.0, 2.0
+"""Modes: who commands the battery."""
+
 
 @component(
     "dispatch",
     attrs=(
-        Attr("is_enabled_sp", "", "rules command the battery: 1 on", writable="setpoint"),
+        Attr(
+            "mode_sp",
+            "",
+            "who commands the battery: 0 manual, 1 rules, 2 optimising: another process",
+            writable="setpoint",
+        ),
+        Attr("plan_sp", "", "number of the plan in force, of the process that plans", writable="setpoint"),
         Attr("import_max_w_sp", "W", "import above is shaved", writable="setpoint"),
         Attr("import_min_w_sp", "W", "import below charges", writable="setpoint"),
         Attr("import_w", "W", "import at the point of connection"),
         Attr("p_wanted_w", "W", "power asked of the battery"),
+        Attr("plan_age_s", "s", "time since a new plan number; at least that where none ever came"),
+        Attr("is_fallback", "", "1 while the rules stand in, as no new plan comes"),
+        Attr("plan_seen", "", "plan number of the last step"),
     ),
 )
 class Dispatch:
@@ -33,15 +49,35 @@ class Dispatch:
     import_min_w: float = param(default=0.3e6, unit="W", doc="initial lower level", ge=-1e9, le=1e9)
     tau_s: float = param(default=5.0, unit="s", doc="response to the import", ge=1, le=600)
     rest_s: float = param(default=300.0, unit="s", doc="return to rest between the levels", ge=1, le=7200)
+    mode: float = param(
+        default=1.0,
+        unit="",
+        doc="mode at the start",
+        choices={"manual": 0.0, "rules": 1.0, "optimising": 2.0},
+    )
+    plan_max_s: float = param(
+        default=10800.0, unit="s", doc="optimising: oldest plan before the rules take over", ge=60, le=604800
+    )
 
 
 @kernel
-def init(p, s, is_enabled):  # type: ignore[no-untyped-def]
-    """Set the levels from the parameters."""
+def init(p, s):  # type: ignore[no-untyped-def]
+    """Set mode and levels from the parameters; there is no plan."""
     for i in range(s.shape[0]):
-        s["is_enabled_sp"][i] = is_enabled
+        s["mode_sp"][i] = p["mode"][i]
+        s["plan_age_s"][i] = p["plan_max_s"][i]
         s["import_max_w_sp"][i] = p["import_max_w"][i]
         s["import_min_w_sp"][i] = p["import_min_w"][i]
+
+
+@kernel
+def _watch(p, s, i, dt_s):  # type: ignore[no-untyped-def]
+    """Age of the plan, and whether the rules stand in for who should plan."""
+    s["plan_age_s"][i] += dt_s
+    if s["plan_sp"][i] != s["plan_seen"][i] and math.isfinite(s["plan_sp"][i]):
+        s["plan_seen"][i], s["plan_age_s"][i] = s["plan_sp"][i], 0.0
+    is_old = s["plan_age_s"][i] >= p["plan_max_s"][i]
+    s["is_fallback"][i] = 1.0 if s["mode_sp"][i] == OPTIMISING and is_old else 0.0
 
 
 @kernel
@@ -50,7 +86,9 @@ def step(p, s, battery_of, bat, import_w, dt_s):  # type: ignore[no-untyped-def]
     for i in range(s.shape[0]):
         m = battery_of[i]
         s["import_w"][i] = import_w
-        if s["is_enabled_sp"][i] == 0.0:
+        _watch(p, s, i, dt_s)
+        is_planned = s["mode_sp"][i] == OPTIMISING and s["is_fallback"][i] == 0.0
+        if s["mode_sp"][i] == MANUAL or is_planned:
             s["p_wanted_w"][i] = bat["p_w_sp"][m]
             continue
         if bat["mode"][m] != FOLLOWING:  # the island decides; afterwards go on from there

@@ -1,4 +1,4 @@
-"""Health of the loop and of the recorder, as points: written by the station itself, read by anyone."""
+"""Health of the loop, the recorder and the forecaster, as points: written by the station, read by anyone."""
 
 from __future__ import annotations
 
@@ -52,3 +52,15 @@ def _alarm(name: str, doc: str) -> Attr:
 )
 class RecorderHealth:
     """Alarms of the recorder, which it sets itself; a user has no role that may."""
+
+
+@component(
+    "forecaster_alarms",
+    attrs=(
+        _alarm("is_fallback_sp", "1 while another model than the hybrid is issued for a target"),
+        _alarm("is_drift_sp", "1 while a target's errors have left what they were"),
+        _alarm("is_failed_sp", "1 while no new forecasts come"),
+    ),
+)
+class ForecasterAlarms:
+    """Alarms of the forecaster, which it sets itself, so that each is an event; no user may."""

@@ -17,7 +17,6 @@ from estimation.detectors.bank import Bank
 from estimation.detectors.changes import ChangeWatch
 from estimation.injection_flow import InjectionFlow
 from estimation.network_model import Complex, Status
-from estimation.outputs import Layout
 from estimation.pseudo import Pseudo
 from estimation.reading import Reading
 from estimation.service import Service
@@ -27,6 +26,7 @@ from hil.load_history import history_of
 from hil.paths import config_dir
 from hil.station import Plan, read_plan
 from hil.telemetry_files import telemetry_of
+from rtcore.published import Layout
 from rtcore.quality import Quality
 
 HOUR_NS = 3_600_000_000_000
@@ -149,7 +149,7 @@ def service_of(plan: Plan, telemetry: Telemetry) -> Service:
     channels = telemetry.channels
     return Service(
         TelemetryScan(plan.network, telemetry, Pseudo(plan.network, history_of(plan))),
-        Layout(plan.points.estimators),
+        Layout(plan.points.of("estimator")),
         Watchers(Bank(layout_of(channels), areas_of(channels)), {}),
         ChangeWatch(plan.points.core, telemetry).update,
     )

@@ -11,12 +11,14 @@ from estimation.detectors.areas import areas_of, layout_of
 from estimation.detectors.bank import Bank
 from estimation.injection_flow import InjectionFlow
 from estimation.network_model import Status
-from estimation.outputs import Layout, State, Why
+from estimation.outputs import State, Why
+from estimation.pseudo_levels import Level
 from estimation.reading import Output, Reading
 from estimation.service import Service
 from estimation.watchers import Watchers
+from rtcore.published import Layout
 from rtcore.quality import BAD_FROM, Quality
-from tests.support.estimation_rig import Rig, rig
+from tests.support.estimation_rig import HOUR_NS, Rig, rig
 
 EST = ("estimator", "estimator")
 HEAD_P = "FDR_B.HEAD.P"
@@ -53,7 +55,7 @@ class Desk:
 
     def __init__(self, station: Rig) -> None:
         self.station = station
-        self.layout = Layout(station.plan.points.estimators)
+        self.layout = Layout(station.plan.points.of("estimator"))
         channels = station.telemetry.channels
         watchers = Watchers(Bank(layout_of(channels), areas_of(channels)), {"innovation": 5.0})
         self.service = Service(station.fresh_scan(), self.layout, watchers, lambda *_: [], clock_s=Ticks())
@@ -104,6 +106,25 @@ def test_a_clean_scan_gives_a_good_state(desk: Desk, station: Rig, clean: np.nda
     # voltage transformers of class 0.3: 0.1 % of one, many of them
     assert desk.value("va_v", "estimate", "bus1001") == pytest.approx(v, rel=1e-3)
     assert desk.quality("va_v", "estimate", "bus1001") == Quality.GOOD
+
+
+def test_forecasts_of_feeders_hold_until_others_are_given(
+    desk: Desk, station: Rig, clean: np.ndarray
+) -> None:
+    """A right one is consistent with the meters; one that is wrong by half of the load is not."""
+    loads = tuple(k for k, x in enumerate(station.plan.network.loads) if "bus2" in x.bus)
+    begin_ns = station.sim_ns - HOUR_NS // 2
+    said_w = float(station.scan.pseudo.loads_at(station.sim_ns)[0][0, list(loads)].sum())
+
+    def j(factor: float) -> float:
+        desk.service.level((Level(loads, begin_ns, begin_ns + HOUR_NS, factor * said_w, 0.03 * said_w),))
+        return desk.scan(clean).value("j")
+
+    threshold = desk.scan(clean).value("threshold")
+    assert j(1.0) < threshold
+    assert j(1.5) > threshold
+    desk.service.level(())
+    assert desk.scan(clean).value("j") < threshold
 
 
 def test_a_gross_error_is_named_in_its_first_scan(desk: Desk, station: Rig, clean: np.ndarray) -> None:

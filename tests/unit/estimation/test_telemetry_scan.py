@@ -9,10 +9,11 @@ import pytest
 
 from estimation.measurements import Kind
 from estimation.network_model import Model, Status
+from estimation.pseudo_levels import Level, Levels
 from estimation.supply import Feeders, Supply
 from estimation.telemetry_scan import TelemetryScan
 from rtcore.network.model import Network
-from tests.support.estimation_rig import Rig, rig
+from tests.support.estimation_rig import HOUR_NS, Rig, rig
 
 AGE_S = 60.0
 """Of the meters at the switching; scans are 60 s apart."""
@@ -200,3 +201,24 @@ class _Joined:
         self.blocks["line.head"] = blocks[f"switch.{head}"]
         switches = tuple(s for s in network.switches if s.name != head)
         self.network = dc.replace(network, switches=switches)
+
+
+def test_a_forecast_of_a_feeder_counts_while_every_switch_is_as_built(station: Rig, z: np.ndarray) -> None:
+    """With one in another position its meter measures other loads than its own."""
+    pseudo, loads = station.scan.pseudo, station.plan.network.loads
+    of_b = tuple(k for k, x in enumerate(loads) if "bus2" in x.bus)
+    said_w = float(pseudo.loads_at(station.sim_ns)[0][0, list(of_b)].sum())
+    begin_ns = station.sim_ns - HOUR_NS // 2
+    levels = (Level(of_b, begin_ns, begin_ns + HOUR_NS, 1.5 * said_w, 0.1 * said_w),)
+
+    def drawn(status: Status, levels: Levels) -> list[float]:
+        meters = Meters(station, z)
+        meters.scan.levels = levels
+        meters.take(status)
+        assert meters.scan.fork().levels == levels
+        found: list[float] = meters.taken.z[station.m :].tolist()
+        return found
+
+    usual, switched_off = Status.of(station.plan.network), switched(station, "cb_202", is_closed=False)
+    assert drawn(usual, levels) != drawn(usual, ())
+    assert drawn(switched_off, levels) == drawn(switched_off, ())

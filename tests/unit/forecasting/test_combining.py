@@ -18,7 +18,7 @@ def said(*sigmas: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 def test_independent_members_weigh_as_the_inverse_of_their_variance() -> None:
     forecasts, actual = said(1.0, 2.0)
     # 0.8 and 0.2 in theory (Bates and Granger 1969); 2000 rows give about 0.01.
-    assert weights(forecasts, actual, pull=0.0) == pytest.approx([0.8, 0.2], abs=0.03)
+    assert weights(forecasts, actual, spread=1e6) == pytest.approx([0.8, 0.2], abs=0.03)
 
 
 def test_weights_are_not_negative_and_add_to_one() -> None:
@@ -29,11 +29,29 @@ def test_weights_are_not_negative_and_add_to_one() -> None:
     assert found.sum() == pytest.approx(1.0, abs=1e-12)
 
 
-def test_a_strong_pull_makes_weights_go_with_the_inverse_square_of_the_mean_square_error() -> None:
+def test_where_no_spread_is_allowed_weights_go_with_the_inverse_square_of_the_mean_square_error() -> None:
     forecasts, actual = said(1.0, 2.0)
-    square = np.mean((forecasts - actual[:, None]) ** 2, axis=0)
-    # The pull is 1e6 times the errors' own part.
-    assert weights(forecasts, actual, pull=1e6) == pytest.approx(square**-2 / (square**-2).sum(), abs=1e-5)
+    prior = np.mean((forecasts - actual[:, None]) ** 2, axis=0) ** -2.0
+    # The pull is 5e5 times the errors' own part.
+    found = weights(forecasts, actual, spread=3e-5)
+    assert found == pytest.approx(prior / prior.sum(), abs=1e-5)
+    trusted = prior * [0.1, 1.0]
+    found = weights(forecasts, actual, trust=np.array([0.1, 1.0]), spread=3e-5)
+    assert found == pytest.approx(trusted / trusted.sum(), abs=1e-5)
+
+
+def test_the_farther_ahead_the_closer_are_weights_to_what_is_believed_of_them() -> None:
+    forecasts, actual = said(1.0, 1.2)
+    forecasts = forecasts[:200]
+    trust = np.array([0.1, 1.0])
+    near, far = (weights(forecasts, actual[:200], horizon, trust) for horizon in (1, 24))
+    assert near[0] > far[0] > 0.1
+
+
+def test_with_few_rows_weights_are_as_members_are_trusted() -> None:
+    forecasts, actual = said(1.0, 5.0)
+    found = weights(forecasts[:40], actual[:40], trust=np.array([0.3, 1.2]))
+    assert found == pytest.approx([0.2, 0.8])  # rounding
 
 
 def test_weights_do_not_depend_on_the_unit() -> None:

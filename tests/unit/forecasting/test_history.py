@@ -88,6 +88,13 @@ def test_without_stamps_and_start_the_assumption_is_said(write: Write) -> None:
     assert "2017-01-01T00:00" in report.notes[0].treatment
 
 
+def test_the_assumed_start_is_said_on_the_clock_that_was_named(write: Write) -> None:
+    series, report = read_history(write(["kw", *(f"{v:.3f}" for v in load())]), Wish(zone="-06:00"))
+    assert "from 2017-01-01T00:00:00-06:00 on" in str(report.notes[0])
+    assert report.first == "2017-01-01T00:00:00-06:00"
+    assert series.zone == "-06:00"
+
+
 def test_columns_that_match_a_pattern_are_added_up(write: Write) -> None:
     lines = lines_of(load())
     path = write(["time,load_1,load_2,other", *(f"{x},1.5,9" for x in lines[1:])])

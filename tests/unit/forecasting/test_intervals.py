@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from forecasting.intervals import LEAST_DAYS, LEVELS, Intervals, intervals
+from forecasting.intervals import LEAST_DAYS, LEVELS, Intervals, conformal, intervals
 from forecasting.scores import coverage, coverage_by_slot
 
 DAY, DAYS = 24, 150
@@ -80,3 +80,14 @@ def test_perfect_forecasts_have_intervals_of_no_width() -> None:
     still = np.zeros(30 * DAY)
     found = intervals(still, still, 1, DAY)
     assert np.nanmax(found.upper - found.lower) < 1e-300  # the smallest number stands for nothing
+
+
+def test_quantiles_are_more_of_the_latest_errors_than_of_old_ones() -> None:
+    """Of a thousand errors the last hundred, ten times as large, are a tenth by count."""
+    ratio = np.concatenate([np.full(900, 0.1), np.full(100, 1.0)])
+    # Half-life 167 rows: the last hundred are 1 - 2^-0.6 = 34 % of all that counts.
+    assert conformal(ratio, (0.5, 0.65, 0.67, 0.95)).tolist() == [0.1, 0.1, 1.0, 1.0]
+
+
+def test_of_few_errors_the_largest_stands_for_what_is_rarer_than_they_tell() -> None:
+    assert conformal(np.array([3.0, 1.0, 2.0]), (0.95,)).tolist() == [3.0]

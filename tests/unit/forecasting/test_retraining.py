@@ -152,6 +152,18 @@ def test_a_model_of_something_else_is_refused(made: Made) -> None:
     assert member.trained is None
 
 
+def test_a_model_forecasts_in_another_unit_when_told_its_factor(made: Made) -> None:
+    in_w = dc.replace(made.series, values=1000.0 * made.series.values)
+    seasonal = Seasonal(24)
+    members = [ResidualLstm(s, 24, np.random.default_rng(9)) for s in (made.seasonal, seasonal)]
+    for member, series, factor in zip(members, (made.series, in_w), (1.0, 1000.0), strict=True):
+        retraining.use_model(member, made.path, series, factor=factor)
+    origins, horizons = np.arange(1600, 1620), np.array([1, 24])
+    kw, w = (m.forecast(s, origins, horizons) for m, s in zip(members, (made.series, in_w), strict=True))
+    # The network computes in single precision: 1e-7 of a load of 1000, a few roundings of it.
+    assert w / 1000.0 == pytest.approx(kw, abs=1e-3)
+
+
 def test_a_history_too_short_to_learn_from_is_refused() -> None:
     with pytest.raises(
         UserInputError, match=r"site.csv: total: 31 days, of which 4 are kept .* 28 are needed"

@@ -12,6 +12,7 @@ from forecasting import seasonal as seasonal_module
 from forecasting.frames import Log, Residual
 from forecasting.history import Wish, read_history
 from forecasting.hybrid import plain_ridge
+from forecasting.normal_equations import NormalEquations
 from forecasting.ridge import Ridge
 from forecasting.seasonal import Seasonal
 from forecasting.series import Series
@@ -44,8 +45,8 @@ def members(series: Series) -> list[Ridge]:
     hours = HORIZONS.tolist()
     return [
         plain_ridge(hours),
-        Ridge("recent", designs.weeks, hours, half_life_days=20.0),
-        Ridge("log", designs.weeks, hours, frame=Log()),
+        Ridge("recent", designs.weeks, hours, half_life_days=20.0, prior=designs.seasonal_walk),
+        Ridge("log", designs.weeks, hours, frame=Log(), prior=designs.seasonal_walk),
         Ridge("ar", designs.residual, hours, frame=Residual(Seasonal(series.per_day))),
     ]
 
@@ -122,3 +123,39 @@ def test_the_shipped_total_is_that_of_the_reference_year_and_reads_without_a_not
     assert np.array_equal(series.values, reference)
     assert report.notes == []
     assert (series.start_ns, series.zone) == (year.start_ns, year.zone)
+
+
+@pytest.mark.parametrize("horizon", [1, 7, 24, 25, 100, 168])
+def test_what_is_believed_of_the_weekly_design_is_a_seasonal_walk(horizon: int) -> None:
+    series = plain_load(60)
+    x, origins = series.values, np.arange(24 * 30, 24 * 40)
+    columns, _ = designs.weeks(series, x, origins, horizon)
+    said = sum(c * columns[k] for k, c in designs.seasonal_walk(24, horizon).items())
+    back = -(-horizon // 24) * 24
+    away = max(0.0, 1.0 - horizon / 24) * (x[origins] - x[origins - 24])
+    # Sums of three values of about 1000: rounding.
+    assert said == pytest.approx(x[origins + horizon - back] + away, abs=1e-9)
+
+
+def noisy_sums(rows: int, sigma: float) -> tuple[NormalEquations, np.ndarray]:
+    """Return sums of y = x1 + noise with three columns of one unit and a level, and what is believed."""
+    rng = np.random.default_rng(8)
+    a = np.column_stack([rng.normal(0.0, 10.0, (rows, 3)), np.ones(rows)])
+    sums = NormalEquations.empty(4)
+    sums.add(a, a[:, 0] + rng.normal(0.0, sigma, rows))
+    return sums, np.array([0.0, 1.0, 0.0, 0.0])
+
+
+def test_clear_data_overrule_what_was_believed_and_noise_does_not() -> None:
+    clear, believed = noisy_sums(1000, 0.1)
+    # The penalty is s^2 / (0.2^2 S) = 0.0025 rows' worth beside a thousand rows.
+    assert clear.solve_around(believed, 1, 1.0, 3, 1)[:3] == pytest.approx([1.0, 0.0, 0.0], abs=1e-3)
+    loud, believed = noisy_sums(40, 300.0)
+    # Thirty sigmas of noise in forty rows: 22,500 rows' worth of belief.
+    assert loud.solve_around(believed, 1, 1.0, 3, 1)[:3] == pytest.approx([0.0, 1.0, 0.0], abs=0.05)
+
+
+def test_rows_that_say_the_same_move_what_was_believed_less() -> None:
+    sums, believed = noisy_sums(40, 30.0)
+    moved = [abs(sums.solve_around(believed, h, 1.0, 3, 1) - believed)[:3].sum() for h in (1, 24)]
+    assert moved[0] > 2.0 * moved[1]

@@ -51,11 +51,14 @@ def test_the_core_has_its_own_points_only_and_the_others_stand_behind_them(
     assert list(make_setup(plan, DT_NS).points) == spec.points[: spec.n_core]
 
 
-def test_the_estimators_process_starts_last_and_is_started_again(plan: Plan, tmp_path: Path) -> None:
+def test_the_estimators_process_starts_behind_the_servers_and_is_started_again(
+    plan: Plan, tmp_path: Path
+) -> None:
     spec = make_spec(plan, tmp_path, DT_NS, False, None)
-    last = process_list(spec, tmp_path / "spec.json", plan.station)[-1]
-    assert (last.name, last.restart) == ("estimator", True)
-    assert last.argv[-2:] == ["hil.estimator_process", str(tmp_path / "spec.json")]
+    started = {p.name: p for p in process_list(spec, tmp_path / "spec.json", plan.station)}
+    assert list(started)[-2:] == ["estimator", "forecaster"]
+    assert started["estimator"].restart
+    assert started["estimator"].argv[-2:] == ["hil.estimator_process", str(tmp_path / "spec.json")]
 
 
 def test_it_reads_from_the_stations_servers_unless_told_otherwise(plan: Plan) -> None:
@@ -63,7 +66,7 @@ def test_it_reads_from_the_stations_servers_unless_told_otherwise(plan: Plan) ->
     row = estimation_dict(moved)
     assert (row["modbus_host"], row["modbus_port"]) == ("127.0.0.1", 15020)
     assert row["opcua_url"] == "opc.tcp://127.0.0.1:14840/gridhil"
-    assert row["n_points"] == len(plan.points.estimators)
+    assert row["reader"] == "modbus"
     assert plan.station.estimation is not None
     settings = plan.station.estimation.model_copy(update={"modbus_port": 5021, "opcua_port": 4841})
     between = dc.replace(moved, station=dc.replace(moved.station, estimation=settings))
@@ -79,8 +82,9 @@ def test_a_station_without_an_estimator_has_no_point_and_no_process_of_it(
     path = station(tmp_path, enabled="false") if is_table_there else without_table(tmp_path)
     plan = read_plan(str(path))
     spec = make_spec(plan, tmp_path, DT_NS, False, None)
-    assert not plan.points.estimators
-    assert (spec.estimation, spec.n_core) == ({}, len(spec.points))
+    assert not plan.points.of("estimator")
+    assert spec.estimation == {}
+    assert list(spec.published) == ["forecaster"]
     assert "estimator" not in [p.name for p in process_list(spec, tmp_path / "spec.json", plan.station)]
 
 
@@ -145,3 +149,23 @@ def test_thresholds_of_ones_own_are_read_and_their_mistakes_named(tmp_path: Path
     told = [str(p) for p in survey_thresholds(limits)[1]]
     assert "did you mean 'cusum'" in told[0]
     assert "thresholds.ewma: -3: must be a number > 0" in told[1]
+
+
+@pytest.mark.parametrize("table", ["", "[forecast]\nenabled = false\nloads = {}\n"], ids=["none", "disabled"])
+def test_levels_from_forecasts_need_forecasts(tmp_path: Path, table: str) -> None:
+    path = station(tmp_path, pseudo='"forecast"')
+    assert draft_station(path).problems == []
+    head, _, rest = path.read_text().partition("[forecast]\n")
+    path.write_text(f"{head}{table}[estimation]\n{rest.partition('[estimation]')[2]}")
+    (problem,) = check_file(path)
+    assert problem.place == "estimation.pseudo"
+    assert "no forecasts without a table [forecast]" in problem.what
+
+
+def test_a_mistake_in_the_table_of_forecasts_is_told_once(tmp_path: Path) -> None:
+    path = station(tmp_path, pseudo='"forecast"')
+    text = path.read_text()
+    assert 'choice = "hybrid"' in text
+    path.write_text(text.replace('choice = "hybrid"', 'choice = "hybird"'))
+    (problem,) = draft_station(path).problems
+    assert problem.place == "forecast.choice"

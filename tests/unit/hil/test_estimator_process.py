@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estimation.outputs import Layout, Why
+from estimation.outputs import Why
+from estimation.pseudo_levels import Level, Levels
 from estimation.reading import Floats, Output, Reading
 from hil import joined_board, segment
 from hil.estimator_process import EstimatorBoard, Scans
@@ -18,6 +19,7 @@ from hil.runspec import RunSpec
 from hil.telemetry_image import Fetched, Ints, TelemetryImage
 from rtcore import board as bd
 from rtcore.points import Kind, Point
+from rtcore.published import Layout
 from rtcore.quality import Quality, is_bad
 from tests.support.modbus_rig import point
 
@@ -39,7 +41,6 @@ OWN = [
     estimators("scans"),
     estimators("solve_ms", unit="ms"),
 ]
-FACTORS = np.array([1.0, 1.0, 1.0, 1e-3, 1.0, 1.0, 1.0])
 
 
 class Reader:
@@ -66,6 +67,10 @@ class Service:
         self.next: Output | Exception = output(1.0)
         self.late: Exception | None = None
         self.budgets_s: list[float] = []
+        self.levels: Levels = ()
+
+    def level(self, levels: Levels) -> None:
+        self.levels = levels
 
     def scan(self, reading: Reading) -> Output:
         self.readings.append(reading)
@@ -97,6 +102,7 @@ class Bench:
     reader: Reader
     joined: joined_board.JoinedBoard
     sim_ns: list[int]
+    spec: RunSpec
 
     def scan(self, at_s: float) -> tuple[list[float], list[int]]:
         self.sim_ns[0] = round(at_s * S)
@@ -119,17 +125,17 @@ def bench(tmp_path: Path) -> Bench:
         opcua={},
         core={},
         started_utc_ns=0,
-        estimation={"n_points": len(OWN)},
+        published={"estimator": len(OWN)},
     )
     n = len(CORE)
     core = bd.Board(segment.create(spec.board_path, bd.board_bytes(n)), n)
     core.format(generation=1)
     core.publish(0, bd.blank_image(n))
     reader, service, sim_ns = Reader(), Service(), [0]
-    board = EstimatorBoard(spec, S // 2, FACTORS)
+    board = EstimatorBoard(spec, S // 2)
     image = TelemetryImage(n, {0: 0.0, 2: 0.0})
     scans = Scans(reader, image, service, board, lambda: sim_ns[0])
-    return Bench(scans, service, reader, joined_board.attach(spec), sim_ns)
+    return Bench(scans, service, reader, joined_board.attach(spec), sim_ns, spec)
 
 
 def test_a_scan_reads_what_is_due_and_publishes_in_the_units_of_the_points(bench: Bench) -> None:
@@ -200,4 +206,26 @@ def test_the_layout_of_the_board_follows_the_points() -> None:
     assert layout.column("estimate", "va_v").tolist() == [3]
     assert layout.column("estimate", "vb_v").tolist() == [-1]
     assert layout.place("estimator", "estimator", "age_s") == 2
-    assert layout.number("M.X.0") == 0
+    assert layout.number("residual", "M.X.0") == 0
+
+
+def test_every_scan_has_the_forecasts_of_its_moment(bench: Bench) -> None:
+    def levels(sim_ns: int) -> Levels:
+        return (Level((0,), sim_ns, sim_ns + S, 1e3, 10.0),)
+
+    image = TelemetryImage(len(CORE), {0: 0.0})
+    board = EstimatorBoard(bench.spec, S // 2)
+    scans = Scans(bench.reader, image, bench.service, board, lambda: 7 * S, levels=levels)
+    asyncio.run(scans.scan())
+    assert [x.begin_ns for x in bench.service.levels] == [bench.service.readings[-1].sim_ns] == [7 * S]
+
+
+def test_forecasts_that_cannot_be_read_are_a_failed_scan(bench: Bench) -> None:
+    def levels(sim_ns: int) -> Levels:
+        raise OSError("no board")
+
+    image = TelemetryImage(len(CORE), {0: 0.0})
+    board = EstimatorBoard(bench.spec, S // 2)
+    scans = Scans(bench.reader, image, bench.service, board, lambda: 7 * S, levels=levels)
+    asyncio.run(scans.scan())
+    assert scans.n_failed == 1

@@ -72,6 +72,24 @@ def test_the_same_seed_makes_the_same_file_and_another_one_another(history: Path
     assert a != c
 
 
+def test_rows_after_the_date_that_is_given_do_not_exist_for_the_model(history: Path, tmp_path: Path) -> None:
+    """So the model is that of a file that ends there."""
+    shorter = written(tmp_path / "site.csv", DAYS - 8)
+    until = str((np.datetime64("2017-01-01") + DAYS - 8).astype("datetime64[D]"))
+    assert train(history, tmp_path / "a", "--to", until, "--name", "mine").exit_code == 0
+    assert train(shorter, tmp_path / "b").exit_code == 0
+    cut, own = Model(tmp_path / "a" / "mine.tflite"), Model(tmp_path / "b" / "feeder_kW.tflite")
+    assert cut.card.sha256 == own.card.sha256
+    assert (cut.card.data.rows, cut.card.data.sha256) == (24 * (DAYS - 8), own.card.data.sha256)
+    assert cut.card.scores == own.card.scores
+
+
+def test_a_date_that_is_none_is_refused(history: Path, tmp_path: Path) -> None:
+    done = train(history, tmp_path, "--to", "soon")
+    assert isinstance(done.exception, UserInputError)
+    assert "--to: 'soon' is not a date" in str(done.exception)
+
+
 def test_scores_are_shown_with_where_the_model_is(history: Path, tmp_path: Path) -> None:
     done = train(history, tmp_path)
     assert "7 days not learned from" in done.stdout

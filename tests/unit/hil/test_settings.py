@@ -290,9 +290,11 @@ def test_shipped_stations_have_no_problem(name: str) -> None:
     assert station.name == name
     assert station.modbus.port == 5020 and station.opcua.port == 4840
     own = [u.unit for u in station.modbus.units if u.mirror_of is None]
-    relays = [9, *range(11, 23)] if station.protection else []
-    estimator = [6] * station.has_estimator
-    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der") + estimator + relays
+    has_dispatch = station.dispatch is not None
+    relays = [9, *[10] * has_dispatch, *range(11, 23)] if station.protection else []
+    has_sun = station.forecast is not None and station.forecast.sun is not None
+    beside = [6] * station.has_estimator + [7] * station.has_forecasts + [8] * has_sun
+    assert own == [1, 2, 3, 4] + [5] * name.endswith("-der") + beside + relays
 
 
 @pytest.mark.parametrize("name", paths.names("profiles"))

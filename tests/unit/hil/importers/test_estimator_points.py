@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from estimation.outputs import KINDS, is_estimators
-from hil.importers import estimator_points
-from hil.importers.protection_points import estimators_rows, write_devices
+from hil.importers import estimator_points, forecast_points
+from hil.importers.protection_points import kind, published_rows, write_devices
 from hil.network_files import read_network
 from hil.point_files import PointSet, read_points
+from hil.publishers import rank
 from rtcore.component import REGISTRY
 
 CONFIG = Path(__file__).resolve().parents[4] / "config"
@@ -23,27 +24,30 @@ def points() -> PointSet:
     return read_points(LIST, None)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_shipped_templates_follow_from_the_declarations(kind: str) -> None:
-    shipped = (CONFIG / "points" / "templates" / f"{kind}.toml").read_text()
-    assert shipped == estimator_points.template(REGISTRY[kind])
+@pytest.mark.parametrize("name", KINDS)
+def test_shipped_templates_follow_from_the_declarations(name: str) -> None:
+    shipped = (CONFIG / "points" / "templates" / f"{name}.toml").read_text()
+    assert shipped == estimator_points.template(REGISTRY[name])
 
 
-def test_shipped_rows_are_those_of_the_shipped_telemetry_sets_behind_all_others() -> None:
+def test_shipped_rows_are_those_of_the_shipped_telemetry_sets_behind_those_of_the_core() -> None:
     with (LIST / "devices.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     made = estimator_points.rows_of("iowa240-prot")
-    assert rows[-len(made) :] == made
-    assert not any(r["template"] in KINDS for r in rows[: -len(made)])
+    begin = rows.index(made[0])
+    assert rows[begin : begin + len(made)] == made
+    assert not any(rank(kind(r)) for r in rows[:begin])
+    assert not any(kind(r) in KINDS for r in rows[begin + len(made) :])
 
 
 def test_importers_of_other_rows_keep_those_of_the_estimator(tmp_path: Path) -> None:
     base, target = LIST.parent / "iowa240" / "devices.csv", tmp_path / "devices.csv"
     target.write_bytes((LIST / "devices.csv").read_bytes())
     write_devices(base, target, [])
-    assert estimators_rows(target) == estimators_rows(LIST / "devices.csv")
+    assert published_rows(target) == published_rows(LIST / "devices.csv")
     before = target.read_bytes()
-    estimator_points.replace_rows(target, estimators_rows(target))
+    estimators = [r for r in published_rows(target) if kind(r) in KINDS]
+    estimator_points.replace_rows(target, estimators)
     assert target.read_bytes() == before
 
 
@@ -60,15 +64,15 @@ def test_monitored_buses_are_both_sides_of_every_breaker_and_ends_of_every_feede
 
 def test_core_points_come_first_and_the_estimators_are_read_only_and_no_history(points: PointSet) -> None:
     n = len(points.core)
-    assert points.points == points.core + points.estimators
+    assert points.points == points.core + points.of("estimator") + points.of("forecaster")
     assert not any(is_estimators(p) for p in points.points[:n])
-    assert all(p.is_health and not p.is_writable for p in points.estimators)
-    assert {p.wire["modbus"].split(":")[0] for p in points.estimators} == {str(estimator_points.UNIT)}
+    assert all(p.is_health and not p.is_writable for p in points.of("estimator"))
+    assert {p.wire["modbus"].split(":")[0] for p in points.of("estimator")} == {str(estimator_points.UNIT)}
 
 
 def test_a_station_without_an_estimator_has_none_of_its_points_and_stamps(points: PointSet) -> None:
-    without = points.without_estimators()
+    without = points.without("estimator", "forecaster")
     assert without.points == points.core
     assert all(s["unit"] != estimator_points.UNIT for s in without.stamps)
     gone = [s for s in points.stamps if s not in without.stamps]
-    assert {s["unit"] for s in gone} == {estimator_points.UNIT}
+    assert {s["unit"] for s in gone} == {estimator_points.UNIT, forecast_points.UNIT}

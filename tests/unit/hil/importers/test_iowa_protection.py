@@ -30,7 +30,7 @@ def test_shipped_point_list_is_the_base_with_the_protection(tmp_path: Path) -> N
     rows = iowa_protection.devices(network, scheme)
     protection_points.write_devices(points / "iowa240" / "devices.csv", made, rows)
     shipped = points / "iowa240-prot" / "devices.csv"
-    estimator_points.replace_rows(made, protection_points.estimators_rows(shipped))  # not this maker's
+    estimator_points.replace_rows(made, protection_points.published_rows(shipped))  # not this maker's
     assert made.read_bytes() == shipped.read_bytes()
 
 

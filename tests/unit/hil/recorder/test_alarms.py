@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hil import segment
-from hil.recorder.alarms import Alarms, alarm_points, alarms_of
+from hil.process_alarms import ProcessAlarms, alarm_points
+from hil.recorder.alarms import SOURCE, Alarms, alarms_of
 from hil.recorder.room import FULL, LOW, OK
 from rtcore import ring as rg
 from rtcore.commands import Reason
@@ -28,7 +29,7 @@ POINTS = [
     *(alarm(n, Kind.STATUS) for n in NAMES),
     *(alarm(n, Kind.SETPOINT) for n in NAMES),
 ]
-NUMBERS = alarm_points(POINTS)
+NUMBERS = alarm_points(POINTS, SOURCE)
 
 
 class Rig:
@@ -40,7 +41,7 @@ class Rig:
         self.start(incarnation=1)
 
     def start(self, incarnation: int) -> None:
-        self.alarms = Alarms(NUMBERS, self.core.producer(incarnation))
+        self.alarms = Alarms(ProcessAlarms(NUMBERS, self.core.producer(incarnation)))
 
     def look(self, disk: int, *, is_lossy: bool = False) -> None:
         seen = self.core.board.read()
@@ -119,7 +120,8 @@ def test_a_point_list_with_one_of_the_alarms_has_that_one() -> None:
     core.tick()
     seen = core.board.read()
     assert seen is not None
-    Alarms(alarm_points(points), core.producer()).show(seen, FULL, is_lossy=True)
+    alarms = Alarms(ProcessAlarms(alarm_points(points, SOURCE), core.producer()))
+    alarms.show(seen, FULL, is_lossy=True)
     core.tick()
     assert core.setpoints == {0: 1.0}
 

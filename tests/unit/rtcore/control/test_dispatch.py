@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtcore.component import REGISTRY, rows_of
-from rtcore.control.dispatch import Dispatch, init, step
+from rtcore.control.dispatch import MANUAL, OPTIMISING, RULES, Dispatch, init, step
 from rtcore.plant.battery import FOLLOWING, FORMING, OFF
 
 SPEC, BATTERY = REGISTRY["dispatch"], REGISTRY["battery"]
@@ -21,7 +21,7 @@ class Rig:
     def __init__(self, dt_s: float = 0.1, **params: float) -> None:
         self.p = rows_of([Dispatch(import_max_w=HIGH, import_min_w=LOW, **params)], SPEC)
         self.s = np.zeros(1, SPEC.state_dtype)
-        init(self.p, self.s, 1.0)
+        init(self.p, self.s)
         self.bat = np.zeros(1, BATTERY.state_dtype)
         self.bat["mode"] = FOLLOWING
         self.bat["p_discharge_max_w"] = self.bat["p_charge_max_w"] = P_MAX
@@ -105,16 +105,59 @@ def test_an_empty_battery_is_asked_for_nothing_and_a_full_one_takes_nothing() ->
     assert rig.p_w == 0.0
 
 
-def test_switched_off_it_leaves_the_setpoint_to_the_operator_and_goes_on_from_there() -> None:
+def test_in_manual_it_leaves_the_setpoint_to_the_operator_and_goes_on_from_there() -> None:
     rig = Rig(1.0)
-    rig.s["is_enabled_sp"] = 0.0
+    rig.s["mode_sp"] = MANUAL
     rig.bat["p_w_sp"] = 400e3
     rig.demand_w = 9.0e6
     rig.seconds(100.0)
     assert rig.p_w == 400e3
-    rig.s["is_enabled_sp"], rig.demand_w = 1.0, 2.4e6  # the import is 2.0 MW, on its level
+    rig.s["mode_sp"], rig.demand_w = RULES, 2.4e6  # the import is 2.0 MW, on its level
     rig.seconds(1.0)
     assert rig.p_w == pytest.approx(400e3, abs=2e3)  # 1 s of rest takes 1/300 of it
+
+
+@pytest.mark.parametrize("dt_s", [0.1, 10.0, 60.0])
+def test_a_plan_holds_the_battery_until_it_is_too_old_and_the_next_one_takes_it_back(dt_s: float) -> None:
+    rig = Rig(dt_s, mode=OPTIMISING, plan_max_s=3600.0)
+    rig.demand_w = 3.0e6
+    rig.s["plan_sp"], rig.bat["p_w_sp"] = 7.0, -200e3
+    rig.seconds(3600.0)
+    assert rig.p_w == -200e3
+    assert (rig.s["plan_age_s"][0], rig.s["is_fallback"][0]) == (pytest.approx(3600.0 - dt_s, abs=1e-6), 0.0)
+    rig.seconds(max(60.0, 10.0 * dt_s))
+    assert rig.s["is_fallback"][0] == 1.0
+    assert rig.import_w == pytest.approx(HIGH, abs=100.0)  # the rules: 12 time constants of 1.2 MW
+    rig.s["plan_sp"], rig.bat["p_w_sp"] = 8.0, 300e3
+    rig.seconds(dt_s)
+    assert rig.p_w == 300e3
+    assert (rig.s["plan_age_s"][0], rig.s["is_fallback"][0]) == (0.0, 0.0)
+
+
+def test_before_the_first_plan_the_rules_command_a_battery_that_waits_for_one() -> None:
+    rig = Rig(1.0, mode=OPTIMISING)
+    rig.demand_w = 3.0e6
+    rig.seconds(60.0)
+    assert rig.s["is_fallback"][0] == 1.0
+    assert rig.import_w == pytest.approx(HIGH, abs=10.0)  # 12 time constants, as above
+
+
+def test_the_same_number_again_is_no_new_plan_and_what_is_no_number_is_none() -> None:
+    rig = Rig(1.0, mode=OPTIMISING, plan_max_s=60.0)
+    for number in (5.0, 5.0, np.nan):
+        rig.s["plan_sp"] = number
+        rig.seconds(30.0)
+    assert rig.s["plan_age_s"][0] == 89.0
+    assert rig.s["is_fallback"][0] == 1.0
+
+
+@pytest.mark.parametrize("mode", [MANUAL, RULES])
+def test_the_age_of_plans_counts_in_every_mode_but_only_optimising_falls_back(mode: float) -> None:
+    rig = Rig(1.0, mode=mode, plan_max_s=60.0)
+    rig.s["plan_sp"] = 1.0
+    rig.seconds(100.0)
+    assert rig.s["plan_age_s"][0] == 99.0
+    assert rig.s["is_fallback"][0] == 0.0
 
 
 @pytest.mark.parametrize("mode", [FORMING, OFF])

@@ -1,0 +1,1 @@
+"""The dispatcher: plans battery power, taps and curtailment a day ahead from forecasts, again and again."""

@@ -1,0 +1,103 @@
+"""Point templates of the dispatcher, made from its declarations, and its devices.
+
+``python -m hil.importers.dispatch_points`` writes the templates into config/points/templates; the devices
+come with the resources (``hil.importers.iowa_der``).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from forecasting.dispatch.outputs import INSTANCE, KINDS, State
+from hil.importers.protection_points import device, templates_folder
+from rtcore.component import REGISTRY, Attr
+
+UNIT = 10
+"""Modbus unit of the dispatcher; nobody writes there."""
+
+SERVICE_IR, PLAN_IR, PLAN_SPAN = 100, 1000, 200
+STAMP_REGISTERS = 6
+COUNT_MAX = 2**32 - 1
+COUNTS = ("n_plans", "n_failures", "number", "tap_operations")
+RANGES = {
+    "kW": (-1_000_000, 1_000_000),
+    "%": (-10, 110),
+    "h": (0, 1_000_000_000),
+    "ms": (0, 1_000_000),
+    "s": (-1_000_000, 1_000_000_000),
+    "": (-1_000_000_000, 1_000_000_000),
+}
+DESCRIPTIONS = {
+    "dispatcher": "dispatcher: what it does, what its plans said and what came of them",
+    "dispatch_plan": "plan of the steps ahead: of a battery, or of the station",
+}
+SOC = tuple(f"soc{k}_pct" for k in range(1, 25))
+IMPORT = tuple(f"import{k}_w" for k in range(1, 25))
+TEMPLATES = {
+    "dispatcher": ("dispatcher", ()),
+    "dispatch_plan": ("dispatch_plan", IMPORT),
+    "dispatch_plan_station": ("dispatch_plan", SOC),
+}
+"""Template -> kind, and the attributes that have no points."""
+
+
+def template(name: str) -> str:
+    """Return the text of a template."""
+    kind, hidden = TEMPLATES[name]
+    register, rows = STAMP_REGISTERS, []
+    for attr in REGISTRY[kind].attrs:
+        if attr.name in hidden:
+            continue
+        unit = "kW" if attr.unit == "W" else attr.unit
+        low, high, number = _number(attr, unit)
+        row: dict[str, Any] = {"name": _name(attr), "attr": attr.name, "kind": "analog"}
+        row |= {"unit": unit} if unit else {}
+        row |= {"min": low, "max": high, "instrument": "exact", "description": attr.doc}
+        rows.append(row | {"modbus": f"ir:{register}:{number}"})
+        register += 2
+    head = [f"description = {json.dumps(DESCRIPTIONS[kind])}", "stamp = 0"]
+    head.append("is_health = true")  # another process's work: no part of the plant's history
+    lines = ["  { " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in row.items()) + " }," for row in rows]
+    return "\n".join([*head, "points = [", *lines, "]", ""])
+
+
+def _name(attr: Attr) -> str:
+    name = attr.name
+    for suffix in ("_w", "_pct", "_s", "_h"):
+        name = name.removesuffix(suffix)
+    return name.upper()
+
+
+def _number(attr: Attr, unit: str) -> tuple[int, int, str]:
+    """Return lowest and highest value and the format of the registers."""
+    if attr.name == "state":
+        return 0, max(State), "uint32"
+    if attr.name in COUNTS:
+        return 0, COUNT_MAX, "uint32"
+    return *RANGES[unit], "float32"
+
+
+def rows(batteries: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of devices.csv: the dispatcher, the station's plan, those of its batteries."""
+    made = [device("DISP.SVC", "dispatcher", f"dispatcher.{INSTANCE}", UNIT, ir=SERVICE_IR)]
+    made.append(device("DISP.PLAN", "dispatch_plan_station", f"dispatch_plan.{INSTANCE}", UNIT, ir=PLAN_IR))
+    for k, name in enumerate(batteries, 1):
+        at = PLAN_IR + PLAN_SPAN * k
+        made.append(device(f"DISP.{name.upper()}", "dispatch_plan", f"dispatch_plan.{name}", UNIT, ir=at))
+    return made
+
+
+def main() -> None:
+    """Write the templates."""
+    assert set(KINDS) == {kind for kind, _ in TEMPLATES.values()}
+    folder = templates_folder()
+    for name in TEMPLATES:
+        (folder / f"{name}.toml").write_text(template(name), encoding="utf-8")
+    sys.stdout.write(f"{len(TEMPLATES)} templates in {folder}\n")
+
+
+if __name__ == "__main__":
+    main()

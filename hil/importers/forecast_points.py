@@ -1,0 +1,163 @@
+"""Point templates of the forecaster, made from its declarations, and its devices in the shipped point lists.
+
+``python -m hil.importers.forecast_points`` writes the templates into config/points/templates, and the rows
+into the point list that all stations with forecasts share, behind the estimator's. Those of photovoltaic
+sites come with the sites (``hil.importers.iowa_der``).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from forecasting.outputs import KINDS, MODELS, State
+from hil import paths
+from hil.importers.estimator_points import replace_rows
+from hil.importers.protection_points import OFF_ON, device, templates_folder
+from rtcore.component import REGISTRY, Attr, Spec
+
+UNIT, SITE_UNIT = 7, 8
+"""Modbus units of the forecaster, and of its forecasts of photovoltaic sites; nobody writes there."""
+
+LISTS = ("iowa240-prot",)
+LOADS = {"total": "TOTAL", "feeder_a": "FDR_A", "feeder_b": "FDR_B", "feeder_c": "FDR_C"}
+"""Target -> what it is called in tags."""
+SCORED = (1, 6, 24)
+SITE_SCORED = (1, 24)
+
+STAMP_REGISTERS = 6
+SERVICE_IR, TARGET_IR, SCORE_IR, SITE_IR, SITE_SCORE_IR = 100, 1000, 4000, 100, 4000
+TARGET_SPAN, SCORE_SPAN, SITE_SPAN, SITE_SCORE_SPAN = 200, 60, 80, 20
+SERVICE_DI, TARGET_DI, SITE_DI = 16, 32, 16
+
+SITE_ATTRS = (
+    "actual_w",
+    *(f"h{k}_w" for k in range(1, 25)),
+    *("peak_w", "peak_in", "mean_w", "min_w", "model", "state", "is_drift", "end_h"),
+)
+"""Attributes of a photovoltaic site's forecast that have points."""
+SITE_SCORE_ATTRS = ("rmse_w", "mae_w", "bias_w", "cover_80_pct", "count")
+
+COUNTS = ("issued", "n_targets", "n_fallback", "peak_in", "count")
+NUMBERS = {"model": len(MODELS) - 1, "best": len(MODELS) - 1, "state": max(State)}
+"""Attribute that is a number of a table -> its largest."""
+COUNT_MAX = 2**32 - 1
+RANGES = {
+    "kW": (-1_000_000, 1_000_000),
+    "%": (-1_000_000, 1_000_000),
+    "h": (0, 10_000_000),
+    "ms": (0, 1_000_000),
+    "s": (0, 1_000_000_000),
+    "": (-1_000_000_000, 1_000_000_000),
+}
+DESCRIPTIONS = {
+    "forecaster": "forecaster: state, age and effort",
+    "forecast": "forecast of a load, 1 to 24 steps ahead, with 80 % intervals",
+    "forecast_site": "forecast of what the sun gives at a photovoltaic site, 1 to 24 steps ahead",
+    "forecast_score": "live score of a forecast at one horizon",
+    "forecast_site_score": "live score of a photovoltaic site's forecast at one horizon",
+}
+TEMPLATES: dict[str, tuple[str, Collection[str] | None]] = {
+    "forecaster": ("forecaster", None),
+    "forecast": ("forecast", None),
+    "forecast_site": ("forecast", SITE_ATTRS),
+    "forecast_score": ("forecast_score", None),
+    "forecast_site_score": ("forecast_score", SITE_SCORE_ATTRS),
+}
+"""Template -> kind, and which of its attributes have points; None: all."""
+
+
+def template(name: str) -> str:
+    """Return the text of a template."""
+    kind, chosen = TEMPLATES[name]
+    spec: Spec = REGISTRY[kind]
+    is_stamped = name != "forecast_site_score"
+    register, bit, rows = STAMP_REGISTERS if is_stamped else 0, 0, []
+    for attr in spec.attrs:
+        if chosen is not None and attr.name not in chosen:
+            continue
+        row: dict[str, Any] = {"name": _name(attr), "attr": attr.name}
+        if attr.name.startswith("is_"):
+            row |= {"kind": "status", "states": OFF_ON, "description": attr.doc, "modbus": f"di:{bit}"}
+            bit += 1
+        else:
+            unit = "kW" if attr.unit == "W" else attr.unit
+            low, high, number = _number(attr, unit)
+            row |= {"kind": "analog", **({"unit": unit} if unit else {}), "min": low, "max": high}
+            row |= {"instrument": "exact", "description": attr.doc, "modbus": f"ir:{register}:{number}"}
+            register += 2
+        rows.append(row)
+    head = [f"description = {json.dumps(DESCRIPTIONS[name])}"]
+    head += ["stamp = 0"] if is_stamped else []
+    head.append("is_health = true")  # another process's work: no part of the plant's history
+    lines = ["  { " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in row.items()) + " }," for row in rows]
+    return "\n".join([*head, "points = [", *lines, "]", ""])
+
+
+def _name(attr: Attr) -> str:
+    name = attr.name.removeprefix("is_")
+    for suffix in ("_w", "_pct", "_s", "_ms"):
+        name = name.removesuffix(suffix)
+    return name.upper()
+
+
+def _number(attr: Attr, unit: str) -> tuple[int, int, str]:
+    """Return lowest and highest value and the format of the registers."""
+    if attr.name in NUMBERS:
+        return 0, NUMBERS[attr.name], "uint32"
+    if attr.name in COUNTS:
+        return 0, COUNT_MAX, "uint32"
+    return *RANGES[unit], "float32"
+
+
+def load_rows() -> list[dict[str, str]]:
+    """Return the rows of devices.csv of the forecaster itself, and of the loads that it forecasts."""
+    rows = [device("FC.SVC", "forecaster", "forecaster.forecaster", UNIT, ir=SERVICE_IR, di=SERVICE_DI)]
+    for k, (name, tag) in enumerate(LOADS.items()):
+        rows.append(_target(tag, name, k))
+    for k, (name, steps) in enumerate((n, s) for n in LOADS for s in SCORED):
+        rows.append(_score(LOADS[name], name, steps, k))
+    return rows
+
+
+def site_rows(sites: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of photovoltaic sites and of their sum, which is forecast as loads are."""
+    first = len(LOADS)
+    rows = [_target("SOLAR", "solar", first)]
+    rows += [_score("SOLAR", "solar", s, first * len(SCORED) + k) for k, s in enumerate(SCORED)]
+    for k, site in enumerate(sites):
+        at, bit = SITE_IR + SITE_SPAN * k, SITE_DI + 8 * k
+        rows.append(
+            device(f"FC.{site.upper()}", "forecast_site", f"forecast.{site}", SITE_UNIT, ir=at, di=bit)
+        )
+    for k, (site, steps) in enumerate((n, s) for n in sites for s in SITE_SCORED):
+        tag = f"FC.{site.upper()}_S{steps}"
+        at = SITE_SCORE_IR + SITE_SCORE_SPAN * k
+        rows.append(device(tag, "forecast_site_score", f"forecast_score.{site}.{steps}", SITE_UNIT, ir=at))
+    return rows
+
+
+def _target(tag: str, name: str, k: int) -> dict[str, str]:
+    at, bit = TARGET_IR + TARGET_SPAN * k, TARGET_DI + 8 * k
+    return device(f"FC.{tag}", "forecast", f"forecast.{name}", UNIT, ir=at, di=bit)
+
+
+def _score(tag: str, name: str, steps: int, k: int) -> dict[str, str]:
+    at = SCORE_IR + SCORE_SPAN * k
+    return device(f"FC.{tag}_S{steps}", "forecast_score", f"forecast_score.{name}.{steps}", UNIT, ir=at)
+
+
+def main() -> None:
+    """Write templates and rows."""
+    folder = templates_folder()
+    for name in TEMPLATES:
+        (folder / f"{name}.toml").write_text(template(name), encoding="utf-8")
+    for name in LISTS:
+        replace_rows(paths.find("points", name) / "devices.csv", load_rows(), KINDS)
+        sys.stdout.write(f"{name}: {len(load_rows())} rows of points\n")
+
+
+if __name__ == "__main__":
+    main()

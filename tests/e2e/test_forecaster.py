@@ -1,0 +1,173 @@
+"""The forecaster of a running station: scores that anyone can recompute from the record, its death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import math
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from asyncua import Client
+
+from forecasting.history import Wish, read_history
+from forecasting.outputs import State
+from forecasting.scoreboard import by_target, recompute
+from forecasting.series import Floats
+from hil.forecast_history import find_history
+from hil.paths import config_dir
+from hil.recorder.run_folder import folder_of
+from hil.recorder.trend_files import FOLDER, files
+from hil.trend_history import step_means
+from rtcore.quality import BAD_FROM
+from tests.e2e.test_estimator import by_modbus, wait
+from tests.support.station import Station, running, say
+
+SPEED = int(os.environ.get("GRIDHIL_SPEED", "300"))
+"""Simulated seconds a second: a step of half an hour is 6 s. With 60 the file takes ten minutes."""
+STEP_NS = 1800 * 1_000_000_000
+STEP_S = 1800.0 / SPEED
+PAST_DAYS = 60
+SCORED = 8
+"""Forecasts one step ahead that are scored before anything is compared."""
+START_S = 120.0
+"""The models are fitted on the past first, behind everything else; on a busy machine that has taken 60 s."""
+SHOWN = ("RMSE", "MAE", "MAPE", "MASE", "BIAS", "COUNT", "RMSE_PERSISTENCE", "SKILL")
+
+
+def half_hours(path: Path, begin: dt.datetime) -> None:
+    """Write the shipped history in half-hours, straight lines between its hours."""
+    series, _ = read_history(find_history("iowa240_2017"), Wish(column="total_kw"))
+    first = round((begin.timestamp() * 1e9 - series.start_ns) / series.step_ns)
+    hours = series.values[first - 24 * PAST_DAYS : first + 1]
+    rows = np.interp(np.arange(0, len(hours) - 0.5, 0.5), np.arange(len(hours)), hours)
+    start = begin - dt.timedelta(days=PAST_DAYS)
+    lines = [f"{(start + k * dt.timedelta(minutes=30)).isoformat()},{x:.3f}" for k, x in enumerate(rows)]
+    path.write_text("\n".join(["time,total_kw", *lines, ""]))
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """The shipped station, fast, with forecasts of its total load by the half-hour."""
+    state = tmp_path_factory.mktemp("state")
+    text = (config_dir() / "stations" / "iowa240.toml").read_text()
+    head, _, rest = text.partition("[forecast]\n")
+    table = '[forecast]\nhistory = "past.csv"\nhistory_rows = "instants"\nstep_min = 30\n'
+    table += '[forecast.loads.total]\ncolumn = "total_kw"\nmeasured = ["SUB.T1.P"]\n'
+    tail = rest.partition("# State estimation")[2].partition("[security]")[2]
+    (state / "iowa240.toml").write_text(f"{head}{table}[security]\n{tail}")
+    half_hours(state / "past.csv", dt.datetime.fromisoformat("2017-07-12T12:00:00-06:00"))
+    with running(state, str(state / "iowa240.toml"), "--speed", str(SPEED)) as live:
+        wait(lambda: live.quality("FC.TOTAL.H1") == 0, START_S)
+        yield live
+
+
+async def by_opcua(station: Station, tags: list[str]) -> list[float]:
+    async with Client(station.url, timeout=10) as client:
+        values = await client.read_values([client.get_node(f"ns=2;s={tag}") for tag in tags])
+    return [math.nan if v is None else float(v) for v in values]
+
+
+def trends(station: Station, tags: list[str]) -> dict[str, list[tuple[int, float]]]:
+    """Return (step, value) of every recorded row of some points."""
+    import pyarrow.parquet as pq
+
+    folder = folder_of(station.spec)
+    found: dict[str, list[tuple[int, float]]] = {tag: [] for tag in tags}
+    for path in files(folder / FOLDER):
+        for row in pq.read_table(path).to_pylist():
+            if row["tag"] in found and row["quality"] == 0:
+                found[row["tag"]].append((row["step"], row["value"]))
+    return found
+
+
+def at(rows: list[tuple[int, float]], steps: list[int]) -> Floats:
+    """Return the value that held at each step, NaN before the first."""
+    known = np.array([s for s, _ in rows])
+    where = np.searchsorted(known, steps, side="right") - 1
+    values = np.array([v for _, v in rows] or [math.nan])
+    return np.where(where >= 0, values[np.maximum(where, 0)], math.nan)
+
+
+@pytest.mark.timeout(900)  # the first start of a session compiles the kernels
+def test_scores_on_opc_ua_are_those_of_the_recorded_forecasts_and_values(station: Station) -> None:
+    """Everything is recomputed from the trends alone: what was issued, what came, and then the score."""
+    wait(lambda: station.value("FC.TOTAL_S1.COUNT") >= SCORED, STEP_S * (SCORED + 6))
+    tags = ["FC.TOTAL.END_H", *(f"FC.TOTAL_S{h}.{name}" for h in (1, 6) for name in SHOWN)]
+    shown, again = (asyncio.run(by_opcua(station, tags)) for _ in range(2))
+    if shown[0] != again[0]:
+        shown = asyncio.run(by_opcua(station, tags))  # a step ended in between: the next one is far
+    asked = ["FC.TOTAL.END_H", "FC.TOTAL.ACTUAL", "FC.TOTAL.H1", "FC.TOTAL.H6"]
+    wait(lambda: any(h >= shown[0] for _, h in trends(station, asked)["FC.TOTAL.END_H"]), 30.0)
+    rows = trends(station, asked)
+    ends = [(step, round(h * 3600e9)) for step, h in rows["FC.TOTAL.END_H"] if h <= shown[0]]
+    assert ends[-1][1] == round(shown[0] * 3600e9)
+    steps, end_ns = [s for s, _ in ends], np.array([e for _, e in ends])
+    actual_kw = at(rows["FC.TOTAL.ACTUAL"], steps)
+    first_ns, count = int(end_ns[0]), int((end_ns[-1] - end_ns[0]) // STEP_NS) + 1
+    came = by_target(end_ns, actual_kw, 0, STEP_NS, first_ns, count)
+    for h, told in ((1, shown[1 : 1 + len(SHOWN)]), (6, shown[1 + len(SHOWN) :])):
+        said = by_target(end_ns, at(rows[f"FC.TOTAL.H{h}"], steps), h, STEP_NS, first_ns, count)
+        persistence = by_target(end_ns, actual_kw, h, STEP_NS, first_ns, count)
+        score = recompute(said, came, 48, models={"persistence": persistence})
+        pairs = dict(zip(SHOWN, told, strict=True))
+        say(f"{h} steps ahead: {pairs}")
+        assert pairs["COUNT"] == score.count > 0
+        # the points are in kW, factors of one thousand are products of float64
+        assert pairs["RMSE"] == pytest.approx(score.rmse_w, rel=1e-9)
+        assert pairs["MAE"] == pytest.approx(score.mae_w, rel=1e-9)
+        assert pairs["BIAS"] == pytest.approx(score.bias_w, rel=1e-9, abs=1e-9)
+        assert pairs["MAPE"] == pytest.approx(score.mape_pct, rel=1e-9)
+        assert pairs["RMSE_PERSISTENCE"] == pytest.approx(score.rmse_of["persistence"], rel=1e-9)
+        assert pairs["SKILL"] == pytest.approx(score.skill_pct, rel=1e-9, abs=1e-9)
+
+
+def test_what_is_scored_against_is_the_mean_of_what_was_measured(station: Station) -> None:
+    """The trend of the measurement has a deadband of 10 kW; the mean of a step is nearer than that."""
+    folder = folder_of(station.spec)
+    rows = trends(station, ["FC.TOTAL.END_H", "FC.TOTAL.ACTUAL"])
+    ends = [(s, round(h * 3600e9)) for s, h in rows["FC.TOTAL.END_H"]][1:4]
+    actual = at(rows["FC.TOTAL.ACTUAL"], [s for s, _ in ends])
+    begin_ns, end_ns = ends[0][1] - STEP_NS, ends[-1][1]
+    means = step_means(folder, ["SUB.T1.P"], begin_ns, end_ns, STEP_NS)[:, 0]
+    assert means == pytest.approx(actual, abs=10.0)
+
+
+def test_forecasts_are_points_on_modbus_and_take_no_commands(station: Station) -> None:
+    value, _ = by_modbus(station, "FC.TOTAL.H1")
+    assert value == pytest.approx(station.value("FC.TOTAL.H1"), rel=0.2)  # a step may end in between
+    with station.master() as m:
+        assert m.ask(7, b"\x06\x04\x4c\x00\x01") == bytes((0x86, 0x02))
+
+
+@pytest.mark.timeout(300)
+def test_its_worker_may_die_and_its_forecasts_stand_and_go_on(station: Station) -> None:
+    forecaster = psutil.Process(station.pid("forecaster"))
+    workers = [p for p in forecaster.children(True) if "spawn_main" in " ".join(p.cmdline())]
+    assert workers
+    issued = station.value("FC.SVC.ISSUED")
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
+    assert station.quality("FC.TOTAL.MEAN") == 0
+    wait(lambda: station.value("SUB.FC_ALM.FAILED") == 1.0, 10.0)
+    wait(lambda: station.value("FC.SVC.ISSUED") > issued, START_S)
+    wait(lambda: station.value("SUB.FC_ALM.FAILED") == 0.0, 10.0)
+    assert station.value("FC.SVC.STATE") in (State.RUNNING, State.FALLBACK)
+    assert station.value("FC.TOTAL_S1.COUNT") >= SCORED
+
+
+@pytest.mark.timeout(300)
+def test_without_its_process_its_points_are_bad_until_it_is_back_with_its_scores(station: Station) -> None:
+    before = station.pid("forecaster")
+    os.kill(before, signal.SIGKILL)
+    wait(lambda: station.quality("FC.TOTAL.H1") >= BAD_FROM, 6.0)
+    wait(lambda: station.quality("FC.TOTAL_S1.COUNT") == 0, START_S)
+    assert station.pid("forecaster") != before
+    assert station.value("FC.TOTAL_S1.COUNT") >= SCORED
