@@ -62,7 +62,7 @@ class Rig:
             name="lab",
             points=points,
             n_core=len(points),
-            estimation={},
+            published={},
             run_dir=folder,
             core={"station": "lab", "dt_ns": 2_000_000, "period_ns": 2_000_000},
             board_path="board",
