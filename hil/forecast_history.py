@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 
 from forecasting.calendar import parse_zone
@@ -29,14 +30,7 @@ def find_history(name: str) -> Path:
     UserInputError
         Neither is there.
     """
-    path, known = Path(name), shipped()
-    if path.is_file():
-        return path
-    if name in known:
-        return known[name]
-    hint = did_you_mean(name, known)
-    what = f"no such file, and no history of that name is shipped{hint}; shipped: {', '.join(known)}"
-    raise UserInputError([Problem(name, "", what)])
+    return _found(name, shipped(), "history")
 
 
 def read_any(name: str, wish: Wish) -> tuple[Series, Report]:
@@ -82,11 +76,16 @@ def find_model(name: str) -> Path:
     UserInputError
         Neither is there.
     """
-    path, known = Path(name), shipped_models()
+    return _found(name, shipped_models(), "model")
+
+
+def _found(name: str, known: Mapping[str, Path], kind: str) -> Path:
+    """Return a file, else what is shipped under a name."""
+    path = Path(name)
     if path.is_file():
         return path
     if name in known:
         return known[name]
     hint = did_you_mean(name, known)
-    what = f"no such file, and no model of that name is shipped{hint}; shipped: {', '.join(known) or 'none'}"
+    what = f"no such file, and no {kind} of that name is shipped{hint}; shipped: {', '.join(known) or 'none'}"
     raise UserInputError([Problem(name, "", what)])

@@ -6,20 +6,18 @@ come with the resources (``hil.importers.iowa_der``).
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from forecasting.dispatch.outputs import INSTANCE, KINDS, State
 from hil.importers.protection_points import device, templates_folder
+from hil.importers.published_template import in_kw, published_template, without
 from rtcore.component import REGISTRY, Attr
 
 UNIT = 10
 """Modbus unit of the dispatcher; nobody writes there."""
 
 SERVICE_IR, PLAN_IR, PLAN_SPAN = 100, 1000, 200
-STAMP_REGISTERS = 6
 COUNT_MAX = 2**32 - 1
 COUNTS = ("n_plans", "n_failures", "number", "tap_operations")
 RANGES = {
@@ -47,37 +45,22 @@ TEMPLATES = {
 def template(name: str) -> str:
     """Return the text of a template."""
     kind, hidden = TEMPLATES[name]
-    register, rows = STAMP_REGISTERS, []
-    for attr in REGISTRY[kind].attrs:
-        if attr.name in hidden:
-            continue
-        unit = "kW" if attr.unit == "W" else attr.unit
-        low, high, number = _number(attr, unit)
-        row: dict[str, Any] = {"name": _name(attr), "attr": attr.name, "kind": "analog"}
-        row |= {"unit": unit} if unit else {}
-        row |= {"min": low, "max": high, "instrument": "exact", "description": attr.doc}
-        rows.append(row | {"modbus": f"ir:{register}:{number}"})
-        register += 2
-    head = [f"description = {json.dumps(DESCRIPTIONS[kind])}", "stamp = 0"]
-    head.append("is_health = true")  # another process's work: no part of the plant's history
-    lines = ["  { " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in row.items()) + " }," for row in rows]
-    return "\n".join([*head, "points = [", *lines, "]", ""])
+    return published_template(
+        DESCRIPTIONS[kind],
+        [a for a in REGISTRY[kind].attrs if a.name not in hidden],
+        name=lambda attr: without(attr, "_w", "_pct", "_s", "_h"),
+        number=_number,
+        unit=in_kw,
+    )
 
 
-def _name(attr: Attr) -> str:
-    name = attr.name
-    for suffix in ("_w", "_pct", "_s", "_h"):
-        name = name.removesuffix(suffix)
-    return name.upper()
-
-
-def _number(attr: Attr, unit: str) -> tuple[int, int, str]:
+def _number(attr: Attr) -> tuple[int, int, str]:
     """Return lowest and highest value and the format of the registers."""
     if attr.name == "state":
         return 0, max(State), "uint32"
     if attr.name in COUNTS:
         return 0, COUNT_MAX, "uint32"
-    return *RANGES[unit], "float32"
+    return *RANGES[in_kw(attr.unit)], "float32"
 
 
 def rows(batteries: Sequence[str]) -> list[dict[str, str]]:

@@ -8,15 +8,14 @@ each monitored bus, and each channel of any shipped telemetry set.
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from estimation.outputs import DETECTORS, KINDS, State, Why
 from hil import paths, telemetry_files
-from hil.importers.protection_points import OFF_ON, device, kind, templates_folder
+from hil.importers.protection_points import device, kind, templates_folder
+from hil.importers.published_template import published_template, without
 from hil.network_files import read_network
 from hil.point_files import read_points
 from hil.publishers import rank
@@ -32,7 +31,6 @@ LISTS = ("iowa240-prot",)
 STAMPED = ("estimator", "detector", "estimate")
 """Kinds whose devices have a stamp block; residuals lie close, so that few requests read them all."""
 
-STAMP_REGISTERS = 6
 COUNT_MAX = 2**32 - 1
 SUSPECTS = ("switch_suspect", "tap_suspect")
 COUNTS = ("dof", "iterations", "scans", "n_measurements", "n_unobservable", *SUSPECTS, "alarms")
@@ -64,32 +62,15 @@ ESTIMATOR_IR, ESTIMATOR_DI, DETECTOR_DI = 100, 16, 32
 
 def template(spec: Spec) -> str:
     """Return the template of one kind: every attribute is a point."""
-    register = STAMP_REGISTERS if spec.kind in STAMPED else 0
-    bit = 0
-    rows = []
-    for attr in spec.attrs:
-        row: dict[str, Any] = {"name": attr.name.removeprefix("is_").upper(), "attr": attr.name}
-        if attr.name.startswith("is_"):
-            row |= {"kind": "status", "states": OFF_ON, "description": attr.doc, "modbus": f"di:{bit}"}
-            bit += 1
-        else:
-            low, high, number = _number(attr)
-            row["name"] = _short(spec.kind, row["name"])
-            row |= {"kind": "analog", **({"unit": attr.unit} if attr.unit else {}), "min": low, "max": high}
-            row |= {"deadband": DEADBANDS[attr.unit]} if attr.unit in DEADBANDS else {}
-            row |= {"instrument": "exact", "description": attr.doc, "modbus": f"ir:{register}:{number}"}
-            register += 2
-        rows.append(row)
-    head = [f"description = {json.dumps(DESCRIPTIONS[spec.kind])}"]
-    head += ["stamp = 0"] if spec.kind in STAMPED else []
-    head.append("is_health = true")  # another process's work: no part of the plant's history
-    lines = ["  { " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in row.items()) + " }," for row in rows]
-    return "\n".join([*head, "points = [", *lines, "]", ""])
-
-
-def _short(kind: str, name: str) -> str:
-    """Return the name as masters know it: VA for the estimated ``va_v``."""
-    return name.removesuffix("_V").removesuffix("_DEG") if kind == "estimate" else name
+    units = ("_v", "_deg") if spec.kind == "estimate" else ()  # VA for the estimated ``va_v``
+    return published_template(
+        DESCRIPTIONS[spec.kind],
+        spec.attrs,
+        name=lambda attr: without(attr, *units),
+        number=_number,
+        deadbands=DEADBANDS,
+        is_stamped=spec.kind in STAMPED,
+    )
 
 
 def _number(attr: Attr) -> tuple[int, int, str]:

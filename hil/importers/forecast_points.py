@@ -7,16 +7,15 @@ sites come with the sites (``hil.importers.iowa_der``).
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from forecasting.outputs import KINDS, MODELS, State
 from hil import paths
 from hil.importers.estimator_points import replace_rows
-from hil.importers.protection_points import OFF_ON, device, templates_folder
-from rtcore.component import REGISTRY, Attr, Spec
+from hil.importers.protection_points import device, templates_folder
+from hil.importers.published_template import in_kw, published_template, without
+from rtcore.component import REGISTRY, Attr
 
 UNIT, SITE_UNIT = 7, 8
 """Modbus units of the forecaster, and of its forecasts of photovoltaic sites; nobody writes there."""
@@ -27,7 +26,6 @@ LOADS = {"total": "TOTAL", "feeder_a": "FDR_A", "feeder_b": "FDR_B", "feeder_c":
 SCORED = (1, 6, 24)
 SITE_SCORED = (1, 24)
 
-STAMP_REGISTERS = 6
 SERVICE_IR, TARGET_IR, SCORE_IR, SITE_IR, SITE_SCORE_IR = 100, 1000, 4000, 100, 4000
 TARGET_SPAN, SCORE_SPAN, SITE_SPAN, SITE_SCORE_SPAN = 200, 60, 80, 20
 SERVICE_DI, TARGET_DI, SITE_DI = 16, 32, 16
@@ -72,44 +70,23 @@ TEMPLATES: dict[str, tuple[str, Collection[str] | None]] = {
 def template(name: str) -> str:
     """Return the text of a template."""
     kind, chosen = TEMPLATES[name]
-    spec: Spec = REGISTRY[kind]
-    is_stamped = name != "forecast_site_score"
-    register, bit, rows = STAMP_REGISTERS if is_stamped else 0, 0, []
-    for attr in spec.attrs:
-        if chosen is not None and attr.name not in chosen:
-            continue
-        row: dict[str, Any] = {"name": _name(attr), "attr": attr.name}
-        if attr.name.startswith("is_"):
-            row |= {"kind": "status", "states": OFF_ON, "description": attr.doc, "modbus": f"di:{bit}"}
-            bit += 1
-        else:
-            unit = "kW" if attr.unit == "W" else attr.unit
-            low, high, number = _number(attr, unit)
-            row |= {"kind": "analog", **({"unit": unit} if unit else {}), "min": low, "max": high}
-            row |= {"instrument": "exact", "description": attr.doc, "modbus": f"ir:{register}:{number}"}
-            register += 2
-        rows.append(row)
-    head = [f"description = {json.dumps(DESCRIPTIONS[name])}"]
-    head += ["stamp = 0"] if is_stamped else []
-    head.append("is_health = true")  # another process's work: no part of the plant's history
-    lines = ["  { " + ", ".join(f"{k} = {json.dumps(v)}" for k, v in row.items()) + " }," for row in rows]
-    return "\n".join([*head, "points = [", *lines, "]", ""])
+    return published_template(
+        DESCRIPTIONS[name],
+        [a for a in REGISTRY[kind].attrs if chosen is None or a.name in chosen],
+        name=lambda attr: without(attr, "_w", "_pct", "_s", "_ms"),
+        number=_number,
+        unit=in_kw,
+        is_stamped=name != "forecast_site_score",
+    )
 
 
-def _name(attr: Attr) -> str:
-    name = attr.name.removeprefix("is_")
-    for suffix in ("_w", "_pct", "_s", "_ms"):
-        name = name.removesuffix(suffix)
-    return name.upper()
-
-
-def _number(attr: Attr, unit: str) -> tuple[int, int, str]:
+def _number(attr: Attr) -> tuple[int, int, str]:
     """Return lowest and highest value and the format of the registers."""
     if attr.name in NUMBERS:
         return 0, NUMBERS[attr.name], "uint32"
     if attr.name in COUNTS:
         return 0, COUNT_MAX, "uint32"
-    return *RANGES[unit], "float32"
+    return *RANGES[in_kw(attr.unit)], "float32"
 
 
 def load_rows() -> list[dict[str, str]]:
