@@ -1,4 +1,4 @@
-"""Values that cannot be meant: spikes, dropouts, stray negatives, a unit that changes on the way.
+"""Values that cannot be meant: wrong units, spikes, dropouts, stray negatives, a changed unit.
 
 Whether a row is a spike is judged from the rows before it alone, as a forecaster that runs live has to.
 """
@@ -19,6 +19,13 @@ SIGMA_OF_MAD = 1.4826
 """Of a normal distribution: its standard deviation over its median absolute deviation."""
 UNIT_JUMP = 300.0
 """A level that changes by more than this, from three days to the next three, is a change of unit."""
+UNIT_ROW = 100.0
+"""A row so many times above what is usual is in another unit; below it, if the load is never near zero."""
+UNIT_DAYS = 3
+"""Days with values from which a level is known [d]."""
+STAYS_DAYS = 2
+LOWEST = 0.05
+"""Share of the level that a load which is never near zero stays above."""
 RARE = 0.01
 """Share of rows below which zeros and negative values are errors and not how the series is."""
 
@@ -59,6 +66,37 @@ def spikes(values: Floats, per_day: int) -> tuple[Bools, Bools]:
             from_usual[row] = away
             last, run = value, 0
     return spike, drop
+
+
+def wrong_units(values: Floats, per_day: int) -> Bools:
+    """Return the mask of rows that are in another unit than the four weeks before them.
+
+    A level that stays there for longer than two days is `unit_change`'s matter, and refused.
+    """
+    wrong = np.zeros(len(values), bool)
+    clean = values.copy()
+    for start in range(UNIT_DAYS * per_day, len(values), per_day):
+        past = clean[max(0, start - 28 * per_day) : start]
+        past = np.abs(past[np.isfinite(past)])
+        if len(past) < UNIT_DAYS * per_day:
+            continue
+        rows = slice(start, min(start + per_day, len(values)))
+        wrong[rows] = is_other_unit(clean[rows], past)
+        clean[rows][wrong[rows]] = np.nan
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wrong, [False]]).astype(int)))
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if end - begin > STAYS_DAYS * per_day:
+            wrong[begin:end] = False
+    return wrong
+
+
+def is_other_unit(values: Floats, past: Floats) -> Bools:
+    """Tell which values are in another unit than past ones, which are known and without sign."""
+    level = float(np.median(past))
+    above: Bools = np.abs(values) > UNIT_ROW * level if level > 0.0 else np.zeros(len(values), bool)
+    if float(np.quantile(past, RARE)) <= LOWEST * level:
+        return above
+    return above | ((values > 0.0) & (values < level / UNIT_ROW))
 
 
 def strays_below_zero(values: Floats) -> Bools:

@@ -22,6 +22,8 @@ from rtcore.clock import NS_PER_HOUR, NS_PER_S
 
 ASSUMED_START = dt.datetime(2017, 1, 1, tzinfo=dt.UTC)
 """Of a table that says nothing of time: a Sunday, at midnight."""
+NO_STAMPS = "no time stamps"
+"""What the report notes of a table that says nothing of time."""
 LEAST_DAYS = 42
 MOST_MISSING = 0.5
 
@@ -150,7 +152,7 @@ def _moments(
         start = start.replace(tzinfo=zone or dt.UTC)
     if wish.start is None or step_s is None:
         what = f"taken as rows of {step_s or 3600:g} s from {start.isoformat()} on"
-        report.note("no time stamps", [], what + "; give start and step if that is wrong", 1)
+        report.note(NO_STAMPS, [], what + "; give start and step if that is wrong", 1)
     first = round((start - stamps.EPOCH) / dt.timedelta(seconds=1)) * NS_PER_S
     step = round((step_s or 3600.0) * NS_PER_S)
     own = start.tzinfo
@@ -227,6 +229,9 @@ def _check_levels(values: Floats, day: int, nominal: float | None, at: Places, r
 
 def _without_errors(values: Floats, day: int, at: Places, report: Report) -> Floats:
     values = values.copy()
+    unit = cleaning.wrong_units(values, day)
+    report.note("values in another unit (MW among kW?)", at(np.flatnonzero(unit)), "taken as missing")
+    values[unit] = np.nan
     stray = cleaning.strays_below_zero(values)
     report.note("negative values", at(np.flatnonzero(stray)), "taken as missing")
     values[stray] = np.nan

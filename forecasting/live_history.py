@@ -22,8 +22,6 @@ TRIM_DAYS = 28
 """Rows are forgotten so many days at a time, for every model then learns anew [d]."""
 JUDGED_DAYS = 42
 """Rows before a new one that it is judged from [d]: four weeks of what is usual, and two before those."""
-UNIT_DAYS = 3
-"""Days with values from which a level is known [d]."""
 
 
 class LiveHistory:
@@ -150,13 +148,14 @@ class LiveHistory:
         first = max(0, self._count // day * day - JUDGED_DAYS * day)
         raw = np.append(self._raw[first : self._count], value)
         clean = self._clean[first : self._count]
-        level = float(np.median(np.abs(clean[np.isfinite(clean)]))) if np.isfinite(clean).any() else 0.0
-        if np.isfinite(clean).sum() >= UNIT_DAYS * day and abs(value) > cleaning.UNIT_JUMP * level > 0.0:
-            return self._missing(f"over {cleaning.UNIT_JUMP:g} times what is usual (MW for kW?)", value)
+        past = np.abs(clean[np.isfinite(clean)])
+        if len(past) >= cleaning.UNIT_DAYS * day and cleaning.is_other_unit(np.array([value]), past)[0]:
+            return self._missing("a value in another unit (MW for kW?)", value)
         if cleaning.strays_below_zero(raw)[-1]:
             return self._missing("a stray value below zero", value)
         # Of rows that were no numbers and of units nothing is learned.
-        raw[np.abs(raw) > cleaning.UNIT_JUMP * level if level > 0.0 else np.zeros(len(raw), bool)] = np.nan
+        if len(past):
+            raw[cleaning.is_other_unit(raw, past)] = np.nan
         spike, drop = cleaning.spikes(raw, day)
         if spike[-1]:
             return self._missing("a spike", value)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.issue import Issue, TargetIssue
-from forecasting.outputs import State
+from forecasting.outputs import MODELS, State
 from forecasting.scoreboard import Score, number_of
 from forecasting.series import NS_PER_DAY, Floats
 from rtcore.clock import NS_PER_HOUR, NS_PER_S
@@ -21,6 +21,7 @@ USABLE_NS = NS_PER_DAY
 """And usable as long as this, for the steps that still lie ahead [ns]."""
 LEVEL = 1
 """Of the intervals, the one that has points: 80 %."""
+CLEAR_SKY = MODELS.index("clear_sky")
 SHARE = "cover_50_pct", "cover_80_pct", "cover_95_pct"
 
 
@@ -93,7 +94,11 @@ def _summary(issue: Issue) -> State:
     states = [t.state for t in issue.targets.values()]
     if states and all(s is State.NO_DATA for s in states):
         return State.NO_DATA
-    return next((s for s in (State.FALLBACK, State.LEARNING) if s in states), State.RUNNING)
+    # The sun's intervals take days of daylight: that says nothing of the loads.
+    loads = [t.state for t in issue.targets.values() if t.model != CLEAR_SKY]
+    if State.LEARNING in (loads or states):
+        return State.LEARNING
+    return State.FALLBACK if State.FALLBACK in states else State.RUNNING
 
 
 def _target(image: Values, name: str, issue: Issue, target: TargetIssue, now_ns: int) -> None:

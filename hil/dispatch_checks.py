@@ -61,6 +61,11 @@ def read_settings(section: DispatchSection, file: str) -> tuple[Settings, list[P
         for name in section.settings
         if name not in known
     ]
+    problems += [
+        Problem(file, f"dispatch.settings.{n}", f"{x!r}: must be a whole number")
+        for n, x in section.settings.items()
+        if known.get(n) == "int" and x != int(x)
+    ]
     given: dict[str, Any] = {
         n: int(x) if known[n] == "int" else x for n, x in section.settings.items() if n in known
     }

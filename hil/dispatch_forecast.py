@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -55,26 +55,30 @@ class DispatchForecast:
         rows = self._loads | self._suns | {"total": self._total}
         return [name for name, at in rows.items() if (at < 0).any()]
 
-    def take(self, values: Floats, quality: npt.NDArray[np.uint8]) -> Forecast | None:
+    def take(
+        self, values: Floats, quality: npt.NDArray[np.uint8], off: Collection[str] = ()
+    ) -> Forecast | None:
         """Return the newest forecast, None where one that is needed is not there.
 
         Parameters
         ----------
         values, quality : ndarray, shape (n,)
             Of the forecaster's points.
+        off : collection of str
+            Sites that take no part: whatever the sun would give there, nothing comes of it.
         """
         needed = np.concatenate([*self._loads.values(), *self._suns.values(), self._total, [self._end]])
         if (needed < 0).any() or (quality[needed] >= BAD_FROM).any():
             return None
         watts = values / self._factor
         end_ns = round(float(watts[self._end]) * NS_PER_HOUR)
-        rated_w = {p.name: p.rated_w for p in self._site.pv}
+        rated_w = {p.name: 0.0 if p.name in off else p.rated_w for p in self._site.pv}
         clear = {name: self._clear(w, end_ns, AHEAD) for name, w in rated_w.items()}
         return Forecast(
             end_ns=end_ns,
             step_ns=NS_PER_HOUR,
             load_w={f: watts[at] for f, at in self._loads.items()},
-            sun_w={name: watts[at] for name, at in self._suns.items()},
+            sun_w={n: np.zeros(AHEAD) if n in off else watts[at] for n, at in self._suns.items()},
             sun_high_w={name: SUN_MOST * w for name, w in clear.items()},
             sun_low_w={name: SUN_LEAST * w for name, w in clear.items()},
             spread_w=np.hypot(

@@ -19,6 +19,10 @@ Ints = npt.NDArray[np.intp]
 Qualities = npt.NDArray[np.uint8]
 
 
+OFF = 1.0
+"""State of a photovoltaic site that takes no part, as SunSpec numbers it."""
+
+
 class MissingPointError(ValueError):
     """A point that the dispatcher needs is not in the list."""
 
@@ -68,7 +72,9 @@ class DispatchPoints:
         self._taps = self._of([f"regulator.{r.name}" for r in site.regulators], "tap")
         self._relay = self._of(relays, "v_relay_v")
         self._vreg = np.array([self._setpoint(s, "vreg_v_sp") for s in relays], np.intp)
-        self._needed = np.concatenate([self._import, self._soc, self._taps, [self.mode]])
+        self._states = self._of([f"pv.{p.name}" for p in site.pv], "state")
+        of_relays = (self._relay, self._vreg, self._taps)
+        self._needed = np.concatenate([self._import, self._battery, self._soc, *of_relays, [self.mode]])
         self._nodes, self._meters, self._base_v = self._voltages()
 
     def readings(self, values: Floats, quality: Qualities) -> Readings | None:
@@ -90,6 +96,11 @@ class DispatchPoints:
             vreg_v=_named(regulators, si[self._vreg]),
             service_pu={n: float(x) for n, x, ok in zip(self._nodes, pu, good, strict=True) if ok},
         )
+
+    def sites_off(self, values: Floats) -> frozenset[str]:
+        """Return the sites that take no part: switched off, or beyond the penetration that is set."""
+        off = values[self._states] == OFF
+        return frozenset(p.name for p, is_off in zip(self.site.pv, off, strict=True) if is_off)
 
     def write(self, command: Command) -> tuple[int, float]:
         """Return the place of a command's point, and its value in the point's unit and range."""

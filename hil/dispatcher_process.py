@@ -102,7 +102,7 @@ class Station:
             return
         self._decided_ns = snapshot.sim_ns
         try:
-            await self._command(self._decide(snapshot))
+            await self._command(snapshot, self._decide(snapshot))
             self.keep()
         except Exception as error:  # noqa: BLE001 - whatever it is, the plant goes on and the next look comes
             self.n_failed += 1
@@ -112,7 +112,8 @@ class Station:
         core = slice(0, self._n_core)
         readings = self._points.readings(snapshot.values[core], snapshot.quality[core])
         ours = self._of_forecaster
-        forecast = self._forecasts.take(snapshot.values[ours], snapshot.quality[ours])
+        off = self._points.sites_off(snapshot.values[core])
+        forecast = self._forecasts.take(snapshot.values[ours], snapshot.quality[ours], off)
         mode = MANUAL if readings is None else readings.mode
         self.state = state_of(self.dispatcher, mode, has_forecast=forecast is not None)
         if readings is None:
@@ -130,9 +131,11 @@ class Station:
             self._kept_plans, self._kept_s = plans, now_s
             self._file.write(self.dispatcher.state(), self._complain)
 
-    async def _command(self, commands: tuple[Command, ...]) -> None:
+    async def _command(self, snapshot: Snapshot, commands: tuple[Command, ...]) -> None:
         for command in commands:
             write = self._points.write(command)
+            if command.what != "plan" and snapshot.values[write[0]] == write[1]:
+                continue  # it is so already
             verdict = await self._desk.execute([write], WHO)
             if not verdict.is_done:
                 tag = self._gateway.points[write[0]].tag

@@ -61,6 +61,8 @@ def targets_of(
     for name, load in settings.loads.items():
         place = f"forecast.loads.{name}.measured"
         signed = [s for given in load.measured for s in _signed(given, analogs, file, place, problems)]
+        for twice in sorted({t for t, _ in signed if [u for u, _ in signed].count(t) > 1}):
+            problems.append(Problem(file, place, f"{twice} is named twice"))
         if signed:
             tags, signs = zip(*signed, strict=True)
             found.append(Target(name, tags, signs))
@@ -94,6 +96,9 @@ def _sun(
         signed = list(_signed(settings.sun.total, analogs, file, "forecast.sun.total", problems))
         if signed:
             tags, signs = zip(*signed, strict=True)
+            if not analogs[tags[0]].source.startswith("pv_fleet."):
+                what = f"{tags[0]} is no sum of photovoltaic sites"
+                problems.append(Problem(file, "forecast.sun.total", what))
             yield Target(SUN, tags, signs, is_sun=True)
     for tag, _ in _signed(settings.sun.sites, analogs, file, "forecast.sun.sites", problems):
         point = analogs[tag]

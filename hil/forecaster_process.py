@@ -46,6 +46,10 @@ SHOWN_S = 1.0
 AGAIN_S = 5.0
 """Before a worker that has ended is started anew [s]."""
 AGAIN_MAX_S = 60.0
+HANG_S = 600.0
+"""A worker that is at one piece of work for so long is ended [s]; a start tells how far it is."""
+LATE_STEPS = 2.5
+"""No new forecasts are an alarm when the newest is so old [steps]."""
 END_S = 1.0
 """The worker has so long to write what it knows at the end [s]."""
 WAITING_MAX = 10_000
@@ -86,6 +90,10 @@ class Worker:
         self._asked_s = time.monotonic()
         self.progress: Progress | None = None
 
+    def is_hung(self) -> bool:
+        """Tell whether it has been at one piece of work for longer than any takes."""
+        return self._pipe is not None and self._is_busy and time.monotonic() - self._asked_s > HANG_S
+
     @property
     def n_waiting(self) -> int:
         """Steps that are not worked on yet, or are just now."""
@@ -100,12 +108,15 @@ class Worker:
         if self._pipe is None:
             self._begin()
             return None
+        if self.is_hung():
+            self._kill()
+            return self._lost("the worker hangs; it is started anew")
         found = None
         try:
             while self._pipe.poll():
                 said = self._pipe.recv()
                 if isinstance(said, Progress):
-                    self.progress = said
+                    self._tell(said)
                 elif isinstance(said, Begun):
                     self._begun(said)
                 else:
@@ -116,11 +127,7 @@ class Worker:
                 self._pipe.send(tuple(self._waiting))
                 self._is_busy, self._is_first, self._asked_s = True, False, time.monotonic()
         except (EOFError, OSError):
-            self._pipe = None
-            self.n_failed += 1
-            self._start_s = time.monotonic() + self._pause_s
-            self._pause_s = min(2.0 * self._pause_s, AGAIN_MAX_S)
-            return Failed("the worker has ended; it is started anew")
+            return self._lost("the worker has ended; it is started anew")
         return found
 
     def end(self) -> None:
@@ -129,9 +136,26 @@ class Worker:
             self._pipe.close()
             self._process.join(END_S)
         if self._process is not None and self._process.is_alive():
-            with contextlib.suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # with a fit that it has started
-            self._process.kill()
+            self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # with a fit that it has started
+        self._process.kill()
+
+    def _lost(self, what: str) -> Failed:
+        """It is gone: a new one is started after a pause."""
+        self._pipe, self.progress = None, None
+        self.n_failed += 1
+        self._start_s = time.monotonic() + self._pause_s
+        self._pause_s = min(2.0 * self._pause_s, AGAIN_MAX_S)
+        return Failed(what)
+
+    def _tell(self, said: Progress) -> None:
+        """Say how far the start is, at every tenth."""
+        before, self.progress, self._asked_s = self.progress, said, time.monotonic()
+        if before is None or 10 * said.done // said.of > 10 * before.done // before.of:
+            say(f"learns from the past: {100 * said.done // said.of} %")
 
     def _begun(self, said: Begun) -> None:
         """It waits for steps, at first also for none; what its state does not have it gets again."""
@@ -161,6 +185,7 @@ class Worker:
         self._process.start()
         theirs.close()
         self._pipe, self._is_busy, self._is_first, self._sent = ours, True, True, 0
+        self._asked_s = time.monotonic()
 
 
 class Forecaster:
@@ -220,13 +245,19 @@ class Forecaster:
         snapshot = self._core.read_core()
         if self._alarms is not None and snapshot is not None:
             targets = () if self._issue is None else self._issue.targets.values()
-            wanted = {FAILED: self._has_failed}
+            wanted = {FAILED: self._has_failed or self._is_late()}
             if targets:
                 wanted |= {
                     FALLBACK: any(t.is_fallback for t in targets),
                     DRIFT: any(t.is_drift for t in targets),
                 }
             self._alarms.show(snapshot, wanted)
+
+    def _is_late(self) -> bool:
+        """Tell whether steps go by without new forecasts."""
+        if self._issue is None or self._sim_ns is None:
+            return False
+        return self._sim_ns - self._issue.end_ns > LATE_STEPS * self._issue.step_ns
 
     def _speed_up(self) -> float:
         """Return simulated seconds a second that the newest issue would keep up with; NaN before it."""

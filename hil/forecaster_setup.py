@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.history import Wish, read_history
+from forecasting.history import NO_STAMPS, Wish, read_history
 from forecasting.residual_lstm import ResidualLstm
 from forecasting.retraining import use_model
 from forecasting.series import Series
@@ -25,7 +25,7 @@ from hil.settings_types import clock
 from hil.station import Plan, read_plan
 from hil.weather import WeatherSettings, clear_sky_poa
 from rtcore.clock import NS_PER_S
-from rtcore.errors import UserInputError
+from rtcore.errors import Problem, UserInputError
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def make_service(spec: RunSpec, say: Callable[[str], None]) -> Service:
     step_ns = settings.step_min * 60 * NS_PER_S
     start_ns = plan.station.start_utc_ns // step_ns * step_ns
     return Service(
-        [_load(t, plan, settings, start_ns, step_ns) for t in targets if not t.is_sun],
+        [_load(t, plan, settings, start_ns, step_ns, say) for t in targets if not t.is_sun],
         _suns([t for t in targets if t.is_sun], plan, step_ns),
         step_ns=step_ns,
         start_ns=start_ns,
@@ -58,9 +58,16 @@ def make_service(spec: RunSpec, say: Callable[[str], None]) -> Service:
     )
 
 
-def _load(target: Target, plan: Plan, settings: ForecastSection, start_ns: int, step_ns: int) -> LoadTarget:
+def _load(
+    target: Target,
+    plan: Plan,
+    settings: ForecastSection,
+    start_ns: int,
+    step_ns: int,
+    say: Callable[[str], None],
+) -> LoadTarget:
     load = settings.loads[target.name]
-    past = history_of(plan.station, settings, target.name, start_ns, step_ns)
+    past = history_of(plan.station, settings, target.name, start_ns, step_ns, say)
     if load.model is None:
         return LoadTarget(target.name, past)
     path = model_path(load.model, plan.station.path.parent)
@@ -71,15 +78,30 @@ def _load(target: Target, plan: Plan, settings: ForecastSection, start_ns: int, 
     return LoadTarget(target.name, past, put)
 
 
-def history_of(station: Station, settings: ForecastSection, name: str, start_ns: int, step_ns: int) -> Series:
-    """Return what is known of a load when the run begins [W], means of steps; nothing without a history."""
+def history_of(
+    station: Station,
+    settings: ForecastSection,
+    name: str,
+    start_ns: int,
+    step_ns: int,
+    say: Callable[[str], None] = lambda _: None,
+) -> Series:
+    """Return what is known of a load when the run begins [W], means of steps; nothing without a history.
+
+    Stamps without an offset are on the station's clock. ``say`` hears how rows were treated.
+    """
     column = settings.loads[name].column
     zone = clock(station.utc_offset_s)
     if settings.history is None or column is None:
         return Series(name, start_ns, step_ns, np.empty(0), zone)
     beside = station.path.parent / settings.history
     path = beside if beside.is_file() else find_history(settings.history)
-    series, _ = read_history(path, Wish(column=column, step_s=step_ns / NS_PER_S))
+    series, report = read_history(path, Wish(column=column, step_s=step_ns / NS_PER_S, zone=zone))
+    for note in report.notes:
+        if note.kind == NO_STAMPS:
+            what = "has no time stamps: what lies before the run cannot be told from what comes"
+            raise UserInputError([Problem(str(path), "", what)])
+        say(f"{name}: {path.name}: {note}")
     values = series.values * W_PER_KW * station.load.scale
     if settings.history_rows == "instants":
         values = (values + np.append(values[1:], np.nan)) / 2.0

@@ -147,6 +147,10 @@ def _with_targets(draft: Draft, points: PointSet) -> tuple[PointSet, list[Proble
     wanted = {t.name for t in targets} | {f"{t.name}.{h}" for t in targets for h in settings.scored}
     own = [p for p in points.of(FORECASTER) if kind_of(p) != "forecaster"]
     shown = {instance_of(p) for p in own}
+    for h in settings.scored:
+        if targets and not any(f"{t.name}.{h}" in shown for t in targets):
+            what = f"{h}: the point list {draft.found['points'].name} has no points of scores so far ahead"
+            problems.append(Problem(str(draft.path), "forecast.scored", what))
     for target in targets:
         if target.name not in shown:
             what = f"the point list {draft.found['points'].name} has no points for this forecast"

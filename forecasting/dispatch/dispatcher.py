@@ -71,7 +71,14 @@ class Dispatcher:
         """
         if not readings.is_complete:
             return Decision((), self.plan, ("a reading is missing",))
-        self.ledger.read(now_ns, readings.import_w, readings.battery_w, readings.tap, readings.service_pu)
+        self.ledger.read(
+            now_ns,
+            readings.import_w,
+            readings.battery_w,
+            readings.tap,
+            readings.service_pu,
+            is_planned=self._is_commanding,
+        )
         if readings.mode != OPTIMISING:
             return self._released(readings) if self._is_commanding else Decision((), None)
         events: list[str] = []
@@ -139,7 +146,7 @@ class Dispatcher:
         self.plan, first = made
         self.number += 1
         self.n_plans += 1
-        self.ledger.planned(first)
+        self.ledger.planned(forecast.end_ns, first)
         return ""
 
     def _step(self, plan: Plan, now_ns: int) -> int:

@@ -70,6 +70,7 @@ class Ledger:
         self.demand = Demand(settings.demand_s, utc_offset_s)
         self.books = Books()
         self._before: tuple[int, Mapping[str, float]] | None = None
+        self._planned: tuple[int, dict[str, float]] = (0, {})
 
     def read(
         self,
@@ -78,14 +79,20 @@ class Ledger:
         battery_w: Mapping[str, float],
         taps: Mapping[str, float],
         service_pu: Mapping[str, float],
+        *,
+        is_planned: bool = True,
     ) -> None:
-        """Book the time since the reading before, at what is read now."""
+        """Book the time since the reading before, at what is read now.
+
+        ``is_planned``: a plan is followed. The demand of the month counts always, the rest only then, as the
+        books compare what plans said with what came of them.
+        """
         s, b = self.settings, self.books
         peak_before, month = self.demand.peak_w, self.demand.month
         self.demand.add(now_ns, import_w)
-        if self.demand.month == month:
+        if self.demand.month == month and is_planned:
             b.peak += s.peak_price * max(self.demand.peak_w - peak_before, 0.0) / 1e3
-        if self._before is not None:
+        if self._before is not None and is_planned:
             then_ns, taps_then = self._before
             hours = (now_ns - then_ns) / (3600 * NS_PER_S)
             price = s.energy_price if import_w >= 0.0 else s.export_price
@@ -99,10 +106,13 @@ class Ledger:
             b.voltage += s.violation_price * 100.0 * sum(x for x in outside if x > 0.0) * hours
         self._before = (now_ns, dict(taps))
 
-    def planned(self, cost: Mapping[str, float]) -> None:
-        """Book what a new plan says its first step costs, by cause."""
+    def planned(self, start_ns: int, cost: Mapping[str, float]) -> None:
+        """Book what a new plan says its first step costs, by cause; instead of one of the same step."""
+        before = self._planned[1] if self._planned[0] == start_ns else {}
         for cause, value in cost.items():
-            self.books.predicted[cause] = self.books.predicted.get(cause, 0.0) + value
+            so_far = self.books.predicted.get(cause, 0.0) - before.get(cause, 0.0)
+            self.books.predicted[cause] = so_far + value
+        self._planned = (start_ns, dict(cost))
 
     def state(self) -> dict[str, Any]:
         """Return the books and the highest demand of the month."""
@@ -110,6 +120,7 @@ class Ledger:
             "books": dc.asdict(self.books),
             "month": list(self.demand.month),
             "peak_w": self.demand.peak_w,
+            "planned": list(self._planned),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -117,3 +128,5 @@ class Ledger:
         self.books = Books(**state["books"])
         year, month = state["month"]
         self.demand.month, self.demand.peak_w = (int(year), int(month)), float(state["peak_w"])
+        start_ns, cost = state["planned"]
+        self._planned = (int(start_ns), dict(cost))

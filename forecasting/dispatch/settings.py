@@ -5,6 +5,27 @@ from __future__ import annotations
 import dataclasses as dc
 import math
 
+RANGES = {
+    "energy_price": (0.0, 1e4),
+    "export_price": (0.0, 1e4),
+    "peak_price": (0.0, 1e4),
+    "ageing_price": (0.0, 1e4),
+    "tap_price": (0.0, 1e4),
+    "violation_price": (0.0, 1e6),
+    "curtail_price": (0.0, 1e4),
+    "soc_price": (0.0, 1e4),
+    "demand_s": (60.0, 86_400.0),
+    "horizon": (1, 24),
+    "tap_change_max": (1, 32),
+    "vreg_min_v": (90.0, 150.0),
+    "vreg_max_v": (90.0, 150.0),
+    "reserve_w": (0.0, 1e9),
+    "cloud_w": (0.0, 1e9),
+    "time_limit_s": (0.1, 600.0),
+    "gap": (0.0, 0.2),
+}
+"""Lowest and highest value of each number; beyond them the solver has nothing sensible to do."""
+
 
 @dc.dataclass(frozen=True)
 class Settings:
@@ -94,5 +115,7 @@ class Settings:
             )
         if not 0.0 <= self.final_soc_pct <= 100.0:
             raise ValueError(f"final_soc_pct = {self.final_soc_pct}: must be 0 to 100")
-        if self.horizon < 1 or self.time_limit_s <= 0.0 or self.demand_s <= 0.0:
-            raise ValueError("horizon, time_limit_s and demand_s must be > 0")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} = {value!r}: must be from {low:g} to {high:g}")

@@ -38,7 +38,7 @@ SCORED = 8
 """Forecasts one step ahead that are scored before anything is compared."""
 START_S = 120.0
 """The models are fitted on the past first, behind everything else; on a busy machine that has taken 60 s."""
-SHOWN = ("RMSE", "MAE", "MAPE", "MASE", "BIAS", "COUNT", "RMSE_PERSISTENCE", "SKILL")
+SHOWN = ("RMSE", "MAE", "MAPE", "BIAS", "COUNT", "COVER_80", "RMSE_PERSISTENCE", "SKILL")
 
 
 def half_hours(path: Path, begin: dt.datetime) -> None:
@@ -103,7 +103,8 @@ def test_scores_on_opc_ua_are_those_of_the_recorded_forecasts_and_values(station
     shown, again = (asyncio.run(by_opcua(station, tags)) for _ in range(2))
     if shown[0] != again[0]:
         shown = asyncio.run(by_opcua(station, tags))  # a step ended in between: the next one is far
-    asked = ["FC.TOTAL.END_H", "FC.TOTAL.ACTUAL", "FC.TOTAL.H1", "FC.TOTAL.H6"]
+    asked = ["FC.TOTAL.END_H", "FC.TOTAL.ACTUAL"]
+    asked += [f"FC.TOTAL.{what}{h}" for what in ("H", "LOW", "HIGH") for h in (1, 6)]
     wait(lambda: any(h >= shown[0] for _, h in trends(station, asked)["FC.TOTAL.END_H"]), 30.0)
     rows = trends(station, asked)
     ends = [(step, round(h * 3600e9)) for step, h in rows["FC.TOTAL.END_H"] if h <= shown[0]]
@@ -113,9 +114,15 @@ def test_scores_on_opc_ua_are_those_of_the_recorded_forecasts_and_values(station
     first_ns, count = int(end_ns[0]), int((end_ns[-1] - end_ns[0]) // STEP_NS) + 1
     came = by_target(end_ns, actual_kw, 0, STEP_NS, first_ns, count)
     for h, told in ((1, shown[1 : 1 + len(SHOWN)]), (6, shown[1 + len(SHOWN) :])):
-        said = by_target(end_ns, at(rows[f"FC.TOTAL.H{h}"], steps), h, STEP_NS, first_ns, count)
+        said, low, high = (
+            by_target(end_ns, at(rows[f"FC.TOTAL.{what}{h}"], steps), h, STEP_NS, first_ns, count)
+            for what in ("H", "LOW", "HIGH")
+        )
         persistence = by_target(end_ns, actual_kw, h, STEP_NS, first_ns, count)
-        score = recompute(said, came, 48, models={"persistence": persistence})
+        ends_of_80 = [np.column_stack([x, x, x]) for x in (low, high)]
+        score = recompute(
+            said, came, 48, lower=ends_of_80[0], upper=ends_of_80[1], models={"persistence": persistence}
+        )
         pairs = dict(zip(SHOWN, told, strict=True))
         say(f"{h} steps ahead: {pairs}")
         assert pairs["COUNT"] == score.count > 0
@@ -123,6 +130,7 @@ def test_scores_on_opc_ua_are_those_of_the_recorded_forecasts_and_values(station
         assert pairs["RMSE"] == pytest.approx(score.rmse_w, rel=1e-9)
         assert pairs["MAE"] == pytest.approx(score.mae_w, rel=1e-9)
         assert pairs["BIAS"] == pytest.approx(score.bias_w, rel=1e-9, abs=1e-9)
+        assert pairs["COVER_80"] == pytest.approx(score.cover_80_pct, nan_ok=True)
         assert pairs["MAPE"] == pytest.approx(score.mape_pct, rel=1e-9)
         assert pairs["RMSE_PERSISTENCE"] == pytest.approx(score.rmse_of["persistence"], rel=1e-9)
         assert pairs["SKILL"] == pytest.approx(score.skill_pct, rel=1e-9, abs=1e-9)

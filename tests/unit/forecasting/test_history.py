@@ -139,6 +139,25 @@ def test_spikes_and_dropouts_become_gaps_and_a_new_level_does_not(write: Write) 
     assert np.flatnonzero(np.isnan(series.values)).tolist() == [700, 800, 900, 1200, 1201, 1202]
 
 
+@pytest.mark.parametrize("count", [1, 3, 10, 24])
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_some_rows_in_another_unit_are_taken_as_missing_and_said(
+    write: Write, count: int, factor: float
+) -> None:
+    values = load()
+    values[700 : 700 + count] *= factor
+    series, report = read_history(write(lines_of(values)))
+    assert kinds(report)["values in another unit (MW among kW?)"] == count
+    assert np.flatnonzero(np.isnan(series.values)).tolist() == list(range(700, 700 + count))
+
+
+def test_a_load_that_is_often_near_zero_is_in_its_own_unit(write: Write) -> None:
+    values = load()
+    values[::3] = 0.5
+    series, _ = read_history(write(lines_of(values)))
+    assert not np.isnan(series.values).any()
+
+
 def test_the_judgement_of_a_spike_does_not_depend_on_rows_after_it(write: Write) -> None:
     values = load()
     values[700] = 9000.0

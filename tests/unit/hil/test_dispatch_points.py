@@ -138,6 +138,24 @@ def test_a_forecast_that_is_bad_in_part_is_none(plan: Plan, site: Site) -> None:
     assert fc.take() is None
 
 
+def test_sites_that_take_no_part_give_no_sun_whatever_is_forecast_of_them(
+    plan: Plan, points: DispatchPoints, site: Site
+) -> None:
+    values = np.concatenate([shown(plan), np.zeros(0)])
+    at = index_of(plan.points.core)
+    first, *others = site.pv
+    for p in site.pv:
+        values[at[f"DER.{p.name.upper()}.ST"]] = 1.0 if p is first else 4.0
+    off = points.sites_off(values)
+    assert off == {first.name}
+    fc = Forecasts(plan, site)
+    found = fc.taker.take(fc.values, fc.quality, off)
+    assert found is not None
+    for of in (found.sun_w, found.sun_high_w, found.sun_low_w):
+        assert not of[first.name].any()
+        assert of[others[0].name].all()
+
+
 def test_mistakes_of_a_dispatcher_are_named_before_a_run(plan: Plan) -> None:
     assert dispatch_problems(plan) == []
     station = plan.station
@@ -154,4 +172,6 @@ def test_mistakes_of_a_dispatcher_are_named_before_a_run(plan: Plan) -> None:
     assert "must be >= 0" in told(
         dispatch=station.dispatch.model_copy(update={"settings": {"tap_price": -1.0}})
     )
+    for settings in ({"horizon": 2.7}, {"horizon": 1000.0}, {"gap": 5.0}, {"demand_s": 1e12}):
+        assert "must be" in told(dispatch=station.dispatch.model_copy(update={"settings": settings}))
     assert "[forecast] and [weather] are needed" in told(forecast=None)

@@ -63,6 +63,20 @@ def forgetful(pipe: Connection, path: str) -> None:
         pipe.send(issue(steps[-1].end_ns if steps else 0, tuple(str(s.end_ns // HOUR) for s in steps)))
 
 
+def sleepy(pipe: Connection, path: str) -> None:
+    """Answer like ``honest``, but sleep over the first step of its first life."""
+    pipe.send(Begun(0))
+    while True:
+        try:
+            steps = pipe.recv()
+        except EOFError:
+            return
+        if steps and not Path(path).exists():
+            Path(path).touch()
+            time.sleep(60.0)
+        pipe.send(issue(steps[-1].end_ns if steps else 0, tuple(str(s.end_ns // HOUR) for s in steps)))
+
+
 def until(
     look: Callable[[], Issue | Failed | None], want: Callable[[Issue | Failed], bool]
 ) -> Issue | Failed:
@@ -130,6 +144,24 @@ def test_steps_that_were_over_before_the_start_are_learned_from_and_only_the_las
         worker.end()
     assert isinstance(found, Issue)
     assert found.events == ("1", "2", "3")
+
+
+def test_a_worker_that_hangs_is_ended_and_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.forecaster_process.AGAIN_S", 0.1)
+    worker = Worker(str(tmp_path / "hung"), sleepy)
+    try:
+        given(worker)
+        monkeypatch.setattr("hil.forecaster_process.HANG_S", 0.5)
+        hung = given(worker, 1)
+        monkeypatch.setattr("hil.forecaster_process.HANG_S", 60.0)
+        again = given(worker, 2)
+    finally:
+        worker.end()
+    assert hung == Failed("the worker hangs; it is started anew")
+    assert isinstance(again, Issue)
+    assert again.events == ("1", "2")
 
 
 def test_the_worker_ends_with_its_process() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import gzip
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hil.forecast_checks import forecast_problems
+from hil.forecast_history import find_history
 from hil.forecaster_setup import ClearSky, history_of
 from hil.settings_sections import ForecastSection
 from hil.station import Plan, read_plan
@@ -104,3 +108,37 @@ def test_forecasts_of_the_sun_need_a_place_on_earth() -> None:
     plan = read_plan("iowa240-der")
     somewhere = dc.replace(plan, station=dc.replace(plan.station, weather=None))
     assert [p.place for p in forecast_problems(somewhere)] == ["forecast.sun"]
+
+
+def own_history(folder: Path, plan: Plan, edit: Callable[[str], str]) -> Plan:
+    """Return the station with a history of its own, the shipped one edited, beside a file of its own."""
+    text = gzip.decompress(find_history("iowa240_2017").read_bytes()).decode()
+    (folder / "own.csv").write_text(edit(text))
+    settings = section(plan).model_copy(update={"history": "own.csv"})
+    return dc.replace(plan, station=dc.replace(plan.station, path=folder / "s.toml", forecast=settings))
+
+
+def test_stamps_without_an_offset_are_on_the_stations_clock(plan: Plan, tmp_path: Path) -> None:
+    own = own_history(tmp_path, plan, lambda text: text.replace("-06:00", ""))
+    naive = history_of(own.station, section(own), "total", NOON, HOUR)
+    shipped = history_of(plan.station, section(plan), "total", NOON, HOUR)
+    assert naive.start_ns == shipped.start_ns
+    assert naive.values == pytest.approx(shipped.values, nan_ok=True)
+
+
+def test_a_history_without_time_stamps_is_refused(plan: Plan, tmp_path: Path) -> None:
+    own = own_history(
+        tmp_path, plan, lambda text: "\n".join(row.partition(",")[2] for row in text.splitlines())
+    )
+    assert any("has no time stamps" in p.what for p in forecast_problems(own))
+
+
+def test_what_was_done_to_rows_is_told(plan: Plan, tmp_path: Path) -> None:
+    own = own_history(
+        tmp_path, plan, lambda text: text.replace("1284.6757", "").replace("2676.0229", "2.67602")
+    )
+    said: list[str] = []
+    values = history_of(own.station, section(own), "total", NOON, HOUR, said.append).values
+    assert any("another unit" in text for text in said), said
+    assert any("gaps" in text for text in said), said
+    assert np.isnan(values).sum() == 4  # two rows, and the means that they have a part in

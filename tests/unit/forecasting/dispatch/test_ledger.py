@@ -46,9 +46,18 @@ def test_costs_are_booked_by_cause() -> None:
     assert books.voltage == pytest.approx(3.0 * 1.0 * 2)  # 0.01 pu for two hours
     parts = books.energy + books.ageing + books.taps + books.voltage + books.peak
     assert books.realised["total"] == pytest.approx(parts)
-    for cost in (3.0, 4.0):
-        ledger.planned({"energy": cost, "total": cost + 1.0})
+    for hour, cost in ((1, 3.0), (2, 100.0), (2, 4.0)):  # a step that is planned again counts once
+        ledger.planned(hour * 60 * MINUTE, {"energy": cost, "total": cost + 1.0})
     assert books.predicted == {"energy": 7.0, "total": 9.0}
+
+
+def test_what_others_command_is_in_no_book_but_the_demand_of_the_month() -> None:
+    ledger = Ledger(Settings(), 0)
+    for minute in (0, 20, 40):
+        ledger.read(minute * MINUTE, 3e6, {"b": 1e5}, {"r": 1.0 + minute}, {"n": 1.2}, is_planned=False)
+    assert ledger.demand.peak_w == 3e6
+    assert ledger.books.realised["total"] == 0.0
+    assert ledger.books.violation_h == ledger.books.tap_operations == 0.0
 
 
 def test_voltages_are_learned_by_time_of_day_once_the_hour_is_over() -> None:
