@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import itertools
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hil import private_files
+
+CHUNKS = 1000
+"""Pieces of text that are compressed together."""
 
 
 class StateFile:
@@ -28,23 +34,34 @@ class StateFile:
     def read(self, say: Callable[[str], None]) -> Any | None:
         """Return the state, None where there is none of this kind; what is damaged is told."""
         try:
-            head, _, body = gzip.decompress(self.path.read_bytes()).partition(b"\n")
-            told = json.loads(head)
+            head, _, rest = gzip.decompress(self.path.read_bytes()).partition(b"\n")
+            key = json.loads(head)
         except FileNotFoundError:
             return None
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             say(f"{self.path}: damaged, not taken: {type(error).__name__}")
             return None
-        if not isinstance(told, dict) or told.get("sha256") != hashlib.sha256(body).hexdigest():
+        body, _, checksum = rest.rpartition(b"\n")
+        del rest
+        if checksum.decode("ascii", "replace") != hashlib.sha256(body).hexdigest():
             say(f"{self.path}: damaged, not taken: its checksum is another")
             return None
-        return json.loads(body) if told.get("key") == self._key else None
+        return json.loads(body) if key == self._key else None
 
     def write(self, state: Mapping[str, Any], say: Callable[[str], None]) -> None:
-        """Write the state, whole or not at all; a full disk is told."""
-        body = json.dumps(state).encode()
-        head = json.dumps({"key": self._key, "sha256": hashlib.sha256(body).hexdigest()}).encode()
+        """Write the state, whole or not at all; a full disk is told.
+
+        The text is compressed as it is made: a state of many megabytes is never there twice.
+        """
+        digest, out = hashlib.sha256(), io.BytesIO()
+        with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
+            file.write(json.dumps(self._key).encode() + b"\n")
+            chunks = json.JSONEncoder().iterencode(state)
+            while text := "".join(itertools.islice(chunks, CHUNKS)):
+                digest.update(text.encode())
+                file.write(text.encode())
+            file.write(b"\n" + digest.hexdigest().encode())
         try:
-            private_files.replace(self.path, gzip.compress(head + b"\n" + body, 1))
+            private_files.replace(self.path, out.getvalue())
         except OSError as error:
             say(f"{self.path}: cannot be written: {error.strerror}")
