@@ -25,6 +25,8 @@ WARM_UP_DAYS = 70
 LEAST_WARM_UP_DAYS = 14
 LEAST_HISTORY_DAYS = 42
 """Days of history before the first origin: four weeks of Prophet, and two of forecasts to learn from [d]."""
+LEAST_WEEKS = 3
+"""Weeks in the window below which drawing weeks says nothing of how sure a ratio is."""
 TEST_SHARE = 0.2
 """Of the series, its end, when nothing else is said."""
 BASELINES = ("persistence", "naive_day", "naive_week", "ridge")
@@ -168,9 +170,12 @@ def _ratio(
     test: Ints,
     per_day: int,
     rng: np.random.Generator,
-) -> dict[str, float] | None:
+) -> dict[str, float | None] | None:
     found = ratio_bound((by_name[ours] - actual)[test], (by_name[theirs] - actual)[test], 7 * per_day, rng)
-    return None if found is None else {"ratio": round(found[0], 4), "upper_90pct": round(found[1], 4)}
+    if found is None:
+        return None
+    has_weeks = len(test) >= LEAST_WEEKS * 7 * per_day
+    return {"ratio": round(found[0], 4), "upper_90pct": round(found[1], 4) if has_weeks else None}
 
 
 def _mean_weights(rolled: Rolled, horizon: int, members: Sequence[str], window: Window) -> dict[str, float]:

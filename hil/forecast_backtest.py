@@ -108,9 +108,11 @@ def _show_ratios(ratios: dict[str, Any]) -> None:
     for what in ("member", "baseline"):
         ratio = ratios[f"to_best_{what}"]
         if ratio is not None:
+            upper = ratio["upper_90pct"]
+            end = "too few weeks" if upper is None else f"{upper:.4f} (bootstrap of weeks)"
             out.print(
                 f"hybrid to best {what} ({ratios[f'best_{what}']}): RMSE ratio {ratio['ratio']:.4f}, "
-                f"upper end of its 90 % interval {ratio['upper_90pct']:.4f} (bootstrap of weeks)",
+                f"upper end of its 90 % interval: {end}",
                 highlight=False,
                 soft_wrap=True,
             )
