@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 
-from forecasting.outputs import KINDS, MODELS, State
+from forecasting.outputs import AHEAD, KINDS, MODELS, State
 from hil import paths
 from hil.importers.estimator_points import replace_rows
 from hil.importers.protection_points import device, templates_folder
@@ -28,11 +28,15 @@ SITE_SCORED = (1, 24)
 
 SERVICE_IR, TARGET_IR, SCORE_IR, SITE_IR, SITE_SCORE_IR = 100, 1000, 4000, 100, 4000
 TARGET_SPAN, SCORE_SPAN, SITE_SPAN, SITE_SCORE_SPAN = 200, 60, 80, 20
+INTERVALS_AT = 90
+"""Its intervals are a device of their own behind it, so that one read has each with its stamp."""
 SERVICE_DI, TARGET_DI, SITE_DI = 16, 32, 16
 
+INTERVALS = tuple(f"{end}{k}_w" for end in ("low", "high") for k in range(1, AHEAD + 1))
+"""Attributes of a load's forecast that are its intervals'."""
 SITE_ATTRS = (
     "actual_w",
-    *(f"h{k}_w" for k in range(1, 25)),
+    *(f"h{k}_w" for k in range(1, AHEAD + 1)),
     *("peak_w", "peak_in", "mean_w", "min_w", "model", "state", "is_drift", "end_h"),
 )
 """Attributes of a photovoltaic site's forecast that have points."""
@@ -52,14 +56,16 @@ RANGES = {
 }
 DESCRIPTIONS = {
     "forecaster": "forecaster: state, age and effort",
-    "forecast": "forecast of a load, 1 to 24 steps ahead, with 80 % intervals",
+    "forecast": "forecast of a load, 1 to 24 steps ahead",
+    "forecast_intervals": "ends of the 80 % intervals of a load's forecast, 1 to 24 steps ahead",
     "forecast_site": "forecast of what the sun gives at a photovoltaic site, 1 to 24 steps ahead",
     "forecast_score": "live score of a forecast at one horizon",
     "forecast_site_score": "live score of a photovoltaic site's forecast at one horizon",
 }
 TEMPLATES: dict[str, tuple[str, Collection[str] | None]] = {
     "forecaster": ("forecaster", None),
-    "forecast": ("forecast", None),
+    "forecast": ("forecast", tuple(a.name for a in REGISTRY["forecast"].attrs if a.name not in INTERVALS)),
+    "forecast_intervals": ("forecast", INTERVALS),
     "forecast_site": ("forecast", SITE_ATTRS),
     "forecast_score": ("forecast_score", None),
     "forecast_site_score": ("forecast_score", SITE_SCORE_ATTRS),
@@ -76,7 +82,6 @@ def template(name: str) -> str:
         name=lambda attr: without(attr, "_w", "_pct", "_s", "_ms"),
         number=_number,
         unit=in_kw,
-        is_stamped=name != "forecast_site_score",
     )
 
 
@@ -93,7 +98,7 @@ def load_rows() -> list[dict[str, str]]:
     """Return the rows of devices.csv of the forecaster itself, and of the loads that it forecasts."""
     rows = [device("FC.SVC", "forecaster", "forecaster.forecaster", UNIT, ir=SERVICE_IR, di=SERVICE_DI)]
     for k, (name, tag) in enumerate(LOADS.items()):
-        rows.append(_target(tag, name, k))
+        rows += _target(tag, name, k)
     for k, (name, steps) in enumerate((n, s) for n in LOADS for s in SCORED):
         rows.append(_score(LOADS[name], name, steps, k))
     return rows
@@ -102,7 +107,7 @@ def load_rows() -> list[dict[str, str]]:
 def site_rows(sites: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of photovoltaic sites and of their sum, which is forecast as loads are."""
     first = len(LOADS)
-    rows = [_target("SOLAR", "solar", first)]
+    rows = _target("SOLAR", "solar", first)
     rows += [_score("SOLAR", "solar", s, first * len(SCORED) + k) for k, s in enumerate(SCORED)]
     for k, site in enumerate(sites):
         at, bit = SITE_IR + SITE_SPAN * k, SITE_DI + 8 * k
@@ -116,9 +121,12 @@ def site_rows(sites: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _target(tag: str, name: str, k: int) -> dict[str, str]:
+def _target(tag: str, name: str, k: int) -> list[dict[str, str]]:
     at, bit = TARGET_IR + TARGET_SPAN * k, TARGET_DI + 8 * k
-    return device(f"FC.{tag}", "forecast", f"forecast.{name}", UNIT, ir=at, di=bit)
+    return [
+        device(f"FC.{tag}", "forecast", f"forecast.{name}", UNIT, ir=at, di=bit),
+        device(f"FC.{tag}_I", "forecast_intervals", f"forecast.{name}", UNIT, ir=at + INTERVALS_AT),
+    ]
 
 
 def _score(tag: str, name: str, steps: int, k: int) -> dict[str, str]:

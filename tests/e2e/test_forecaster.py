@@ -38,6 +38,7 @@ SCORED = 8
 """Forecasts one step ahead that are scored before anything is compared."""
 START_S = 120.0
 """The models are fitted on the past first, behind everything else; on a busy machine that has taken 60 s."""
+WHAT = (".H", "_I.LOW", "_I.HIGH")
 SHOWN = ("RMSE", "MAE", "MAPE", "BIAS", "COUNT", "COVER_80", "RMSE_PERSISTENCE", "SKILL")
 
 
@@ -104,7 +105,7 @@ def test_scores_on_opc_ua_are_those_of_the_recorded_forecasts_and_values(station
     if shown[0] != again[0]:
         shown = asyncio.run(by_opcua(station, tags))  # a step ended in between: the next one is far
     asked = ["FC.TOTAL.END_H", "FC.TOTAL.ACTUAL"]
-    asked += [f"FC.TOTAL.{what}{h}" for what in ("H", "LOW", "HIGH") for h in (1, 6)]
+    asked += [f"FC.TOTAL{what}{h}" for what in WHAT for h in (1, 6)]
     wait(lambda: any(h >= shown[0] for _, h in trends(station, asked)["FC.TOTAL.END_H"]), 30.0)
     rows = trends(station, asked)
     ends = [(step, round(h * 3600e9)) for step, h in rows["FC.TOTAL.END_H"] if h <= shown[0]]
@@ -115,8 +116,8 @@ def test_scores_on_opc_ua_are_those_of_the_recorded_forecasts_and_values(station
     came = by_target(end_ns, actual_kw, 0, STEP_NS, first_ns, count)
     for h, told in ((1, shown[1 : 1 + len(SHOWN)]), (6, shown[1 + len(SHOWN) :])):
         said, low, high = (
-            by_target(end_ns, at(rows[f"FC.TOTAL.{what}{h}"], steps), h, STEP_NS, first_ns, count)
-            for what in ("H", "LOW", "HIGH")
+            by_target(end_ns, at(rows[f"FC.TOTAL{what}{h}"], steps), h, STEP_NS, first_ns, count)
+            for what in WHAT
         )
         persistence = by_target(end_ns, actual_kw, h, STEP_NS, first_ns, count)
         ends_of_80 = [np.column_stack([x, x, x]) for x in (low, high)]

@@ -309,7 +309,11 @@ def test_opcua_nodes_are_of_the_type_range_and_unit_of_the_map(
             assert node["type"] == ua.ObjectIds.TwoStateDiscreteType, tag
             assert node["data_type"] == ua.ObjectIds.Boolean, tag
             # What the estimator does not know is Bad, and then without a value.
-            without = {ua.VariantType.Null} if tag.startswith("SE.") and node["status"] != "Good" else set()
+            without = (
+                {ua.VariantType.Null}
+                if tag.startswith(("SE.", "FC.")) and node["status"] != "Good"
+                else set()
+            )
             assert node["variant"] in {ua.VariantType.Boolean} | without, tag
             assert node["TrueState"].Text, tag
             assert node["FalseState"].Text != node["TrueState"].Text, tag

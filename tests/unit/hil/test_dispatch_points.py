@@ -120,7 +120,7 @@ def test_forecasts_come_from_the_points_of_feeders_and_sites(plan: Plan, site: S
     fc = Forecasts(plan, site)
     fc.values[fc.at["FC.TOTAL.END_H"]] = 416_634.0
     fc.values[fc.at["FC.FDR_B.H3"]] = 800.0
-    fc.values[fc.at["FC.TOTAL.HIGH5"]] = 41.0
+    fc.values[fc.at["FC.TOTAL_I.HIGH5"]] = 41.0
     found = fc.take()
     assert fc.taker.missing == []
     assert found is not None
