@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-NICE = 10
+NICE = 5
 
 
 def stay_behind() -> None:
-    """Let this process, and those it starts, have a tenth of a processor that others want as well.
+    """Let this process, and those it starts, have a quarter of a processor that others want as well.
 
     Niceness orders processes of one session alone where the kernel groups them by session
     (``kernel.sched_autogroup_enabled``): so the session is its own, and is niced as a whole as well.

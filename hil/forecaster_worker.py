@@ -76,6 +76,8 @@ def work(pipe: Connection, spec_path: str) -> None:
     except GridhilError as error:
         pipe.send(Failed(str(error)))
         return
+    except BrokenPipeError:
+        return  # nobody listens any more
     pipe.send(Begun(service.end_ns))
     while True:
         try:
