@@ -1,7 +1,7 @@
 """The forecaster's worker: fits and forecasts in a process of its own, behind everybody else.
 
 Fits take seconds of one processor. The forecaster's process, which samples the plant and shows what there
-is, must not wait for them; so they are made here, at the lowest priority, and what is made goes back by a
+is, must not wait for them; so they are made here, behind everybody else, and what is made goes back by a
 pipe.
 """
 
@@ -48,21 +48,21 @@ class Failed(NamedTuple):
 
 def work(pipe: Connection, spec_path: str) -> None:
     """Serve until the pipe is closed: take all steps that are over, perhaps none, give an issue."""
-    from hil.background import stay_behind
+    from hil.background import LEAST, SOME, stay_behind
+    from hil.runspec import RunSpec
     from hil.supervisor import die_with_parent
 
     die_with_parent()
-    stay_behind()
+    spec = RunSpec.load(Path(spec_path))
+    stay_behind(LEAST if spec.core["speed"] == 1.0 else SOME)  # in real time there is an hour for each step
     from hil import kernel_cache
     from hil.forecast_targets import measured_of
     from hil.forecaster_memory import Memory
     from hil.forecaster_setup import make_service
-    from hil.runspec import RunSpec
     from hil.settings import read_station
     from rtcore.errors import GridhilError
 
     kernel_cache.prepare()
-    spec = RunSpec.load(Path(spec_path))
 
     def say(text: str) -> None:
         sys.stderr.write(text + "\n")

@@ -20,7 +20,7 @@ from forecasting.series import Series
 from forecasting.service import Service
 from forecasting.target import LoadTarget
 from hil import doctor
-from hil.background import stay_behind
+from hil.background import LEAST, stay_behind
 from hil.bench.loop import core_block, pinned
 from hil.forecast_history import find_history
 from rtcore.clock import NS_PER_HOUR
@@ -120,7 +120,7 @@ def of_loop(seconds: float) -> dict[str, float]:
 
 def _refit(ready: Any, go: Any) -> None:
     """Refit again and again while told to go, at the forecaster's priority."""
-    stay_behind()
+    stay_behind(LEAST)
     service, series = live_service()
     ready.set()
     end_ns, row = service.end_ns, PAST_H
