@@ -27,7 +27,7 @@ from hil.relaytest.results import FAIL, INCONCLUSIVE, INVALID, PASS
 from hil.relaytest.runner import Run, run
 from hil.relaytest.station_facts import facts_of
 from tests.support.relaytest_rig import events, polling_standin
-from tests.support.station import ROOT, Station, gridhil, running, say
+from tests.support.station import ROOT, Station, gridhil, running, say, without_forecasts
 
 MANY = int(os.environ.get("GRIDHIL_SHOTS", "0"))
 """Shots at a sound device; 500 show the coverage of the interval, in some seven minutes."""
@@ -101,7 +101,8 @@ FAST = shots("[12, 16, 20, 25, 30]", repeats=10)
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    with running(tmp_path_factory.mktemp("state")) as live:
+    folder = tmp_path_factory.mktemp("state")
+    with running(folder, without_forecasts(folder)) as live:
         yield live
 
 

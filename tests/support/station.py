@@ -261,6 +261,16 @@ def station_for_clients(folder: Path) -> str:
     return str(path)
 
 
+def without_forecasts(folder: Path) -> str:
+    """Write the default station without its forecaster, whose fits share two processors; returns its file."""
+    text = (ROOT / "config" / "stations" / "iowa240.toml").read_text(encoding="utf-8")
+    shipped = "[forecast]\nenabled = true"
+    assert shipped in text
+    path = folder / "iowa240.toml"
+    path.write_text(text.replace(shipped, "[forecast]\nenabled = false"), encoding="utf-8")
+    return str(path)
+
+
 @contextlib.contextmanager
 def starting(state: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[Station]:
     """Start a station, end it at the end of the block."""
