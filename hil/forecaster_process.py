@@ -50,8 +50,8 @@ HANG_S = 600.0
 """A worker that is at one piece of work for so long is ended [s]; a start tells how far it is."""
 LATE_STEPS = 2.5
 """No new forecasts are an alarm when the newest is so old [steps]."""
-END_S = 1.0
-"""The worker has so long to write what it knows at the end [s]."""
+END_S = 0.4
+"""The worker has so long to write what it knows at the end [s]; the supervisor waits for 1.2 s in all."""
 WAITING_MAX = 10_000
 """Steps that may wait for the worker, and that are kept for one that is started anew."""
 FALLBACK, DRIFT, FAILED = "is_fallback_sp", "is_drift_sp", "is_failed_sp"
