@@ -53,7 +53,7 @@ def joined(tmp_path: Path, clock: Clock) -> JoinedBoard:
     core = board_at(tmp_path / "core.board", N_CORE, S // 1000)
     publish(core, 7, [1.0, 2.0, 3.0], clock.ns)
     part = Part(tmp_path / "other.board", N, [AGE], clock)
-    return JoinedBoard(segment.attach(tmp_path / "core.board"), N_CORE, part)
+    return JoinedBoard(segment.attach(tmp_path / "core.board"), N_CORE, [part])
 
 
 def other(tmp_path: Path, period_s: float = 0.5) -> bd.Board:
@@ -154,3 +154,17 @@ def test_without_another_board_it_is_the_cores(tmp_path: Path, clock: Clock) -> 
     found = JoinedBoard(segment.attach(tmp_path / "core.board"), N_CORE).read()
     assert found is not None
     assert found.values.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_several_boards_stand_behind_each_other_and_one_that_is_missing_is_bad_alone(
+    tmp_path: Path, clock: Clock
+) -> None:
+    publish(board_at(tmp_path / "core.board", N_CORE, S), 0, [1.0, 2.0, 3.0], clock.ns)
+    publish(board_at(tmp_path / "second.board", 3, S), 0, [7.0, 8.0, 9.0], clock.ns)
+    parts = [Part(tmp_path / f"{name}.board", n, (), clock) for name, n in (("first", 2), ("second", 3))]
+    joined = JoinedBoard(segment.attach(tmp_path / "core.board"), N_CORE, parts)
+    found = joined.read()
+    assert found is not None
+    assert joined.n_points == N_CORE + 5
+    assert found.values.tolist() == [1.0, 2.0, 3.0, 0.0, 0.0, 7.0, 8.0, 9.0]
+    assert found.quality.tolist() == [0, 0, 0, *LOST, 0, 0, 0]
