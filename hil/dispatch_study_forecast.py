@@ -13,9 +13,6 @@ from forecasting.series import Floats, Series
 from rtcore.clock import NS_PER_HOUR
 
 AHEAD = 24
-SUN_MOST, SUN_LEAST = 1.02, 0.2
-"""What the sun hardly passes either way, of a clear sky: edges of clouds, and thick ones."""
-
 SPREAD_QUANTILE = 0.8
 """Quantile of past errors that the spread of a forecast is [of the same number of steps ahead]."""
 

@@ -17,10 +17,9 @@ from forecasting.dispatch.planner import Deadline
 from forecasting.dispatch.settings import Settings
 from forecasting.dispatch.site import Site
 from forecasting.series import Floats, Series
+from hil.dispatch_forecast import SUN_LEAST, SUN_MOST
 from hil.dispatch_study_forecast import (
     AHEAD,
-    SUN_LEAST,
-    SUN_MOST,
     LoadForecast,
     Spread,
     SunForecast,

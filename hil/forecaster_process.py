@@ -94,11 +94,6 @@ class Worker:
         """Tell whether it has been at one piece of work for longer than any takes."""
         return self._pipe is not None and self._is_busy and time.monotonic() - self._asked_s > HANG_S
 
-    @property
-    def n_waiting(self) -> int:
-        """Steps that are not worked on yet, or are just now."""
-        return len(self._waiting)
-
     def give(self, step: Closed) -> None:
         """Take a step that is over."""
         self._waiting.append(step)

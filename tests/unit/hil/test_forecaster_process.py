@@ -103,7 +103,6 @@ def test_the_first_issue_is_that_of_the_start_and_steps_that_waited_are_answered
         worker.end()
     assert [a.end_ns // HOUR for a in answers if isinstance(a, Issue)] == [0, 1, 4]
     assert worker.progress == Progress(1, 2)
-    assert worker.n_waiting == 0
 
 
 def test_a_step_that_fails_is_told_and_the_next_one_is_worked_on() -> None:
