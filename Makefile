@@ -16,7 +16,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export NUMBA_NUM_THREADS := 1
 
-.PHONY: help install run test check format bench tflite lock clean
+.PHONY: help install run test check format bench tflite docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,17 @@ $(TFLITE)/.installed: .ci/tflite.lock
 	@$(BIN)/python -m pip --quiet --python $(TFLITE)/bin/python install --require-hashes -r $<
 	@touch $@
 
+# The manual as pages for a browser; what builds it is in nobody's environment but its own.
+DOCS := .venv/docs
+docs: install $(DOCS)/.installed ## build the manual into site/
+	@NO_MKDOCS_2_WARNING=1 exec $(DOCS)/bin/mkdocs --quiet build --strict
+
+$(DOCS)/.installed: .ci/docs.lock
+	@echo "gridhil: installing mkdocs-material into $(DOCS) (once)"
+	@$(BIN)/python -m venv --clear --without-pip $(DOCS)
+	@$(BIN)/python -m pip --quiet --python $(DOCS)/bin/python install --require-hashes -r $<
+	@touch $@
+
 # The lock serves Python 3.11 to 3.13 on Linux x86_64; it also holds the build tool (hatchling wants
 # editables for an editable install), so that installing needs no second download. Make it again after changing dependencies.
 # backports.strenum 1.3 declares Python < 3.11; uv overlooks that bound, pip refuses it.
@@ -103,7 +114,9 @@ lock: install ## resolve pyproject.toml into requirements.lock again
 		--python-version 3.11 --no-header --no-annotate --quiet --output-file .ci/pandapower.lock
 	printf 'tflite-runtime==2.14.0\nnumpy<2\n' | $(BIN)/uv pip compile - --generate-hashes \
 		--python-version 3.11 --no-header --no-annotate --quiet --output-file .ci/tflite.lock
+	printf 'mkdocs-material>=9.6\n' | $(BIN)/uv pip compile - --universal --generate-hashes \
+		--python-version 3.11 --no-header --no-annotate --quiet --output-file .ci/docs.lock
 
 clean: ## remove .venv and every cache
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

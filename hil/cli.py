@@ -17,6 +17,7 @@ from rich.console import Console
 
 from hil import (
     cli_attack,
+    cli_console,
     cli_cyberrange,
     cli_dispatch,
     cli_estimate,
@@ -24,6 +25,7 @@ from hil import (
     cli_protection,
     cli_record,
     cli_relaytest,
+    cli_web,
     stop_signals,
 )
 from hil.cli_options import (
@@ -46,7 +48,7 @@ app = typer.Typer(
     name="gridhil",
     help="A power-distribution system that isn't there: real-time SCADA emulator.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 importers = typer.Typer(help="Convert other tools' circuits to a network folder.", no_args_is_help=True)
@@ -89,14 +91,19 @@ def run(
         ),
     ] = None,
     speed: Annotated[str | None, typer.Option(help='1 is real time; "max" as fast as possible.')] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random number.", min=0)] = None,
-    step_us: Annotated[int | None, typer.Option(help=r"Step length \[us].", min=250, max=100_000)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the station's.", min=0)] = None,
+    step_us: Annotated[
+        int | None, typer.Option(help=r"Step length \[us] instead of the station's.", min=250, max=100_000)
+    ] = None,
     modbus_port: Annotated[
-        int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
+        int | None, typer.Option(help="Port of Modbus TCP; 0 takes a free one.", min=0, max=65535)
     ] = None,
     opcua_port: Annotated[
-        int | None, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
+        int | None, typer.Option(help="Port of OPC UA; 0 takes a free one.", min=0, max=65535)
     ] = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="With the operator's console in this terminal.")
+    ] = False,
 ) -> None:
     """Start a station: the plant in real time behind Modbus TCP and OPC UA."""
     from hil import kernel_cache
@@ -112,6 +119,7 @@ def run(
         step_us=step_us,
         modbus_port=modbus_port,
         opcua_port=opcua_port,
+        has_console=console,
     )
     raise typer.Exit(run_station(station, options, out, cache))
 
@@ -139,7 +147,7 @@ def points(
     elif form is MapFormat.CSV:
         text = point_export.to_csv(listed, orders)
     elif form is MapFormat.NODESET:
-        text = point_export.to_nodeset(listed, plan.station.title)
+        text = point_export.to_nodeset(listed, plan.station.title, plan.network)
     else:
         units = [Unit(**row) for row in plan.station.modbus_dict()["units"]]
         text = point_export.to_md(listed, plan.points.stamps, plan.station.title, orders, units)
@@ -249,7 +257,9 @@ def user_remove(name: UserName, station: OfStation = DEFAULT_STATION) -> None:
 
 @app.command()
 def powerflow(
-    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
+    name: Annotated[
+        str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
+    ],
     at: Annotated[str | None, typer.Option(help="Moment of the station's profile, ISO 8601.")] = None,
     form: Annotated[
         NodeFormat | None, typer.Option("--format", help="Form of the result.", show_default="table")
@@ -322,6 +332,8 @@ def scenario(
         raise typer.Exit(EXIT_FAILED)
 
 
+cli_console.add_to(app)
+cli_web.add_to(app)
 cli_record.add_to(app)
 cli_relaytest.add_to(app)
 cli_estimate.add_to(app)
@@ -367,7 +379,9 @@ def check(
 def bench(
     name: Annotated[
         str | None,
-        typer.Argument(help="step, relays, solver, se, loop, modbus, opcua, relaytest or startup."),
+        typer.Argument(
+            help="step, relays, solver, se, loop, forecast, modbus, opcua, console, relaytest or startup."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
     json_: Json = False,

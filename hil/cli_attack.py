@@ -36,7 +36,7 @@ def attack(
     ] = 0,
     listen: Annotated[str, typer.Option(help="Address that the proxies listen on.")] = "127.0.0.1",
     allow: Annotated[
-        list[str] | None, typer.Option(help="Network whose masters may use the proxies; may be repeated.")
+        list[str] | None, typer.Option(help="Network whose masters may use the proxies; repeatable.")
     ] = None,
     duration: Annotated[float | None, typer.Option(help="Stop after this many seconds.", min=0.1)] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for truth.csv and truth.json.")] = None,

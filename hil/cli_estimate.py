@@ -35,7 +35,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def estimate(
-    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
+    name: Annotated[
+        str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
+    ],
     measurements: Annotated[
         str | None, typer.Option(metavar="FILE.csv", help="Measurement file, or a shipped one's name.")
     ] = None,
@@ -54,13 +56,13 @@ def estimate(
         Path | None, typer.Option(metavar="FILE.toml", help="How switches, taps and capacitors are.")
     ] = None,
     open_: Annotated[
-        list[str] | None, typer.Option("--open", metavar="SWITCH", help="Open switch; may be repeated.")
+        list[str] | None, typer.Option("--open", metavar="SWITCH", help="Open switch; repeatable.")
     ] = None,
     close: Annotated[
-        list[str] | None, typer.Option(metavar="SWITCH", help="Closed switch; may be repeated.")
+        list[str] | None, typer.Option(metavar="SWITCH", help="Closed switch; repeatable.")
     ] = None,
     tap: Annotated[
-        list[str] | None, typer.Option(metavar="REG=N", help="Tap of a regulator; may be repeated.")
+        list[str] | None, typer.Option(metavar="REG=N", help="Tap of a regulator; repeatable.")
     ] = None,
     taps: Annotated[Taps, typer.Option(help="Taps as given, or where J is least.")] = Taps.GIVEN,
     load_sigma: Annotated[

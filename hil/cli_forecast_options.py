@@ -26,7 +26,5 @@ StepS = Annotated[
     float | None, typer.Option(help=r"Length of a row \[s]; finer rows are averaged to it.", min=1.0)
 ]
 Nominal = Annotated[float | None, typer.Option(help="Expected level, to find a wrong unit.", min=1e-9)]
-Exogenous = Annotated[
-    list[str] | None, typer.Option(metavar="COLUMN", help="Further input; may be repeated.")
-]
+Exogenous = Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Further input; repeatable.")]
 Holidays = Annotated[str | None, typer.Option(help="Country, US or US-IA: holidays are Sundays.")]

@@ -21,7 +21,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fault(
-    name: Annotated[str, typer.Argument(metavar="NETWORK|STATION")],
+    name: Annotated[
+        str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
+    ],
     kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll, llg; on lines open, openg.")],
     bus: Annotated[str | None, typer.Option(help="Faulted bus.")] = None,
     line: Annotated[str | None, typer.Option(help="Faulted line, instead of a bus.")] = None,

@@ -30,11 +30,11 @@ def relaytest(
     """Test the relay connected to a running station; exit 1 unless every verdict is PASS."""
     compiled()
     from hil.relaytest import command
-    from hil.relaytest.running import running_bench
+    from hil.relaytest.running import running_bench, shown_at
     from hil.relaytest.station_facts import facts_of
 
     talk = Console(quiet=True) if json_ else out
-    doc = command.run_file(plan, report, facts_of, running_bench, talk)
+    doc = command.run_file(plan, report, facts_of, running_bench, talk, shown_at)
     if json_:
         as_json(doc)
     if doc["verdict"] != "PASS":

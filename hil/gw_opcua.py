@@ -19,6 +19,8 @@ from hil.gateway_process import say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.recorder.audit import AuditJournal
 from hil.runspec import RunSpec
+from hil.services.alarm_file import AlarmFile
+from hil.services.station_services import StationServices
 from hil.users_watch import UsersWatch
 from protocols import opcua_standard
 from protocols.command_desk import CommandDesk
@@ -41,30 +43,36 @@ async def _serve(spec: RunSpec) -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     status = GatewayStatus.create(spec.gateway_path("opcua"))
     status.write(state=STARTING, pid=os.getpid())
-    desk, server, watch = _assemble(spec)
+    desk, server, watch, services = _assemble(spec)
+    alarms = AlarmFile(spec.state_dir, services.alarms, say)
     try:
         await server.start()
     except OSError as error:
         settings = server.settings
         raise HostError(ports.refusal(settings.host, settings.port, "OPC UA", error)) from None
     say(f"ready {server.url}")
+    (spec.run_dir / spec.URL_FILE).write_text(server.url)
     reporter = asyncio.create_task(_report(status, desk, server, watch))
+    keeper = asyncio.create_task(alarms.keep())
     stopped = asyncio.create_task(stop.wait())
-    ends: set[asyncio.Future[Any]] = {stopped, server.failed, reporter}
+    ends: set[asyncio.Future[Any]] = {stopped, server.failed, reporter, keeper}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     failure = server.failed.exception() if server.failed.done() else None
-    if reporter.done() and failure is None:
-        failure = reporter.exception()
-    for task in (reporter, stopped):
-        task.cancel()
+    for task in (reporter, keeper):
+        if task.done() and failure is None:
+            failure = task.exception()
+    for unfinished in (reporter, keeper, stopped):
+        unfinished.cancel()
     await server.stop()
+    await alarms.save()
+    await services.close()
     if failure is not None:
         say(f"OPC UA gateway failed: {failure!r}", is_error=True)
         return EXIT_FAILED
     return 0
 
 
-def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
+def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch, StationServices]:
     gateway = gateway_process.attach(spec, "opcua", has_events=True)
     desk = CommandDesk(gateway, AuditJournal(spec.audit_path("opcua")))
     settings = OpcuaSettings.of(spec.opcua)
@@ -72,6 +80,7 @@ def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
     if password is not None:
         say(f"OPC UA user {OPERATOR}, password {password} (shown this once; only a hash is kept)")
     watch = UsersWatch(spec.state_dir, say)
+    services = StationServices(spec)
     server = OpcuaServer(
         spec.station,
         gateway,
@@ -81,8 +90,9 @@ def _assemble(spec: RunSpec) -> tuple[CommandDesk, OpcuaServer, UsersWatch]:
         credentials.ensure_identity(spec.state_dir, spec.name, settings.host, say),
         credentials.application_uri(spec.name),
         _standard_file(),
+        services,
     )
-    return desk, server, watch
+    return desk, server, watch, services
 
 
 def _standard_file() -> Path | None:

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hil.point_markdown import FIRST_REFERENCE, QUALITY_WORD, STAMP_LAYOUT, to_md
-from protocols import modbus_map, opcua_space
+from hil.services.arrays import arrays_of
+from hil.services.feeder_map import FeederMap
+from protocols import modbus_map, opcua_array_list, opcua_services, opcua_space
 from protocols.gateway import MODBUS_EXCEPTION, OPCUA_STATUS
 from protocols.opcua_space import STATUS_NAME
 from protocols.roles import ROLES
 from rtcore.commands import REASON_TEXT
+from rtcore.network.model import Network
 from rtcore.points import Point
 
 __all__ = ["COLUMNS", "rows", "to_csv", "to_json", "to_md", "to_nodeset"]
@@ -125,6 +128,9 @@ def to_json(
     return json.dumps(document, indent=1) + "\n"
 
 
-def to_nodeset(points: Sequence[Point], station: str) -> str:
-    """Return the OPC UA address space as a NodeSet2 document."""
-    return opcua_space.nodeset(points, station)
+def to_nodeset(points: Sequence[Point], station: str, network: Network | None = None) -> str:
+    """Return the OPC UA address space as a NodeSet2 document; with a network its services and arrays, too."""
+    more = [*opcua_services.nodes(station)]
+    if network is not None:
+        more += opcua_array_list.nodes(station, arrays_of(points, FeederMap(network, points)))
+    return opcua_space.nodeset(points, station, more)

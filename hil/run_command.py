@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hil import doctor, kernel_cache, paths, ports, run_dir, stop_signals
+from hil import console_child, doctor, kernel_cache, paths, ports, run_dir, stop_signals
 from hil.output import err
 from hil.panel import Panel
 from hil.profiles import Profile
@@ -24,6 +24,10 @@ from hil.publishers import KINDS
 from hil.recorder.configuration import part_hashes
 from hil.recorder.disturbance_setup import relay_rows
 from hil.runspec import RunSpec
+from hil.services.arrays import arrays_of
+from hil.services.feeder_map import FeederMap
+from hil.services.model import model, packed
+from hil.services.model_file import write_model
 from hil.settings import Station
 from hil.settings_rules import check_sections
 from hil.station import Plan, period_ns, read_plan, read_playback, simulated_s, step_ns
@@ -33,7 +37,7 @@ from hil.wiring_files import device_dict
 from protocols.accounts import Account
 from protocols.roles import OPERATOR, may
 from rtcore.board import CTL_AT, CTL_BEAT_NS
-from rtcore.errors import HostError, UserInputError
+from rtcore.errors import HostError, Problem, UserInputError
 
 COMPILE_TIMEOUT_S = 600.0
 GATEWAY_TIMEOUT_S = 30.0
@@ -59,6 +63,7 @@ class RunOptions:
     modbus_port: int | None = None
     opcua_port: int | None = None
     step_us: int | None = None
+    has_console: bool = False
 
 
 def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.KernelCache) -> int:
@@ -69,8 +74,12 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
     """
     if platform.machine() != "x86_64":
         raise HostError(f"boards rely on the store order of x86-64, this is {platform.machine()}")
+    if options.has_console:
+        console_child.require_terminal()
     plan = override(read_plan(name), options)
     station = plan.station
+    if options.has_console and not station.opcua.enabled:
+        raise UserInputError([Problem(str(station.path), "opcua.enabled", "the console needs OPC UA")])
     has_fifo = station.loop.scheduler != "other" and doctor.fifo_granted()
     if station.loop.scheduler == "fifo" and not has_fifo:
         raise HostError(
@@ -91,8 +100,10 @@ def run(name: str, options: RunOptions, console: Console, cache: kernel_cache.Ke
         try:
             spec = dc.replace(make_spec(plan, directory, dt_ns, has_fifo, n_steps), recorder=recorder)
             path = spec.save()
+            drawn = FeederMap(plan.network, spec.points)
+            write_model(spec, packed(model(plan, spec, drawn)), arrays_of(spec.points, drawn))
             _announce(console, plan, spec)
-            return _supervise(spec, path, plan, console, _waiting_for(cache))
+            return _supervise(spec, path, plan, console, _waiting_for(cache), options)
         finally:
             stop_signals.ignore()
             run_dir.remove_run_dir(directory)
@@ -353,7 +364,9 @@ def _waiting_for(cache: kernel_cache.KernelCache) -> str:
     return f"compiling the kernels for this machine, once ({expected})"
 
 
-def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, waiting: str) -> int:
+def _supervise(
+    spec: RunSpec, spec_path: Path, plan: Plan, console: Console, waiting: str, options: RunOptions
+) -> int:
     panel = Panel(spec, plan.station, console)
     supervisor = Supervisor(process_list(spec, spec_path, plan.station), panel.note)
     panel.supervisor = supervisor
@@ -369,10 +382,24 @@ def _supervise(spec: RunSpec, spec_path: Path, plan: Plan, console: Console, wai
             return error.exit_code
     panel.attach()
     panel.ready(time.monotonic() - started)
-    with panel.live():
-        code = supervisor.run(_until(panel), panel.tick, panel.tick_s)
+    if options.has_console:
+        code = _run_with_console(supervisor, panel, console)
+    else:
+        with panel.live():
+            code = supervisor.run(_until(panel), panel.tick, panel.tick_s)
     panel.farewell(code)
     return code
+
+
+def _run_with_console(supervisor: Supervisor, panel: Panel, console: Console) -> int:
+    """Run with a console in place of the panel."""
+    url = (panel.spec.run_dir / RunSpec.URL_FILE).read_text()
+    child = console_child.ConsoleChild(url, console)
+    is_over = _until(panel)
+    try:
+        return supervisor.run(lambda: is_over() or child.wants_end(), lambda: None, panel.tick_s)
+    finally:
+        child.end()
 
 
 def _until(panel: Panel) -> Callable[[], bool]:

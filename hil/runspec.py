@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses as dc
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rtcore.points import Point
 
@@ -20,6 +20,9 @@ PRODUCERS = ("modbus", "opcua", "console", "device", "bench", "recorder", "forec
 @dc.dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """Everything a child process needs to know; plain data."""
+
+    URL_FILE: ClassVar[str] = "opcua.url"
+    """File of the run directory with the address that the OPC UA server really has."""
 
     name: str
     """The station's short name: a word in ASCII, safe in file names and identifiers."""

@@ -88,12 +88,12 @@ class CommandDesk:
         points = self.gateway.points
         return beyond(role, (points[i].role for i, _ in writes if 0 <= i < len(points)))
 
-    async def note(self, event: str, **fields: Any) -> None:
-        """Audit something that is no command, such as a refused login; a full disk is no reason to fail."""
-        try:
-            await self._audit.append({"event": event, **fields})
-        except OSError:
-            pass
+    async def note(self, event: str, **fields: Any) -> bool:
+        """Audit something that is no command, such as a refused login; tell whether it is on disk.
+
+        A full disk is no reason to fail.
+        """
+        return await self._keep({"event": event, **fields})
 
     async def _execute(self, writes: list[tuple[int, float]], who: Who) -> Verdict:
         reason = self.gateway.check(writes)

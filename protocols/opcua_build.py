@@ -75,7 +75,8 @@ class _Builder:
 
     def _fill(self, record: NodeData, node: Node) -> None:
         vt = ua.VariantType
-        kind = (node.node_class, node.data_type, node.is_array, node.is_writable, node.point >= 0)
+        dims = space.length(node.value) if node.is_array else -1
+        kind = (node.node_class, node.data_type, dims, node.is_writable, node.point >= 0)
         same = self._same.get(kind)
         if same is None:
             same = self._same[kind] = self._of_kind(node)
@@ -114,7 +115,7 @@ class _Builder:
             ]
         found = {a: AttributeValue(ua.DataValue(ua.Variant(value, t))) for a, value, t in rows}
         if node.is_array:
-            dims = ua.Variant([len(space.OUTPUTS)], vt.UInt32, is_array=True)
+            dims = ua.Variant([space.length(node.value)], vt.UInt32, is_array=True)
             found[_Ids.ArrayDimensions] = AttributeValue(ua.DataValue(dims))
         return found
 
@@ -159,6 +160,9 @@ def _value(node: Node) -> ua.DataValue:
         return ua.DataValue(ua.Variant(ua.LocalizedText(value.text), vt.LocalizedText))
     if isinstance(value, space.Range):
         return ua.DataValue(ua.Variant(ua.Range(Low=value.low, High=value.high), vt.ExtensionObject))
+    if isinstance(value, space.Items):
+        is_text = bool(value.items) and isinstance(value.items[0], str)
+        return ua.DataValue(ua.Variant(list(value.items), vt.String if is_text else vt.Double, is_array=True))
     if isinstance(value, Unit):
         unit = ua.EUInformation(
             NamespaceUri=space.UNIT_NAMESPACE,
@@ -171,7 +175,7 @@ def _value(node: Node) -> ua.DataValue:
         ua.Argument(
             Name=a.name,
             DataType=ua.NodeId(a.data_type, 0),
-            ValueRank=-1,
+            ValueRank=1 if a.is_array else -1,
             Description=ua.LocalizedText(a.description),
         )
         for a in value

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,9 @@ MAX_INTERVAL_MS = 3_600_000.0
 WATCH_S = 0.1
 """How often the core's heartbeat is looked at, however slow the tier [s]."""
 
+OnStatus = Callable[[int, float, int], None]
+AfterSweep = Callable[[npt.NDArray[np.float64], npt.NDArray[np.uint8], int], None]
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = ua.Variant(None, ua.VariantType.Null)
 _BAD_WAITING = int(Quality.BAD_WAITING)
@@ -56,6 +59,12 @@ def status_table() -> list[ua.StatusCode]:
 def utc(ns: int) -> datetime:
     """Return a UTC time [ns since 1970] as datetime, to the microsecond."""
     return EPOCH + timedelta(microseconds=ns // 1000)
+
+
+def utc_ns(instant: datetime) -> int:
+    """Return what ``utc`` was made of, to the microsecond [ns since 1970]."""
+    since = instant - EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
 class MonitoredItems(MonitoredItemService):  # type: ignore[misc]  # asyncua is untyped here
@@ -301,9 +310,20 @@ class Publisher:
         self._reported, self._reported_quality = self._values.copy(), self._quality.copy()
         self._source = self._server = utc(time.time_ns())
         self._is_alive, self._step = False, -1
+        self._watched: frozenset[int] = frozenset()
+        self._on_status: OnStatus = _nobody
+        self._followers: list[AfterSweep] = []
         self.n_changes = 0
         self.n_stretched = 0
         self.longest_ms = 0.0
+
+    def watch(self, points: Iterable[int], on_status: OnStatus) -> None:
+        """Have every change of some statuses told, in order: index, value, time [ns since 1970 UTC]."""
+        self._watched, self._on_status = frozenset(points), on_status
+
+    def follow(self, after_sweep: AfterSweep) -> None:
+        """Have something called after every sweep: values, qualities, time [ns since 1970 UTC]."""
+        self._followers.append(after_sweep)
 
     def current(self, index: int) -> ua.DataValue:
         """Return a point as of the last sweep, deadband or not."""
@@ -321,6 +341,8 @@ class Publisher:
         self._reported[changed] = self._values[changed]
         self._reported_quality[changed] = self._quality[changed]
         self.n_changes += told + len(changed)
+        for after_sweep in self._followers:
+            after_sweep(self._values, self._quality, utc_ns(self._source))
         return told + len(changed)
 
     def _tell_changes(self) -> int:
@@ -381,6 +403,8 @@ class Publisher:
 
     def _report(self, index: int, value: float, quality: int, source: datetime | None = None) -> None:
         data = self._data_value(index, value, quality, source)
+        if index in self._watched and quality < BAD_FROM:
+            self._on_status(index, value, utc_ns(source or self._source))
         attribute = self._values_of[index]
         attribute.value = data
         for handle, callback in attribute.datachange_callbacks.items():
@@ -405,6 +429,10 @@ def _finite(snapshot: Snapshot) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
         return snapshot.values, snapshot.quality
     quality = np.where(good | (snapshot.quality >= BAD_FROM), snapshot.quality, np.uint8(Quality.BAD))
     return np.where(good, snapshot.values, 0.0), quality.astype(np.uint8)
+
+
+def _nobody(index: int, value: float, utc_ns: int) -> None:
+    """Take a change that nobody watches."""
 
 
 def _notify_of(callback: Any) -> Callable[[int, Any], None]:

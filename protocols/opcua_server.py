@@ -24,11 +24,14 @@ from asyncua.server.internal_server import InternalServer
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from protocols import opcua_build, opcua_guards, opcua_space, opcua_standard
+from protocols import opcua_array_list, opcua_build, opcua_guards, opcua_services, opcua_space, opcua_standard
 from protocols.accounts import Accounts
 from protocols.command_desk import CommandDesk
 from protocols.gateway import Gateway
+from protocols.opcua_arrays import LiveArrays
+from protocols.opcua_calls import ServiceCalls
 from protocols.opcua_publish import Publisher, Subscriptions
+from protocols.opcua_services import Services
 from protocols.opcua_session import Session, Station
 from protocols.opcua_settings import OpcuaSettings
 from protocols.opcua_users import NoAdministration, Users, decrypt_password
@@ -135,6 +138,8 @@ class OpcuaServer:
         The server's certificate, whose subject alternative names hold ``application_uri``.
     standard_file : Path, optional
         Where the standard address space is kept between starts (``opcua_standard``).
+    services : Services, optional
+        What is served beside the points; without them there is no such object.
     """
 
     def __init__(
@@ -147,6 +152,7 @@ class OpcuaServer:
         identity: tuple[x509.Certificate, RSAPrivateKey],
         application_uri: str,
         standard_file: Path | None = None,
+        services: Services | None = None,
     ) -> None:
         self._station_name = station
         self._gateway = gateway
@@ -154,6 +160,7 @@ class OpcuaServer:
         self.settings = settings
         self._uri = application_uri
         self._standard_file = standard_file
+        self._services = services
         self.users = Users(accounts, settings.lockout_failures, settings.lockout_s)
         self.tally = opcua_guards.Tally()
         self._identity = identity
@@ -177,6 +184,11 @@ class OpcuaServer:
     def n_clients(self) -> int:
         """Connections that are open now."""
         return len(self._listener.clients)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return the sessions that are open now: peer, user, role, age [s]."""
+        found = [p.processor.session for p in self._listener.clients if p.processor is not None]
+        return [s.shown() for s in found if s is not None and s.is_activated()]
 
     async def start(self) -> None:
         """Build the address space, open the port, publish; OSError when the port is taken."""
@@ -231,6 +243,9 @@ class OpcuaServer:
         await self._announce_limits()
         server.set_security_policy(self._policies(), NoAdministration())
         nodes = opcua_space.describe(self._gateway.points, self._station_name)
+        if self._services is not None:
+            nodes += opcua_services.nodes(self._station_name)
+            nodes += opcua_array_list.nodes(self._station_name, self._services.arrays)
         records = opcua_build.install(iserver.aspace, nodes, settings.publish_ms)
         self._share(iserver, records)
 
@@ -247,6 +262,7 @@ class OpcuaServer:
             publisher=self.publisher,
             variables={r.nodeid: i for i, r in records.items() if not is_method[i]},
             methods={r.nodeid: i for i, r in records.items() if is_method[i]},
+            calls=self._serve(self._services) if self._services is not None else None,
         )
         subscriptions.spans.update(
             {
@@ -255,6 +271,15 @@ class OpcuaServer:
                 if not is_method[i] and not points[i].is_two_state
             }
         )
+
+    def _serve(self, services: Services) -> ServiceCalls:
+        """Let alarms and arrays follow the points; return what answers calls."""
+        index, book = self._gateway.index, services.alarms
+        tags = {index[tag]: tag for tag in book.alarms}
+        self.publisher.watch(tags, lambda i, value, utc_ns: book.take(tags[i], value, utc_ns))
+        self.publisher.follow(services.swept)
+        self.publisher.follow(LiveArrays(services.arrays, index, self._server.iserver.aspace).swept)
+        return ServiceCalls(services, self._desk, self.sessions)
 
     def _policies(self) -> list[Any]:
         offered = [

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses as dc
 import math
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from protocols.accounts import Account
 from protocols.command_desk import CommandDesk, Who
 from protocols.gateway import OPCUA_STATUS
 from protocols.opcua_build import NS_INDEX, READ
+from protocols.opcua_calls import Caller, ServiceCalls
 from protocols.opcua_publish import Publisher, Subscriptions
 from protocols.opcua_settings import OpcuaSettings
 from protocols.opcua_users import Users
@@ -34,6 +36,9 @@ MAX_RESPONSE_BYTES = 512 * 1024
 
 MAX_NAME_SHOWN = 64
 """Most characters of a refused name that the audit record keeps."""
+
+SERVICES_AT_ONCE = 4
+"""Most calls of services in one request: their answers are large."""
 
 AT_ONCE = 64
 """Commands of one request that are on their way together."""
@@ -53,6 +58,15 @@ class Station:
     publisher: Publisher
     variables: dict[ua.NodeId, int]
     methods: dict[ua.NodeId, int]
+    calls: ServiceCalls | None = None
+
+    def role_for(self, method: ua.NodeId) -> str | None:
+        """Return the role that a method needs; None for one that is none of ours."""
+        index = self.methods.get(method)
+        if index is not None:
+            return self.points[index].role
+        service = self.calls.methods.get(method) if self.calls is not None else None
+        return None if service is None else service.role
 
 
 class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
@@ -64,12 +78,22 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
         self._settings = station.settings
         self.auth_token = ua.NodeId(secrets.token_bytes(32), 0)
         self._login: Account | None = None
+        self._opened_s = time.monotonic()
         self.subscription_service: Subscriptions
 
     @property
     def role(self) -> str:
         """What the user may now: a changed users file counts for open sessions, too."""
         return self._station.users.role_of(self.user.name, self._login)
+
+    def shown(self) -> dict[str, Any]:
+        """Return who this is, for others to see."""
+        return {
+            "peer": ":".join(str(part) for part in self.name[:2]),
+            "user": self.user.name or "anonymous",
+            "role": self.role,
+            "age_s": round(time.monotonic() - self._opened_s, 1),
+        }
 
     def _may(self, point: Point) -> bool:
         return may(self.role, point.role)
@@ -139,8 +163,8 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
             if index is not None and not self._may(self._station.points[index]):
                 return ua.DataValue(ua.Variant(READ, ua.VariantType.Byte))
         elif attribute == _Ids.UserExecutable:
-            index = self._station.methods.get(wanted.NodeId)
-            if index is not None and not self._may(self._station.points[index]):
+            needed = self._station.role_for(wanted.NodeId)
+            if needed is not None and not may(self.role, needed):
                 return ua.DataValue(ua.Variant(False, ua.VariantType.Boolean))
         return self.aspace.read_attribute_value(wanted.NodeId, attribute)
 
@@ -152,8 +176,11 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
         return await self._in_batches([self._write_one(item) for item in params.NodesToWrite])
 
     async def call(self, params: Any) -> list[Any]:
-        """Call methods of points; other methods as asyncua has them."""
+        """Call methods of points and services; other methods as asyncua has them."""
         self._limit(params)
+        services = self._station.calls.methods if self._station.calls is not None else {}
+        if sum(request.MethodId in services for request in params) > SERVICES_AT_ONCE:
+            raise ServiceError(_Codes.BadTooManyOperations)
         return await self._in_batches([self._call_one(request) for request in params])
 
     async def _write_one(self, item: Any) -> Any:
@@ -194,7 +221,7 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
         index = self._station.methods.get(request.MethodId)
         result = ua.CallMethodResult()
         if index is None:
-            return (await super().call([request]))[0]
+            return await self._call_other(request)
         point = self._station.points[index]
         arguments = request.InputArguments or []
         if request.ObjectId != ua.NodeId(point.device, NS_INDEX):
@@ -209,6 +236,15 @@ class Session(InternalSession):  # type: ignore[misc]  # asyncua is untyped here
                 ua.Variant(max(verdict.step, 0), ua.VariantType.UInt64),
             ]
         return result
+
+    async def _call_other(self, request: Any) -> Any:
+        """Call a service, or a method of the server's own."""
+        calls = self._station.calls
+        service = calls.methods.get(request.MethodId) if calls is not None else None
+        if calls is None or service is None:
+            return (await super().call([request]))[0]
+        caller = Caller(self._who(request.MethodId), self.role)
+        return await calls.call(service, request.ObjectId, request.InputArguments or [], caller)
 
     async def _command(self, index: int, nodeid: Any) -> Verdict:
         assert self._station.points[index].kind is Kind.CONTROL, self._station.points[index].tag

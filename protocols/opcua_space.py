@@ -21,11 +21,12 @@ NAMESPACE = "urn:gridhil:points"
 UNIT_NAMESPACE = "http://www.opcfoundation.org/UA/units/un/cefact"
 
 # Numeric ids of namespace 0 (OPC 10000-6, NodeIds.csv).
-BOOLEAN, UINT64, DOUBLE, STRING, LOCALIZED_TEXT = 1, 9, 11, 12, 21
+BOOLEAN, BYTE, UINT32, UINT64, DOUBLE, STRING, DATE_TIME, BYTE_STRING = 1, 3, 7, 9, 11, 12, 13, 15
+LOCALIZED_TEXT = 21
 RANGE, EU_INFORMATION, ARGUMENT = 884, 887, 296
 RANGE_XML, EU_INFORMATION_XML, ARGUMENT_XML = 885, 888, 297
 ORGANIZES, HAS_MODELLING_RULE, HAS_TYPE, HAS_SUBTYPE, HAS_PROPERTY, HAS_COMPONENT = 35, 37, 40, 45, 46, 47
-BASE_OBJECT_TYPE, FOLDER_TYPE, PROPERTY_TYPE, OBJECTS = 58, 61, 68, 85
+BASE_OBJECT_TYPE, FOLDER_TYPE, BASE_DATA_VARIABLE_TYPE, PROPERTY_TYPE, OBJECTS = 58, 61, 63, 68, 85
 ANALOG_ITEM_TYPE, TWO_STATE_TYPE = 2368, 2373
 MANDATORY, OPTIONAL = 78, 80
 
@@ -66,11 +67,12 @@ class Range:
 
 @dc.dataclass(frozen=True, slots=True)
 class Argument:
-    """Output argument of a method."""
+    """Argument of a method."""
 
     name: str
     data_type: int
     description: str
+    is_array: bool = False
 
 
 @dc.dataclass(frozen=True, slots=True)
@@ -80,7 +82,14 @@ class Text:
     text: str
 
 
-NodeValue = None | str | Range | Unit | Text | tuple[Argument, ...]
+@dc.dataclass(frozen=True, slots=True)
+class Items:
+    """A constant array of strings or of numbers."""
+
+    items: tuple[str, ...] | tuple[float, ...]
+
+
+NodeValue = None | str | Range | Unit | Text | Items | tuple[Argument, ...]
 
 OUTPUTS = (
     Argument("Result", STRING, "done, or why the command was refused"),
@@ -138,7 +147,7 @@ def describe(points: Sequence[Point], station: str) -> list[Node]:
     station : str
         Name of the folder under Objects.
     """
-    root = f"station:{station}"
+    root = root_of(station)
     nodes = list(_types(points))
     nodes.append(
         Node(
@@ -159,6 +168,11 @@ def describe(points: Sequence[Point], station: str) -> list[Node]:
     clash = [key for key, n in Counter(n.key for n in nodes).items() if n > 1]
     assert not clash, f"node ids used twice: {clash[:5]}"
     return nodes
+
+
+def root_of(station: str) -> str:
+    """Return the key of the station's folder."""
+    return f"station:{station}"
 
 
 def _wire_type(point: Point) -> str:
@@ -247,7 +261,7 @@ def _point_nodes(index: int, point: Point, parent: str) -> Iterable[Node]:
             description=point.description,
             point=index,
         )
-        yield _property(point.tag, "OutputArguments", ARGUMENT, OUTPUTS, is_array=True)
+        yield property_of(point.tag, "OutputArguments", ARGUMENT, OUTPUTS, is_array=True)
         return
     yield Node(
         key=point.tag,
@@ -261,16 +275,24 @@ def _point_nodes(index: int, point: Point, parent: str) -> Iterable[Node]:
         is_writable=point.is_writable,
         point=index,
     )
-    yield _property(point.tag, "Definition", STRING, f"{point.source}:{point.attr}")
+    yield property_of(point.tag, "Definition", STRING, f"{point.source}:{point.attr}")
     if point.states is not None:
-        yield _property(point.tag, "FalseState", LOCALIZED_TEXT, Text(point.states[0]))
-        yield _property(point.tag, "TrueState", LOCALIZED_TEXT, Text(point.states[1]))
+        yield property_of(point.tag, "FalseState", LOCALIZED_TEXT, Text(point.states[0]))
+        yield property_of(point.tag, "TrueState", LOCALIZED_TEXT, Text(point.states[1]))
     else:
-        yield _property(point.tag, "EURange", RANGE, Range(point.minimum, point.maximum))
-        yield _property(point.tag, "EngineeringUnits", EU_INFORMATION, UNITS[point.unit])
+        yield property_of(point.tag, "EURange", RANGE, Range(point.minimum, point.maximum))
+        yield property_of(point.tag, "EngineeringUnits", EU_INFORMATION, UNITS[point.unit])
 
 
-def _property(tag: str, name: str, data_type: int, value: NodeValue, *, is_array: bool = False) -> Node:
+def length(value: NodeValue) -> int:
+    """Return the length that an array has for good; 0 where it is not known."""
+    if isinstance(value, Items):
+        return len(value.items)
+    return len(value) if isinstance(value, tuple) else 0
+
+
+def property_of(tag: str, name: str, data_type: int, value: NodeValue, *, is_array: bool = False) -> Node:
+    """Return a property of a node."""
     return Node(
         key=f"{tag}/{name}",
         node_class="Variable",
@@ -294,9 +316,15 @@ _XML_HEAD = f"""<?xml version="1.0" encoding="utf-8"?>
 _TYPES_NS = "http://opcfoundation.org/UA/2008/02/Types.xsd"
 
 
-def nodeset(points: Sequence[Point], station: str) -> str:
-    """Return the whole address space as a NodeSet2 document (its own namespace index is 1)."""
-    body = "".join(_xml_node(node) for node in describe(points, station))
+def nodeset(points: Sequence[Point], station: str, more: Iterable[Node] = ()) -> str:
+    """Return the whole address space as a NodeSet2 document (its own namespace index is 1).
+
+    Parameters
+    ----------
+    more : iterable of Node
+        What stands beside the points, parents before children.
+    """
+    body = "".join(_xml_node(node) for node in (*describe(points, station), *more))
     return f"{_XML_HEAD}{body}</UANodeSet>\n"
 
 
@@ -313,7 +341,7 @@ def _xml_node(node: Node) -> str:
     if node.node_class == "Variable":
         attributes["DataType"] = _xml_id(node.data_type)
         if node.is_array:
-            attributes |= {"ValueRank": "1", "ArrayDimensions": str(len(OUTPUTS))}
+            attributes |= {"ValueRank": "1", "ArrayDimensions": str(length(node.value))}
         if node.is_writable:
             attributes |= {"AccessLevel": "3", "UserAccessLevel": "3"}
     head = " ".join(f"{k}={quoteattr(v)}" for k, v in attributes.items())
@@ -352,15 +380,23 @@ def _xml_value(value: NodeValue) -> str:
             f"<Description><Text>{escape(value.description)}</Text></Description></EUInformation>"
         )
         return _xml_extension(EU_INFORMATION_XML, body, outermost=True)
+    if isinstance(value, Items):
+        return _xml_items(value.items)
     assert value is not None
     items = "".join(_xml_extension(ARGUMENT_XML, _xml_argument(a)) for a in value)
     return f'<ListOfExtensionObject xmlns="{_TYPES_NS}">\n{items}</ListOfExtensionObject>'
 
 
+def _xml_items(items: tuple[str, ...] | tuple[float, ...]) -> str:
+    kind = "String" if items and isinstance(items[0], str) else "Double"
+    body = "".join(f"<{kind}>{escape(str(x))}</{kind}>" for x in items)
+    return f'<ListOf{kind} xmlns="{_TYPES_NS}">\n{body}</ListOf{kind}>'
+
+
 def _xml_argument(argument: Argument) -> str:
     return (
         f"<Argument><Name>{argument.name}</Name><DataType><Identifier>i={argument.data_type}</Identifier>"
-        f"</DataType><ValueRank>-1</ValueRank><ArrayDimensions/>"
+        f"</DataType><ValueRank>{1 if argument.is_array else -1}</ValueRank><ArrayDimensions/>"
         f"<Description><Text>{escape(argument.description)}</Text></Description></Argument>"
     )
 

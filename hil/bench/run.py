@@ -20,6 +20,7 @@ BENCHES = {
     "loop": ("hil.bench.loop", "run", 80.0),
     "modbus": ("hil.bench.modbus", "run", 15.0),
     "opcua": ("hil.bench.opcua", "run", 15.0),
+    "console": ("hil.bench.console", "run", 30.0),
     "relaytest": ("hil.bench.relaytest", "run", 60.0),
     "startup": ("hil.bench.startup", "run", 0.0),
 }

@@ -14,6 +14,7 @@ from rich.console import Console
 from hil.relaytest.bench import Bench
 from hil.relaytest.document import document
 from hil.relaytest.plan import FactsOf, Plan, find_plan, read_plan
+from hil.relaytest.progress import Progress
 from hil.relaytest.report import write
 from hil.relaytest.results import PASS, Shot, TestResult, said
 from hil.relaytest.runner import Run, Tell, execute
@@ -27,7 +28,12 @@ BenchOf = Callable[[Plan], AbstractContextManager[Opened]]
 
 
 def run_file(
-    name: str, folder: Path | None, facts_of: FactsOf, bench_of: BenchOf, out: Console
+    name: str,
+    folder: Path | None,
+    facts_of: FactsOf,
+    bench_of: BenchOf,
+    out: Console,
+    shown_at: Callable[[Bench], Path | None] = lambda _bench: None,
 ) -> dict[str, Any]:
     """Carry out a plan and return the document of its results.
 
@@ -37,6 +43,8 @@ def run_file(
         File of the plan, or name of a shipped one.
     folder : Path or None
         Where to write the report; None writes none.
+    shown_at : callable
+        Gives the file where others may see how far it has come; None shows it to nobody.
 
     Raises
     ------
@@ -52,6 +60,7 @@ def run_file(
         make_folder(folder)
 
     def tell(result: TestResult, shot: Shot) -> None:
+        progress.tell(result, shot)
         label = shot.record.plan.label if not shot.is_search else ""
         whys = [r.why for r in shot.readings if r.verdict != PASS]
         why = shot.invalid or "; ".join(whys)
@@ -61,7 +70,9 @@ def run_file(
         facts = dc.replace(plan.facts, dt_s=bench.facts.dt_s)  # the host may have decided on the step
         plan = read_plan(path, lambda _station, _near: facts)
         done = Run(plan, time.time())
+        progress = Progress(shown_at(bench), plan)
         broken = _carried_out(done, bench, tell)
+        progress.end(done.verdict, "" if broken is None else _why(broken))
     doc = document(done, station, "" if broken is None else _why(broken))
     for result in done.tests:
         _line(out, f"{result.verdict:<12}  {result.name}: {said(result)}")

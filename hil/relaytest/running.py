@@ -9,12 +9,19 @@ from pathlib import Path
 
 from hil import paths
 from hil.output import err
+from hil.relaytest.bench import Bench
 from hil.relaytest.command import Opened
-from hil.relaytest.live import Outputs, bench_of
+from hil.relaytest.live import LiveBench, Outputs, bench_of
 from hil.relaytest.plan import Plan
 from hil.run_dir import live_run_dirs, state_dir
 from hil.runspec import RunSpec
+from hil.services import test_bench
 from rtcore.errors import HostError
+
+
+def shown_at(bench: Bench) -> Path | None:
+    """Return the file in the run directory where the station's servers look for the test's progress."""
+    return test_bench.path_of(bench.spec.run_dir) if isinstance(bench, LiveBench) else None
 
 
 @contextlib.contextmanager

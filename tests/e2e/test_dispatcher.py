@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import struct
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from forecasting.dispatch.outputs import State
 from hil.paths import config_dir
 from rtcore.quality import BAD_FROM
 from tests.e2e.test_estimator import wait
+from tests.support.console_rig import console, screen_text, until, until_shown
 from tests.support.station import Station, running, say
 
 SPEED = 240
@@ -88,6 +90,27 @@ def test_told_to_optimise_it_plans_and_commands_through_the_audit_like_anybody(s
 def test_a_new_forecast_gives_a_new_plan(station: Station) -> None:
     number = station.value("DER.DISPATCH_1.PLAN_SP")
     wait(lambda: station.value("DER.DISPATCH_1.PLAN_SP") > number, 3 * HOUR_S)
+
+
+@pytest.mark.timeout(200)
+async def test_the_console_shows_its_plan_beside_what_is_now(station: Station) -> None:
+    async with console(station, "6", size=(200, 60)) as pilot:
+        await until_shown(pilot, "commands by its newest plan")
+        await until_shown(pilot, "command    optimising")
+        await until(
+            pilot, lambda: f"plan       {station.value('DISP.SVC.NUMBER'):.0f}  age" in screen_text(pilot)
+        )
+        await until_shown(pilot, "planned power [kW]")
+        await pilot.press("tab", "tab")  # to the table of the plan
+        await until_shown(pilot, "+1 h")
+
+        def first_hour_is_shown() -> bool:
+            row = next((x for x in screen_text(pilot).splitlines() if "+1 h" in x), "")
+            planned = re.findall(r"-?\d+\.\d", row.partition("+1 h")[2])
+            tags = ("DISP.PLAN.IMPORT1", "FC.TOTAL.H1", "DISP.BESS_1.P1", "DISP.BESS_1.SOC1")
+            return planned[:4] == [f"{station.value(tag):.1f}" for tag in tags]
+
+        await until(pilot, first_hour_is_shown)
 
 
 @pytest.mark.timeout(200)

@@ -20,6 +20,7 @@ from forecasting.history import Wish, read_history
 from forecasting.outputs import State
 from forecasting.scoreboard import by_target, recompute
 from forecasting.series import Floats
+from hil.console.pages.forecast import ForecastPage
 from hil.forecast_history import find_history
 from hil.forecaster_memory import PAUSE_S
 from hil.paths import config_dir
@@ -28,6 +29,7 @@ from hil.recorder.trend_files import FOLDER, files
 from hil.trend_history import step_means
 from rtcore.quality import BAD_FROM
 from tests.e2e.test_estimator import by_modbus, wait
+from tests.support.console_rig import console, screen_text, until, until_shown
 from tests.support.station import Station, running, say
 
 SPEED = int(os.environ.get("GRIDHIL_SPEED", "300"))
@@ -40,7 +42,7 @@ SCORED = 8
 START_S = 400.0
 """The models are fitted on the past first, behind everything else; on a busy machine that has taken 150 s."""
 LOST = math.ceil(PAUSE_S / STEP_S) + 1
-"""Forecasts at most that a death loses: those since the last state, which is written every so many seconds."""
+"""Forecasts at most that a death loses: those since the last state, written every so many seconds."""
 WHAT = (".H", "_I.LOW", "_I.HIGH")
 SHOWN = ("RMSE", "MAE", "MAPE", "BIAS", "COUNT", "COVER_80", "RMSE_PERSISTENCE", "SKILL")
 
@@ -183,3 +185,31 @@ def test_without_its_process_its_points_are_bad_until_it_is_back_with_its_scores
     wait(lambda: station.quality("FC.TOTAL_S1.COUNT") == 0, START_S)
     assert station.pid("forecaster") != before
     assert station.value("FC.TOTAL_S1.COUNT") >= count - LOST > 0
+
+
+@pytest.mark.timeout(1200)
+async def test_a_console_shows_forecast_measured_values_and_scores(station: Station) -> None:
+    wait(lambda: station.value("FC.TOTAL_S1.COUNT") >= 1, STEP_S * (SCORED + 6))
+    async with console(station, "8", size=(140, 44)) as pilot:
+        await until_shown(pilot, "TOTAL [kW]")
+        await until(
+            pilot, lambda: len(pilot.app.view.reading("arrays.FORECAST.TOTAL.MEAN").value or ()) == 24
+        )
+        await until_shown(pilot, "80 % interval")
+        page = pilot.app.page
+        assert isinstance(page, ForecastPage)
+        await until(pilot, lambda: bool(page.past[0]), 30.0)
+        hours, kw = page.past
+        assert -24.1 < min(hours) < max(hours) <= 0.0
+        assert station.value("SUB.T1.P") == pytest.approx(kw[-1], rel=0.3)
+
+        def shows_the_score() -> bool:
+            """Tell whether row and points say the same; a step may end in between."""
+            lines = screen_text(pilot).splitlines()
+            row = lines[next(k for k, x in enumerate(lines) if x.split()[:2] == ["ahead", "n"]) + 1].split()
+            named = (("FC.TOTAL_S1.COUNT", 2), ("FC.TOTAL_S1.RMSE", 3), ("FC.TOTAL_S1.MAE", 4))
+            is_same = all(float(row[k]) == pytest.approx(station.value(tag), rel=1e-3) for tag, k in named)
+            return row[:2] == ["0.5", "h"] and is_same
+
+        await until(pilot, shows_the_score, 30.0)
+        assert "persist." in screen_text(pilot)

@@ -6,6 +6,7 @@ recloser to the breaker itself. The truth about its operate times is its own log
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from hil.relaytest.plan import read_plan
 from hil.relaytest.results import FAIL, INCONCLUSIVE, INVALID, PASS
 from hil.relaytest.runner import Run, run
 from hil.relaytest.station_facts import facts_of
+from tests.support.console_rig import console, screen_text, until_shown
 from tests.support.relaytest_rig import events, polling_standin
 from tests.support.station import ROOT, Station, gridhil, running, say, without_forecasts
 
@@ -312,3 +314,30 @@ def test_the_command_writes_every_report_and_says_the_verdict(station: Station, 
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "<svg" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+@pytest.mark.timeout(400)  # a busy machine repeats shots
+async def test_a_console_follows_the_shots_to_the_verdict(station: Station, tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(plan_text(station, shots("[12, 20]", repeats=4), tolerance=WIDE), encoding="utf-8")
+    async with console(station, "b", size=(140, 40)) as pilot:
+        await until_shown(pilot, "No relay test has run")
+        await until_shown(pilot, "gridhil relaytest si_51")
+        with standin(station, tmp_path / "device.jsonl"):
+            test = asyncio.create_task(
+                asyncio.to_thread(gridhil, "relaytest", str(path), state=station.state)
+            )
+            await until_shown(pilot, "RUNNING", 60.0)
+            await until_shown(pilot, "of 8 shots   test 1 of 1 characteristic", 60.0)
+            assert "R_CB_201" in screen_text(pilot)  # where the test set stands
+            done = await test
+        verdict = done.stdout.splitlines()[-1].split()[0]
+        await until_shown(pilot, f" {verdict}   plan e2e, location cb_201")
+        await until_shown(pilot, "8 of 8 shots")
+        text = screen_text(pilot)
+        assert "delay of the connection" in text
+        assert "not known yet" not in text
+        if verdict == PASS:
+            assert text.count("operate time") >= 8
+            assert "8 PASS" in text
+        assert "OFF" in text.partition("Test set")[2][:20]

@@ -1,5 +1,6 @@
 """Documentation that contains commands or tables is executed or compared."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -10,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WITH_COMMANDS = ("README.md", "docs/estimation.md")
+WITH_A_STATION = {"docs/first-ten-minutes.md", "docs/connect.md"}
+"""Pages whose commands need a running station: ``tests/e2e`` runs them."""
+WITH_FILES = {"docs/importing.md"}
+"""Pages whose commands follow each other in a folder of their own: ``test_importing`` runs them."""
+WITH_COMMANDS = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("editors", "estimation", "realtime-host")),
+    *(f"docs/{name}.md" for name in ("scenarios", "station-file", "troubleshooting", "validation")),
+)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def console_commands() -> list[str]:
@@ -20,12 +30,14 @@ def console_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", console_commands())
-def test_commands_of_the_documents_run(command: str) -> None:
+def test_commands_of_the_documents_run(command: str, tmp_path: Path) -> None:
+    for name in ("config", "docs", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)  # what a command writes does not stay in the checkout
     program, *arguments = shlex.split(command)
     assert program == "gridhil"
     done = subprocess.run(
         [sys.executable, "-P", "-m", "hil", *arguments],
-        cwd=ROOT,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=110,
@@ -52,7 +64,82 @@ def test_every_command_of_the_program_is_in_the_readme() -> None:
 
     text = (ROOT / "README.md").read_text()
     names = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
-    assert all(f"`gridhil {name}" in text for name in names), names
+    names += [group.name for group in app.registered_groups if group.name]
+    assert [name for name in names if f"`gridhil {name}" not in text] == []
+
+
+def test_every_command_that_the_readme_names_is_one_of_the_program() -> None:
+    from hil.cli import app
+
+    rows = re.findall(r"^\| `gridhil ([a-z]+)", (ROOT / "README.md").read_text(), re.M)
+    names = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    assert set(rows) <= names | {group.name for group in app.registered_groups}
+
+
+def test_every_page_with_commands_to_copy_has_them_executed() -> None:
+    pages = {
+        str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md") if "\n```console\n" in p.read_text()
+    }
+    assert pages <= {*WITH_COMMANDS, *WITH_A_STATION, *WITH_FILES}
+
+
+def test_the_table_of_a_station_file_is_that_of_the_declarations() -> None:
+    from hil.doc_station import station_file_md
+
+    assert (ROOT / "docs" / "station-file.md").read_text() == station_file_md()
+
+
+def test_the_table_of_templates_is_that_of_the_templates() -> None:
+    from hil.doc_templates import point_templates_md
+
+    assert (ROOT / "docs" / "point-templates.md").read_text() == point_templates_md()
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 250
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_what_a_page_links_to_is_there_and_within_the_manual(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M)
+    for found in LINK.finditer(text):
+        target = found[1] or found[2]
+        path, _, anchor = target.partition("#")
+        assert "://" not in target, f"{target}: the manual is read where there is no internet"
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        assert linked.is_relative_to(ROOT / "docs"), f"{target}: not in the built manual"
+        if anchor:
+            assert anchor in anchors(linked), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as the builder makes them."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M), re.M)
+    words = [re.sub(r"[^\w\s-]", "", head.lower()).strip() for head in heads]
+    return {re.sub(r"[\s-]+", "-", word) for word in words}
+
+
+def test_every_page_is_in_the_navigation_and_every_entry_is_a_page() -> None:
+    listed = set(re.findall(r"^\s*- ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
+    assert listed == {p.name for p in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_manual_is_built_without_a_word_from_outside(tmp_path: Path) -> None:
+    mkdocs = ROOT / ".venv" / "docs" / "bin" / "mkdocs"
+    if not mkdocs.exists():
+        pytest.skip("'make docs' has not installed the builder of the manual")
+    done = subprocess.run(
+        [mkdocs, "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = re.compile(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']?(?:https?:)?//", re.I)
+    assert [str(p) for p in tmp_path.rglob("*.html") if loaded.search(p.read_text())] == []
 
 
 def test_tables_of_the_manual_of_devices_fit_the_shipped_station_and_have_every_key(tmp_path: Path) -> None:

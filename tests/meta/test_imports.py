@@ -25,6 +25,7 @@ CASES = [
     ("hil.kernel_cache", {"numba", "numpy"}),
     ("hil.ports", {"numpy", "numba"}),
     ("hil.cli", {"textual", "prophet", "ai_edge_litert", "tflite_runtime", "matplotlib", "asyncua"}),
+    ("hil.cli_web", {"textual", "aiohttp", "jinja2"}),
     ("hil.station", {"textual", "prophet"}),
     ("protocols.gateway", {"asyncio", "pymodbus", "asyncua", "numba"}),
     ("protocols.modbus_map", {"asyncio", "pymodbus", "asyncua", "numba"}),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +23,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
 PYTHONS = ("3.11", "3.12", "3.13")
 LOCKED_EXTRAS = ("dev", "opendss")
+DATA = {".css", ".html", ".js", ".tcss"}
+"""What is package data beside code."""
 
 
 def entries() -> list[tuple[Requirement, list[str]]]:
@@ -83,7 +88,7 @@ def test_makefile_has_the_promised_targets() -> None:
     make = shutil.which("make")
     assert make, "make is one of the two things a machine must have"
     shown = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "check", "bench"):
+    for target in ("run", "test", "check", "bench", "docs"):
         assert re.search(rf"make {target}\b", shown), shown
 
 
@@ -104,9 +109,12 @@ def test_makefile_without_a_usable_python_says_so() -> None:
     assert "needs Python 3.11" in done.stderr
 
 
-def test_wheel_carries_packages_and_configuration(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel as users get it."""
+    folder = tmp_path_factory.mktemp("wheel")
     done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -115,7 +123,11 @@ def test_wheel_carries_packages_and_configuration(tmp_path: Path) -> None:
     if "No module named hatchling" in done.stderr:
         pytest.skip("hatchling is not installed")
     assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_wheel_carries_packages_and_configuration(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
@@ -126,6 +138,130 @@ def test_wheel_carries_packages_and_configuration(tmp_path: Path) -> None:
     missing = {f"hil/_config/{name.removeprefix('config/')}" for name in tracked} - set(names)
     assert not missing
     assert any(name.endswith("entry_points.txt") for name in names)
+    beside_code = {str(p.relative_to(ROOT)) for p in (ROOT / "hil").rglob("*") if p.suffix in DATA}
+    assert beside_code
+    assert beside_code <= set(names)
+
+
+class Installed:
+    """The wheel in an environment of its own, outside the checkout; what it depends on is borrowed."""
+
+    def __init__(self, folder: Path, wheel: Path) -> None:
+        self.folder = folder
+        venv.create(folder / "venv", with_pip=False)
+        self.bin = folder / "venv" / "bin"
+        (site,) = (folder / "venv").glob("lib/python*/site-packages")
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"),
+                *("--python", str(self.bin / "python"), "install", "--no-deps", "--no-index", str(wheel)),
+            ],
+            check=True,
+            timeout=100,
+        )
+        # Behind the wheel's own packages; what .pth files stand in it, that of the checkout too, is not read.
+        (site / "borrowed.pth").write_text(f"{Path(sysconfig.get_path('purelib'))}\n")
+
+    def run(self, *arguments: str, program: str = "gridhil", **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment in an empty folder."""
+        (self.folder / "empty").mkdir(exist_ok=True)
+        return subprocess.run(
+            [str(self.bin / program), *arguments],
+            cwd=self.folder / "empty",
+            env={
+                **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")},
+                "XDG_STATE_HOME": str(self.folder / "state"),
+                "XDG_CACHE_HOME": str(self.folder / "cache"),
+                **more,
+            },
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"), wheel)
+
+
+def test_the_installed_program_is_the_wheel_s_not_the_checkout_s(installed: Installed) -> None:
+    code = "import hil, hil.paths as p; print(hil.__file__, p.config_dir())"
+    done = installed.run("-P", "-c", code, program="python")
+    assert done.returncode == 0, done.stderr
+    for path in done.stdout.split():
+        assert Path(path).is_relative_to(installed.folder), path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--version",), "gridhil 0."),
+        (("check", "iowa240"), "no problem found"),
+        (("points", "--format", "csv"), "FDR_B.CB_201.ST_52A"),
+        (("web", "--help"), "--token-file"),
+        (("console", "--help"), "--user"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, tuple) else "",
+)
+def test_the_installed_wheel_works_outside_the_checkout(
+    installed: Installed, arguments: tuple[str, ...], said: str
+) -> None:
+    done = installed.run(*arguments, COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1000)
+@pytest.mark.skipif(
+    os.environ.get("GRIDHIL_REQUIRE_PEERS") != "1", reason="compiles all kernels: GRIDHIL_REQUIRE_PEERS=1"
+)
+def test_the_installed_wheel_runs_a_station(installed: Installed) -> None:
+    done = installed.run("run", "--duration", "1", "--modbus-port", "0", "--opcua-port", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ready after" in done.stdout
+    assert str(ROOT) not in done.stdout
+
+
+def test_the_installed_wheel_completes_commands_in_the_shell(installed: Installed) -> None:
+    """As bash asks, by the script that ``--show-completion`` prints."""
+    asked = {"_GRIDHIL_COMPLETE": "complete_bash", "COMP_WORDS": "gridhil re", "COMP_CWORD": "1"}
+    done = installed.run(**asked)
+    assert {"replay", "relaytest"} <= set(done.stdout.split()), done.stdout + done.stderr
+
+
+def test_the_unit_for_a_service_is_one_that_systemd_understands(tmp_path: Path) -> None:
+    systemd = shutil.which("systemd-analyze")
+    if systemd is None:
+        pytest.skip("systemd-analyze is not installed")
+    text = (ROOT / "packaging" / "gridhil@.service").read_text(encoding="utf-8")
+    assert "/opt/gridhil/bin/gridhil" in text
+    here = shutil.which("true") or ""
+    (tmp_path / "gridhil@.service").write_text(text.replace("/opt/gridhil/bin/gridhil", here))
+    done = subprocess.run(
+        [systemd, "verify", "--man=no", f"{tmp_path}/gridhil@iowa240.service"],
+        env=os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "Failed to" in done.stderr and "unit" not in done.stderr:
+        pytest.skip(f"systemd-analyze does not work here: {done.stderr.strip()}")
+    assert "gridhil@" not in done.stderr, done.stderr
+
+
+def test_the_container_file_has_what_the_build_needs_and_no_root() -> None:
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    copied = {word for line in re.findall(r"^COPY (?!--)(.+)$", text, re.M) for word in line.split()[:-1]}
+    packages = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages | {"pyproject.toml", "README.md", "LICENSE", "config", "requirements.lock"} <= copied
+    assert all((ROOT / name).exists() for name in copied)
+    assert "alpine" not in text.split("FROM", 1)[1].lower()
+    assert re.findall(r"^USER (.+)$", text, re.M) == ["gridhil"]
+    ports = set(re.findall(r"^EXPOSE (.+)$", text, re.M)[0].split())
+    assert {"5020", "4840"} <= ports
 
 
 def test_python_floor_is_the_one_the_installer_checks() -> None:

@@ -32,9 +32,20 @@ const steps = {
     });
     return { status: status.name };
   },
-  async call(session, objectId, methodId) {
-    const r = await session.call({ objectId, methodId, inputArguments: [] });
-    return { status: r.statusCode.name, outputs: (r.outputArguments || []).map((v) => v.value) };
+  // inputs: [data type, value] each; an array is a list
+  async call(session, objectId, methodId, inputs) {
+    const inputArguments = (inputs || []).map(([dataType, value]) => new ua.Variant({
+      dataType: ua.DataType[dataType],
+      arrayType: Array.isArray(value) && dataType !== "UInt64" ? ua.VariantArrayType.Array : ua.VariantArrayType.Scalar,
+      value: dataType === "DateTime" ? new Date(value) : value,
+    }));
+    const r = await session.call({ objectId, methodId, inputArguments });
+    return {
+      status: r.statusCode.name,
+      outputs: (r.outputArguments || []).map((v) => Buffer.isBuffer(v.value) ? v.value.toString("base64")
+        : ArrayBuffer.isView(v.value) ? Array.from(v.value) : v.value),
+      types: (r.outputArguments || []).map((v) => ua.DataType[v.dataType]),
+    };
   },
   async watch(session, nodeIds, milliseconds, deadband) {
     const sub = await session.createSubscription2({
@@ -83,7 +94,6 @@ async function main() {
     out.error = String(error.message || error);
   }
   await client.disconnect().catch(() => {});
-  process.stdout.write(JSON.stringify(out) + "\n");
-  process.exit(0);
+  process.stdout.write(JSON.stringify(out) + "\n", () => process.exit(0));
 }
 main();

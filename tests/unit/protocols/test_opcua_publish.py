@@ -88,6 +88,8 @@ def test_statuses_are_told_change_by_change_with_the_instants_of_the_plant() -> 
         def callback(self) -> None: ...
 
     p._values_of[1].datachange_callbacks[1] = Item().callback  # as asyncua keeps them
+    watched: list[tuple[int, float, int]] = []
+    p.watch([1], lambda *change: watched.append(change))
     words = np.frombuffer(memory, np.int64)[rg.HEADER_WORDS :]
     for k, (new, utc_ns) in enumerate([(1, 1_000_250_000), (0, 1_000_750_000), (1, 1_003_125_000)]):
         at = rg.RECORDS_AT + k * rg.RECORD_WORDS
@@ -97,7 +99,35 @@ def test_statuses_are_told_change_by_change_with_the_instants_of_the_plant() -> 
     core.tick()
     assert p.sweep() == 3  # the snapshot, which shows the last of them, is no news
     assert told == [(True, utc(1_000_250_000)), (False, utc(1_000_750_000)), (True, utc(1_003_125_000))]
+    assert watched == [(1, 1.0, 1_000_250_000), (1, 0.0, 1_000_750_000), (1, 1.0, 1_003_125_000)]
     assert p.sweep() == 0
+
+
+def test_a_watched_status_is_not_told_while_it_is_bad(core: PythonCore) -> None:
+    p = publisher(core)
+    watched: list[tuple[int, float]] = []
+    p.watch([1], lambda index, value, _utc_ns: watched.append((index, value)))
+    core.set_quality("A.B.S", Quality.BAD_SENSOR)
+    core.value_of = lambda i, step: 1.0
+    core.tick()
+    p.sweep()
+    assert watched == []
+    core.set_quality("A.B.S", Quality.GOOD)
+    core.tick()
+    p.sweep()
+    assert watched == [(1, 1.0)]
+
+
+def test_who_follows_gets_the_image_of_every_sweep(core: PythonCore) -> None:
+    p = publisher(core)
+    images: list[tuple[float, int, int]] = []
+    p.follow(lambda values, quality, utc_ns: images.append((values[0], int(quality[0]), utc_ns)))
+    core.value_of = lambda i, step: 7.5
+    core.tick()
+    p.sweep()
+    snapshot = core.board.read()
+    assert snapshot is not None
+    assert images == [(7.5, 0, snapshot.utc_ns // 1000 * 1000)]
 
 
 def test_a_change_of_quality_alone_is_reported(core: PythonCore) -> None:

@@ -1,0 +1,1 @@
+"""Dialogs: operate, set, log in, acknowledge, arm."""

@@ -1,0 +1,111 @@
+"""A dialog over a screen: shows some points live while it is open, closes on escape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+
+from hil.console.looks import Palette, Signs
+from hil.view.model import StationModel
+from hil.view.station_view import Outcome, StationView, Verdict
+
+if TYPE_CHECKING:
+    from hil.console.app import ConsoleApp
+
+VALUES_S = 0.5
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T]):
+    """Base of all dialogs.
+
+    Parameters
+    ----------
+    title : str
+        Stands in the border.
+    clock_s : callable
+        Monotonic time [s].
+    """
+
+    BINDINGS = [Binding("escape", "close", "Close")]
+
+    def __init__(self, title: str, clock_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.title_text, self.clock_s = title, clock_s
+
+    # ---- for dialogs
+
+    @property
+    def console(self) -> ConsoleApp:
+        """The app."""
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def view(self) -> StationView:
+        """The station."""
+        return self.console.view
+
+    @property
+    def palette(self) -> Palette:
+        """Colours of the theme in force."""
+        return self.console.palette
+
+    @property
+    def signs(self) -> Signs:
+        """Characters that this terminal can show."""
+        return self.console.signs
+
+    def content(self) -> ComposeResult:
+        """Yield the dialog's widgets."""
+        yield from ()
+
+    def tags(self, model: StationModel) -> Iterable[str]:
+        """Return the points that it shows now."""
+        return ()
+
+    def refresh_values(self) -> None:
+        """Draw what changed."""
+
+    def show_tags(self) -> None:
+        """Subscribe to what ``tags`` says now."""
+        model = self.view.model
+        self.view.show(self._owner, () if model is None else self.tags(model))
+
+    # ---- how it works
+
+    @property
+    def _owner(self) -> str:
+        return f"dialog {self.title_text}"
+
+    def compose(self) -> ComposeResult:
+        """One box."""
+        with VerticalScroll(classes="dialog", can_focus=False) as box:
+            box.border_title = self.title_text
+            yield from self.content()
+
+    def on_mount(self) -> None:
+        """Begin to draw."""
+        self.show_tags()
+        self.set_interval(VALUES_S, self.refresh_values)
+        self.refresh_values()
+
+    def on_unmount(self) -> None:
+        """Nothing of it is visible any more."""
+        self.view.show(self._owner, ())
+
+    def action_close(self) -> None:
+        """Leave without doing anything."""
+        self.dismiss(None)
+
+
+def verdict_style(outcome: Outcome, palette: Palette) -> str:
+    """Return the style of a verdict; the unknown one is like no other."""
+    colour = {Verdict.DONE: palette.good, Verdict.REFUSED: palette.warn, Verdict.UNKNOWN: palette.bad}
+    extra = "bold reverse" if outcome.verdict is Verdict.UNKNOWN else "bold"
+    return f"{extra} {colour[outcome.verdict]}"

@@ -1,0 +1,71 @@
+"""What the console needs before it starts: an address, a password, a certificate of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+from pathlib import Path
+
+from hil import run_dir
+from hil.runspec import RunSpec
+from rtcore.errors import HostError, Problem, UserInputError
+
+DEFAULT_URL = "opc.tcp://127.0.0.1:4840/gridhil"
+NAME = "console"
+
+
+def address() -> str:
+    """Return the address of the station that runs on this machine.
+
+    Raises
+    ------
+    HostError
+        Several run: one has to be named.
+    """
+    found: dict[str, str] = {}
+    for folder in run_dir.live_run_dirs():
+        with contextlib.suppress(OSError):  # it ends just now, or does not serve yet
+            found[(folder / RunSpec.URL_FILE).read_text()] = folder.name
+    if not found:
+        return DEFAULT_URL  # nothing runs here yet: the console waits for it
+    if len(found) > 1:
+        lines = "\n".join(f"  gridhil console {url}    # {name}" for url, name in found.items())
+        raise HostError(f"{len(found)} stations run on this machine; name one:\n{lines}")
+    return next(iter(found))
+
+
+def password_of(user: str, *, is_from_stdin: bool) -> str:
+    """Return the user's password: asked for on the terminal, or one line of standard input.
+
+    Raises
+    ------
+    UserInputError
+        No user is named, or no line came.
+    """
+    if not user:
+        if is_from_stdin:
+            raise UserInputError([Problem("--password-stdin", "", "needs --user NAME")])
+        return ""
+    if not is_from_stdin:
+        return getpass.getpass(f"password of {user}: ")
+    line = sys.stdin.readline()
+    if not line.strip("\r\n"):
+        raise UserInputError([Problem("--password-stdin", "", "no password came on standard input")])
+    return line.rstrip("\r\n")
+
+
+def identity() -> tuple[str, Path, Path]:
+    """Return application URI, certificate and key of this user's console, made when first needed."""
+    from hil import credentials
+
+    folder = run_dir.state_root() / NAME
+    credentials.ensure_identity(folder, NAME, "127.0.0.1")
+    return credentials.application_uri(NAME), folder / "opcua-certificate.der", folder / "opcua-key.pem"
+
+
+def log_path() -> Path:
+    """Return the file that a fault of the console is described in."""
+    folder = run_dir.state_root()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / "console.log"

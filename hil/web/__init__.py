@@ -1,0 +1,1 @@
+"""The console in a browser: one terminal per browser, behind a token (``gridhil web``)."""
