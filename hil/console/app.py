@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import traceback
 from collections.abc import Callable, Iterable
@@ -35,6 +36,9 @@ from hil.view.model import StationModel
 from hil.view.station_view import Identity, StationView
 
 LaboratoryRow = tuple[str, str, Callable[[], None]]
+
+GC_THRESHOLD = (20_000, 20, 200)
+"""What becomes garbage here is young: screens' footers, texts."""
 
 
 class PlainBars(ScrollBarRender):
@@ -147,6 +151,10 @@ class ConsoleApp(App[None]):
 
     def _tell_page(self) -> None:
         self.page.station_came()
+        # Thousands of points live as long as the run, and so do the screens: to look through them all takes a
+        # quarter of a second, which somebody who presses a key would feel.
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
 
     # ---- faults of this program
 

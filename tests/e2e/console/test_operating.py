@@ -80,7 +80,7 @@ async def test_an_observer_is_told_which_role_a_command_needs(substation: Statio
         await pilot.press("enter")
         await pilot.pause(0.3)
         assert "Execute?" not in screen_text(pilot)
-        assert "CLOSED" in screen_text(pilot), "the state is shown all the same"
+        await until_shown(pilot, "CLOSED")  # the state is shown all the same
 
 
 async def test_a_tagged_breaker_says_so_before_and_after(substation: Station) -> None:

@@ -76,6 +76,7 @@ async def test_qualities_are_found_that_are_not_in_view(substation: Station) -> 
         assert all(substation.quality(tag) >= 128 for tag in listed)
         await pilot.press("escape", "x")
         await type_in(pilot, "=-good")  # of all points of the station
+        await until(pilot, lambda: len(point_list(pilot).rows) > 20)
         await until_shown(pilot, "qualities read")
         found = {p.tag for p in point_list(pilot).rows}
         spec = substation.spec

@@ -100,8 +100,8 @@ async def test_a_fault_is_seen_from_pickup_to_lockout_and_put_right_by_keys(subs
     async with console(substation, "4", role="instructor") as pilot:
         view = pilot.app.view
         await choose(pilot, RELAY)
-        await do(pilot, ("LAB.FAULT_1.ENTRY", HEAD_FAULT), ("LAB.FAULT_1.R_OHM", SLOW_OHM),
-                 ("LAB.ARM.ARM", None), ("LAB.FAULT_1.APPLY", None))  # fmt: skip
+        await do(pilot, ("LAB.FAULT_4.ENTRY", HEAD_FAULT), ("LAB.FAULT_4.R_OHM", SLOW_OHM),
+                 ("LAB.ARM.ARM", None), ("LAB.FAULT_4.APPLY", None))  # fmt: skip
         try:
             await until(pilot, lambda: bool(re.search(r"51P +PICKUP +█.* \d\d%", screen_text(pilot))))
             assert re.search(rf"{RELAY} +■ CLOSED +PICKUP", screen_text(pilot))
@@ -117,7 +117,7 @@ async def test_a_fault_is_seen_from_pickup_to_lockout_and_put_right_by_keys(subs
             assert substation.value(f"{RECLOSER}.STATE") == LOCKOUT
             assert "targets 51P (first 51P)" in screen_text(pilot)
         finally:
-            await do(pilot, ("LAB.FAULT_1.CLEAR", None))
+            await do(pilot, ("LAB.FAULT_4.CLEAR", None))
         await pilot.press("r")
         await until_shown(pilot, "targets none")
         assert substation.value(f"{RELAY}.TARGETS") == 0.0
