@@ -35,9 +35,9 @@ def console(
     is_light: Annotated[bool, typer.Option("--light", help="Light theme, for a bright terminal.")] = False,
 ) -> None:
     """Attach the operator's console to a running station; the station goes on when you leave."""
-    from hil.console_start import address, identity, log_path, password_of
+    from hil.console_start import address, checked, identity, keys_from_terminal, log_path, password_of
 
-    where = url or address()
+    where = address() if url is None else checked(url)
     word = password_of(user, is_from_stdin=password_stdin)
     if not sys.stdout.isatty() and "TEXTUAL_DRIVER" not in os.environ:  # in a browser it is a pipe
         raise HostError(
@@ -45,6 +45,8 @@ def console(
         )
     if os.environ.get("TERM", "") in ("", "dumb"):
         raise HostError("this terminal cannot move its cursor (TERM is empty or dumb); use another one")
+    if password_stdin:
+        keys_from_terminal()
     from hil.console.app import run
     from hil.console.looks import has_unicode
 

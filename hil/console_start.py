@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import sys
 from pathlib import Path
 
@@ -53,6 +54,43 @@ def password_of(user: str, *, is_from_stdin: bool) -> str:
     if not line.strip("\r\n"):
         raise UserInputError([Problem("--password-stdin", "", "no password came on standard input")])
     return line.rstrip("\r\n")
+
+
+def keys_from_terminal() -> None:
+    """Take keys from the terminal where standard input was a pipe with the password.
+
+    Raises
+    ------
+    HostError
+        There is no terminal.
+    """
+    if sys.stdin.isatty():
+        return
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        raise HostError(
+            "standard input was the password, and there is no terminal to take keys from"
+        ) from None
+    os.dup2(fd, 0)
+    os.close(fd)
+
+
+def checked(url: str) -> str:
+    """Return an address of the form that a station's has.
+
+    Raises
+    ------
+    UserInputError
+    """
+    from protocols.station_client import check_url
+    from protocols.station_errors import StationError
+
+    try:
+        check_url(url)
+    except StationError as error:
+        raise UserInputError([Problem("URL", "", str(error))]) from None
+    return url
 
 
 def identity() -> tuple[str, Path, Path]:

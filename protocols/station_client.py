@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses as dc
+import ipaddress
 import json
 import logging
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from cryptography import x509
 
+from protocols import known_stations
 from protocols.opcua_space import NAMESPACE
 from protocols.station_errors import StationError, Trouble, words_of
 
@@ -36,7 +38,6 @@ KEEP_ALIVE = 2
 AT_ONCE = 500
 """Items of one request."""
 NS = 2
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 T = TypeVar("T")
 Identity = tuple[str, Path, Path]
@@ -75,8 +76,8 @@ class StationClient:
     on_updates : callable
         Takes the values of one publish response; an empty list is a sign of life.
     identity : callable, optional
-        Returns application URI, certificate and key file of ours, for a station that offers encrypted
-        sessions only.
+        Returns application URI, certificate and key file of ours, for encrypted sessions; the keys of the
+        stations met are kept beside them (``known_stations``).
     clock : callable
         Returns the time now (UTC), for the certificate's validity.
     """
@@ -94,6 +95,7 @@ class StationClient:
         self.url, self.user = url, user
         self._password, self._on_updates, self._identity, self._clock = password, on_updates, identity, clock
         self._client: Any = None
+        self._met: tuple[Path, str, str] | None = None
         self._subscription = 0
         self._items: dict[str, int] = {}
         self._tags: dict[int, str] = {}
@@ -109,7 +111,7 @@ class StationClient:
         ------
         StationError
         """
-        _check_url(self.url)
+        check_url(self.url)
         client = Client(self.url, timeout=CALL_S)
         client.session_timeout = SESSION_MS
         client.name = "gridhil console"
@@ -121,6 +123,8 @@ class StationClient:
         try:
             await self._bounded(self._settle_security, CONNECT_S, "connecting")
             await self._bounded(client.connect, CONNECT_S, "connecting")
+            if self._met is not None:
+                await asyncio.to_thread(known_stations.remember, *self._met)
             await self._check_namespace()
             await self._subscribe()
         except BaseException:
@@ -145,22 +149,41 @@ class StationClient:
         return self._client is not None
 
     async def _settle_security(self) -> None:
-        """Take an unencrypted session where the server offers it (loopback alone), else the encrypted one."""
+        """Take an encrypted session, on this machine's loopback the plain one where the server offers it.
+
+        A password never leaves the machine in the clear, whatever a server or something before it offers.
+        """
         endpoints = await self._client.connect_and_get_server_endpoints()
         self._check_certificate(endpoints)
-        modes = {e.SecurityMode for e in endpoints}
-        if ua.MessageSecurityMode.None_ in modes:
+        is_plain_offered = any(e.SecurityMode == ua.MessageSecurityMode.None_ for e in endpoints)
+        certificate = next((e.ServerCertificate for e in endpoints if _is_encrypted(e)), None)
+        if is_plain_offered and _is_loopback(self.url):
             return
-        if self._identity is None:
+        if certificate is not None and self._identity is not None:
+            await self._encrypt(bytes(certificate))
+        elif not is_plain_offered:
             raise StationError(
                 Trouble.SECURITY,
                 "this station takes encrypted sessions only, and there is no certificate of ours",
             )
-        self._client.application_uri, certificate, key = await asyncio.to_thread(self._identity)
+        elif self.user:
+            raise StationError(
+                Trouble.SECURITY,
+                "the server there offers no encrypted session, and a password is not sent in the clear to "
+                "another machine; is it the right station? Without a user one can observe",
+            )
+
+    async def _encrypt(self, certificate: bytes) -> None:
+        """Encrypt for the server's certificate, whose key has to be the one it showed before."""
+        assert self._identity is not None
+        self._client.application_uri, ours, key = await asyncio.to_thread(self._identity)
+        self._met = (ours.parent, _address(self.url), known_stations.fingerprint(certificate))
+        await asyncio.to_thread(known_stations.check, *self._met)
         await self._client.set_security(
             SecurityPolicyBasic256Sha256,
-            str(certificate),
+            str(ours),
             str(key),
+            server_certificate=certificate,
             mode=ua.MessageSecurityMode.SignAndEncrypt,
         )
 
@@ -301,11 +324,8 @@ class StationClient:
         """
         if self._client is None:
             raise StationError(Trouble.LOST, "not connected")
-        try:
+        with _under_way():
             return await (self._call_control(tag) if value is None else self._write(tag, value))
-        except StationError as error:
-            error.is_unsure = error.trouble in (Trouble.LOST, Trouble.SILENT)
-            raise
 
     async def _write(self, tag: str, value: float | bool) -> Answer:
         kind = ua.VariantType.Boolean if isinstance(value, bool) else ua.VariantType.Double
@@ -386,11 +406,19 @@ class StationClient:
         return times, [float(v) for v in values], [int(q) for q in qualities]
 
     async def acknowledge(self, tags: Sequence[str], comment: str) -> tuple[str, int]:
-        """Acknowledge alarms, all of them where ``tags`` is empty; return words and how many."""
+        """Acknowledge alarms, all of them where ``tags`` is empty; return words and how many.
+
+        Raises
+        ------
+        StationError
+            It is not known whether it was done when ``error.is_unsure``.
+        """
+        if self._client is None:
+            raise StationError(Trouble.LOST, "not connected")
         vt = ua.VariantType
-        text, count = await self.service(
-            "Acknowledge", ua.Variant(list(tags), vt.String, is_array=True), ua.Variant(comment, vt.String)
-        )
+        arguments = ua.Variant(list(tags), vt.String, is_array=True), ua.Variant(comment, vt.String)
+        with _under_way():
+            text, count = await self.service("Acknowledge", *arguments)
         return str(text), int(count)
 
     # ---- bounds
@@ -429,7 +457,39 @@ class StationClient:
             ) from None
 
 
-def _check_url(url: str) -> None:
+@contextlib.contextmanager
+def _under_way() -> Iterator[None]:
+    """Mark the error of something that may have been done all the same."""
+    try:
+        yield
+    except StationError as error:
+        error.is_unsure = error.trouble in (Trouble.LOST, Trouble.SILENT)
+        raise
+
+
+def _is_encrypted(endpoint: Any) -> bool:
+    return bool(
+        endpoint.ServerCertificate
+        and endpoint.SecurityMode == ua.MessageSecurityMode.SignAndEncrypt
+        and endpoint.SecurityPolicyUri == SecurityPolicyBasic256Sha256.URI
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}"
+
+
+def check_url(url: str) -> None:
+    """Raise StationError for what is no address of a station."""
     try:
         parts = urlsplit(url)
         is_right = parts.scheme == "opc.tcp" and bool(parts.hostname) and parts.port is not None

@@ -63,6 +63,13 @@ _LOST = (
     "BadSubscriptionIdInvalid",
 )
 
+_UNSURE = ("BadTimeout", "BadRequestTimeout")
+
+
+def is_unsure(status: str) -> bool:
+    """Tell whether a command with this status may have been done all the same."""
+    return status in _UNSURE
+
 
 def words_of(status: str) -> str:
     """Return words for the name of a status code; the name itself where there are none."""
@@ -94,6 +101,8 @@ class StationError(Exception):
                 Trouble.LOGIN,
                 f"the station does not let {who} in: wrong name or password, or locked out for a minute",
             )
+        if name in _UNSURE:
+            return cls(Trouble.SILENT, words_of("BadTimeout"))
         if name in _LOST:
             return cls(Trouble.LOST, f"the station ended the connection ({name})")
         return cls(Trouble.REFUSED, words_of(name))
@@ -105,7 +114,9 @@ class StationError(Exception):
             return cls(Trouble.NO_ANSWER, f"{where}: no machine of this name is known")
         if error.errno == errno.ECONNREFUSED or isinstance(error, ConnectionRefusedError):
             return cls(
-                Trouble.NO_ANSWER, f"nothing listens at {where}; start the station there with: gridhil run"
+                Trouble.NO_ANSWER,
+                f"nothing listens at {where}; unless the station there is about to serve, start it there "
+                "with: gridhil run",
             )
         if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
             return cls(Trouble.NO_ANSWER, f"{where} cannot be reached from here: {error.strerror}")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
+import math
 import signal
 import traceback
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +25,7 @@ from hil.console import looks
 from hil.console.commands import StationCommands
 from hil.console.dialogs.arm import DISARM, ArmDialog
 from hil.console.dialogs.attack import AttackDialog
+from hil.console.dialogs.dialog import BOUNCE_S
 from hil.console.dialogs.fault import FaultDialog
 from hil.console.dialogs.help import HelpDialog
 from hil.console.dialogs.login import LoginDialog
@@ -31,6 +35,7 @@ from hil.console.dialogs.trend import TrendDialog
 from hil.console.looks import Palette, Signs
 from hil.console.page import Page
 from hil.console.registry import PAGES
+from hil.view import csv_file
 from hil.view.link import Phase
 from hil.view.model import StationModel
 from hil.view.station_view import Identity, StationView
@@ -95,6 +100,43 @@ class ConsoleApp(App[None]):
         self._log_path = log_path
         self._link: asyncio.Task[None] | None = None
         self.pages = {page.TITLE_TEXT: page for page in (kind() for kind in PAGES)}
+        self._presses: deque[tuple[str, float]] = deque([("", -math.inf), ("", 0.0)], maxlen=2)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note when something was pressed: what a held key repeats must not command anything."""
+        if isinstance(event, events.Key | events.MouseDown) and not event.is_forwarded:
+            self._presses.append((event.key if isinstance(event, events.Key) else "mouse", event.time))
+        await super().on_event(event)
+
+    @property
+    def is_bouncing(self) -> bool:
+        """Tell whether the newest press came so soon after the one before that it may not be meant."""
+        (_, before_s), (_, last_s) = self._presses
+        return last_s - before_s < BOUNCE_S
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the newest press is a repetition of the same key."""
+        (before, _), (last, _) = self._presses
+        return self.is_bouncing and before == last
+
+    def notify(self, message: str, *, markup: bool = False, **options: Any) -> None:
+        """Show a message as it is: names in it come from users and stations."""
+        super().notify(message, markup=False, **options)
+
+    def save_csv(self, name: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+        """Write a CSV file where the user is, and return in words what came of it."""
+        if not rows:
+            return "there is nothing to write"
+        now, folder = datetime.now(UTC), Path.cwd()
+        if self.is_web:
+            file = csv_file.name_of(name, now)
+            self.deliver_text(io.StringIO(csv_file.text_of(head, rows)), save_filename=file)
+            return f"{len(rows)} rows in {file}, in the browser's downloads"
+        try:
+            return f"{len(rows)} rows in {csv_file.write(folder, name, now, head, rows)}"
+        except OSError as error:
+            return f"cannot write into {folder}: {error.strerror}"
 
     @property
     def palette(self) -> Palette:
@@ -137,6 +179,8 @@ class ConsoleApp(App[None]):
     def waiting_text(self) -> str:
         """Return what stands on a screen before there is a station."""
         link = self.view.link
+        if link.phase is Phase.REFUSED and not link.may_log_in:
+            return f"{link.words}\n\nCtrl+Q ends."
         if link.phase is Phase.REFUSED:
             return f"{link.words}\n\nF2 logs in as another user, Ctrl+Q ends."
         return f"connecting to {self.view.url}\n{link.words}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -146,7 +147,7 @@ class Page(Screen[None]):
             return
         self.query_one(StatusBar).refresh_bar()
         if self._built is None:
-            self.query_one("#waiting", Static).update(self.console.waiting_text())
+            self.query_one("#waiting", Static).update(Text(self.console.waiting_text()))
             return
         state = (self.view.changes, self.view.link.phase.value, self.app.theme)
         if state != self._drawn:

@@ -10,49 +10,56 @@ from rtcore.published import kind_of
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 
-ALARMS: dict[tuple[str, str], tuple[str, int]] = {
-    ("breaker", "is_discrepancy"): (HIGH, 1),
-    ("breaker", "is_pole_discrepancy"): (HIGH, 1),
-    ("breaker", "is_locked_out"): (HIGH, 1),
-    ("breaker", "is_trip_circuit_ok"): (HIGH, 0),
-    ("breaker_failure_50bf", "is_operated"): (HIGH, 1),
-    ("breaker_failure_50bf", "is_retrip"): (MEDIUM, 1),
-    ("relay", "is_trip"): (HIGH, 1),
-    ("relay", "is_locked_out"): (HIGH, 1),
-    ("relay", "is_alarm"): (MEDIUM, 1),
-    ("relay", "is_in_service_sp"): (MEDIUM, 0),
-    ("relay_inputs", "is_vt_failed"): (MEDIUM, 1),
-    ("recloser_79", "is_lockout"): (HIGH, 1),
-    ("thermal_49", "is_alarm"): (MEDIUM, 1),
-    ("fuse", "is_blown"): (HIGH, 1),
-    ("thermal", "is_hot_spot_trip"): (HIGH, 1),
-    ("thermal", "is_top_oil_trip"): (HIGH, 1),
-    ("thermal", "is_hot_spot_alarm"): (MEDIUM, 1),
-    ("thermal", "is_top_oil_alarm"): (MEDIUM, 1),
-    ("tap_changer", "is_blocked"): (MEDIUM, 1),
-    ("tap_changer", "is_reverse"): (LOW, 1),
-    ("source", "is_mains_sp"): (HIGH, 0),
-    ("generator", "is_tripped"): (HIGH, 1),
-    ("pv", "is_tripped"): (MEDIUM, 1),
-    ("battery", "is_empty"): (LOW, 1),
-    ("load_shedding", "is_shed"): (HIGH, 1),
-    ("microgrid", "is_dead"): (HIGH, 1),
-    ("microgrid", "is_island"): (MEDIUM, 1),
-    ("harmonic_bus", "is_over"): (LOW, 1),
-    ("harmonic_pcc", "is_over"): (LOW, 1),
-    ("dispatch", "is_fallback"): (LOW, 1),
-    ("loop", "is_slipped"): (LOW, 1),
-    ("recorder", "is_disk_full_sp"): (HIGH, 1),
-    ("recorder", "is_disk_low_sp"): (MEDIUM, 1),
-    ("recorder", "is_lossy_sp"): (MEDIUM, 1),
-    ("forecaster_alarms", "is_failed_sp"): (MEDIUM, 1),
-    ("forecaster_alarms", "is_fallback_sp"): (LOW, 1),
-    ("forecaster_alarms", "is_drift_sp"): (LOW, 1),
-    ("estimator", "is_bad_data"): (MEDIUM, 1),
-    ("estimator", "is_converged"): (MEDIUM, 0),
-    ("detector", "is_alarm"): (MEDIUM, 1),
+OWN = ""
+"""The point's own description says what the alarm is."""
+
+ALARMS: dict[tuple[str, str], tuple[str, int, str]] = {
+    ("breaker", "is_discrepancy"): (HIGH, 1, "position contacts 52a and 52b are equal for too long"),
+    ("breaker", "is_pole_discrepancy"): (HIGH, 1, OWN),
+    ("breaker", "is_locked_out"): (HIGH, 1, OWN),
+    ("breaker", "is_trip_circuit_ok"): (HIGH, 0, "the trip circuit has failed"),
+    ("breaker_failure_50bf", "is_operated"): (HIGH, 1, "breaker failure: the breakers around it are to trip"),
+    ("breaker_failure_50bf", "is_retrip"): (MEDIUM, 1, "the relay trips its own breaker again"),
+    ("relay", "is_trip"): (HIGH, 1, "the relay trips"),
+    ("relay", "is_locked_out"): (HIGH, 1, "lockout (86): its breakers cannot be closed"),
+    ("relay", "is_alarm"): (MEDIUM, 1, OWN),
+    ("relay", "is_in_service_sp"): (
+        MEDIUM,
+        0,
+        "the relay is out of service: it measures and picks up nothing",
+    ),
+    ("relay_inputs", "is_vt_failed"): (MEDIUM, 1, "a voltage transformer has failed (60)"),
+    ("recloser_79", "is_lockout"): (HIGH, 1, "reclosing is locked out: closed by hand alone"),
+    ("thermal_49", "is_alarm"): (MEDIUM, 1, "the thermal state is above its alarm level"),
+    ("fuse", "is_blown"): (HIGH, 1, "a fuse link is blown"),
+    ("thermal", "is_hot_spot_trip"): (HIGH, 1, OWN),
+    ("thermal", "is_top_oil_trip"): (HIGH, 1, OWN),
+    ("thermal", "is_hot_spot_alarm"): (MEDIUM, 1, OWN),
+    ("thermal", "is_top_oil_alarm"): (MEDIUM, 1, OWN),
+    ("tap_changer", "is_blocked"): (MEDIUM, 1, OWN),
+    ("tap_changer", "is_reverse"): (LOW, 1, OWN),
+    ("source", "is_mains_sp"): (HIGH, 0, "the grid is lost"),
+    ("generator", "is_tripped"): (HIGH, 1, OWN),
+    ("pv", "is_tripped"): (MEDIUM, 1, OWN),
+    ("battery", "is_empty"): (LOW, 1, OWN),
+    ("load_shedding", "is_shed"): (HIGH, 1, OWN),
+    ("microgrid", "is_dead"): (HIGH, 1, OWN),
+    ("microgrid", "is_island"): (MEDIUM, 1, OWN),
+    ("harmonic_bus", "is_over"): (LOW, 1, OWN),
+    ("harmonic_pcc", "is_over"): (LOW, 1, OWN),
+    ("dispatch", "is_fallback"): (LOW, 1, OWN),
+    ("loop", "is_slipped"): (LOW, 1, OWN),
+    ("recorder", "is_disk_full_sp"): (HIGH, 1, OWN),
+    ("recorder", "is_disk_low_sp"): (MEDIUM, 1, OWN),
+    ("recorder", "is_lossy_sp"): (MEDIUM, 1, OWN),
+    ("forecaster_alarms", "is_failed_sp"): (MEDIUM, 1, OWN),
+    ("forecaster_alarms", "is_fallback_sp"): (LOW, 1, OWN),
+    ("forecaster_alarms", "is_drift_sp"): (LOW, 1, OWN),
+    ("estimator", "is_bad_data"): (MEDIUM, 1, OWN),
+    ("estimator", "is_converged"): (MEDIUM, 0, "the newest estimate did not converge"),
+    ("detector", "is_alarm"): (MEDIUM, 1, OWN),
 }
-"""(component kind, attribute) -> (severity, the value that is the alarm)."""
+"""(component kind, attribute) -> (severity, the value that is the alarm, what it says)."""
 
 
 def alarms_of(points: Iterable[Point]) -> list[Alarm]:
@@ -67,5 +74,5 @@ def alarms_of(points: Iterable[Point]) -> list[Alarm]:
 
 
 def _alarm(point: Point, states: tuple[str, str]) -> Alarm:
-    severity, on = ALARMS[kind_of(point), point.attr]
-    return Alarm(tag=point.tag, text=point.description, severity=severity, on=on, states=states)
+    severity, on, text = ALARMS[kind_of(point), point.attr]
+    return Alarm(tag=point.tag, text=text or point.description, severity=severity, on=on, states=states)

@@ -57,6 +57,8 @@ class TrendReader:
         if index is None:
             raise Refusal("BadNodeIdUnknown", f"{tag}: no such point")
         to_ns = min(to_ns, time.time_ns())
+        if from_ns > to_ns:
+            raise Refusal("BadNoData", f"{tag}: nothing is known of a time to come")
         kept = NO_RECORD
         if self._helper is not None:
             kept = await self._helper.ask(tag, from_ns, to_ns, n)

@@ -97,9 +97,7 @@ def _place(point: PointInfo) -> tuple[int, bool]:
     return first, point.kind == ANALOG
 
 
-def hindrances(
-    model: StationModel, point: PointInfo, read: Callable[[str], Reading], value: float | None = None
-) -> list[str]:
+def hindrances(model: StationModel, point: PointInfo, read: Callable[[str], Reading]) -> list[str]:
     """Return why a command will probably be refused, as the points show it now.
 
     Parameters
@@ -108,8 +106,6 @@ def hindrances(
         The control or setpoint.
     read : callable
         Gives the reading of a tag; only what holds now counts.
-    value : float, optional
-        What a setpoint is to become.
     """
     beside = {p.attr: p.tag for p in model.devices.get(point.device, ()) if p.kind != CONTROL}
     found = []
@@ -123,9 +119,12 @@ def hindrances(
             found.append(lock.text)
     if point.template in ARMED_KINDS and point.attr == "apply" and _number(read(ARMED)) == 0.0:
         found.append("the laboratory is not armed")
-    if value is not None and _number(read(point.tag)) == value:
-        found.append("it has this value already")
     return found
+
+
+def has_value(point: PointInfo, read: Callable[[str], Reading], value: float) -> bool:
+    """Tell whether a setpoint has a value already: the plant takes it all the same."""
+    return _number(read(point.tag)) == value
 
 
 def needs(model: StationModel, device: str) -> tuple[str, ...]:

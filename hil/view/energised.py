@@ -63,6 +63,8 @@ class Fault:
     is_break: bool = False
     is_on: bool = True
     has_voltage: bool = False
+    is_set_anew: bool = False
+    """The slot's settings are others now than when it was applied; what is here is as it was then."""
 
 
 @dc.dataclass(frozen=True, slots=True)

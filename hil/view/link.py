@@ -20,6 +20,9 @@ AGAIN_S = (0.5, 1.0, 2.0, 3.0)
 """Pauses between attempts to connect [s]; the last one is kept."""
 FINAL = (Trouble.WRONG_URL, Trouble.LOGIN)
 """Trouble that trying again does not mend."""
+FINAL_WITH_PASSWORD = (Trouble.NO_STATION, Trouble.SECURITY, Trouble.CERTIFICATE)
+"""Trouble in connecting after which a password is not offered again by itself."""
+PLANT_SILENT = "PLANT SILENT: the station answers, its plant does not step"
 
 
 class Phase(enum.Enum):
@@ -50,6 +53,8 @@ class Link:
     ----------
     words : str
         Why it is not live, for people; empty while it is.
+    trouble : Trouble or None
+        What kind of trouble ``words`` tell.
     n_connects : int
         Connections made so far.
     """
@@ -71,9 +76,11 @@ class Link:
         self._tags: tuple[str, ...] = ()
         self._is_watching_due = asyncio.Event()
         self._heard_s = -1e9
+        self._plant_s: float | None = None
         self._is_connected, self._is_final = False, False
         self._again = asyncio.Event()
         self.words, self.n_connects = "", 0
+        self.trouble: Trouble | None = None
         self.unknown: frozenset[str] = frozenset()
 
     @property
@@ -87,8 +94,8 @@ class Link:
 
     @property
     def age_s(self) -> float:
-        """Time since the last sign of life [s]."""
-        return self._clock_s() - self._heard_s
+        """Time since the last sign of life, of the plant where that is the silent one [s]."""
+        return self._clock_s() - (self._heard_s if self._plant_s is None else self._plant_s)
 
     @property
     def phase(self) -> Phase:
@@ -96,13 +103,30 @@ class Link:
         if self._is_final:
             return Phase.REFUSED
         if self._is_connected:
-            return Phase.LIVE if self.age_s < STALE_S else Phase.STALE
+            is_heard = self._plant_s is None and self.age_s < STALE_S
+            return Phase.LIVE if is_heard else Phase.STALE
         return Phase.LOST if self.n_connects else Phase.CONNECTING
+
+    @property
+    def may_log_in(self) -> bool:
+        """Tell whether another login may help."""
+        return self.trouble is not Trouble.WRONG_URL
 
     @property
     def is_live(self) -> bool:
         """Tell whether what is shown holds now."""
         return self.phase is Phase.LIVE
+
+    def plant_silent(self, age_s: float | None) -> None:
+        """Take for how long the plant has been silent though the station answers [s]; None: it steps."""
+        if age_s is None:
+            self._plant_s = None
+            if self._is_connected:
+                self.words = ""
+            return
+        since_s = self._clock_s() - age_s
+        self._plant_s = since_s if self._plant_s is None else min(self._plant_s, since_s)
+        self.words = PLANT_SILENT
 
     def watch(self, tags: Iterable[str]) -> None:
         """Watch exactly these from now on."""
@@ -149,10 +173,12 @@ class Link:
             try:
                 await self._session()
             except StationError as error:
-                self.words = str(error)
-                self._is_final = error.trouble in FINAL
+                self.words, self.trouble = str(error), error.trouble
+                self._is_final = error.trouble in FINAL or (
+                    bool(self._password) and not self._is_connected and error.trouble in FINAL_WITH_PASSWORD
+                )
             except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a screen that looks live
-                self.words = f"fault of this program, {type(error).__name__}: {error}"
+                self.words, self.trouble = f"fault of this program, {type(error).__name__}: {error}", None
             was_connected, self._is_connected = self._is_connected, False
             await self._drop()
             attempt = 0 if was_connected else attempt + 1
@@ -174,7 +200,7 @@ class Link:
         self._on_model(model)
         self.unknown = self._watched = frozenset()
         self._heard_s = self._clock_s()
-        self._is_connected, self.words = True, ""
+        self._is_connected, self.words, self.trouble, self._plant_s = True, "", None, None
         self.n_connects += 1
         self._is_watching_due.set()
         work = [

@@ -21,7 +21,7 @@ from hil.view.link import Link, Phase
 from hil.view.model import StationModel
 from hil.view.reading import NOTHING, Reading
 from protocols.station_client import Identity, StationClient, Update
-from protocols.station_errors import StationError
+from protocols.station_errors import StationError, is_unsure
 
 __all__ = ["HEALTH", "NEWEST", "Identity", "Outcome", "StationError", "StationView", "Verdict"]
 
@@ -30,6 +30,9 @@ HEALTH = (
     "LAB.ARM.ARMED", "LAB.ARM.TIME_LEFT_S",
 )  # fmt: skip
 """Watched whatever is shown."""
+HEARTBEAT = HEALTH[0]
+SERVING = "serving"
+VERIFY = "Nobody knows whether it was done: verify at the device"
 ALARMS_S = 1.0
 
 
@@ -72,6 +75,8 @@ class StationView:
         What the newest ``ReadStatus`` said.
     alarms : tuple of AlarmRow
         Alarms that are not normal, the most urgent first.
+    knows_alarms : bool
+        False until the station's alarms were read over this connection: none listed says nothing then.
     changes : int
         Grows with every value that came, so that a screen knows whether there is anything to draw.
     """
@@ -88,7 +93,7 @@ class StationView:
         self.model: StationModel | None = None
         self.status: dict[str, Any] = {}
         self.alarms: tuple[AlarmRow, ...] = ()
-        self.alarms_number = -1
+        self.alarms_number, self.knows_alarms = -1, False
         self.changes = 0
         self.history = History()
         self._clock_s = clock_s
@@ -183,7 +188,7 @@ class StationView:
     def _take_model(self, model: StationModel) -> None:
         self._values.clear()  # nothing of an earlier run is shown as if it were of this one
         self.model = model
-        self.alarms_number = -1
+        self.alarms_number, self.knows_alarms = -1, False
         self.changes += 1
         self._watch()
         for listener in self._model_listeners:
@@ -195,6 +200,8 @@ class StationView:
             self._values[update.tag] = update
             if isinstance(update.value, float):
                 self.history.add(update.tag, now_s, update.value)
+        if any(u.tag == HEARTBEAT for u in updates):
+            self._judge_plant()
         self.changes += len(updates)
 
     def _drop(self, tags: frozenset[str]) -> None:
@@ -205,6 +212,17 @@ class StationView:
     def _take_status(self, status: dict[str, Any]) -> None:
         self.status = status
         self.changes += 1
+        self._judge_plant()
+
+    def _judge_plant(self) -> None:
+        """Tell the link where the plant is silent: gateways answer without it, with what it said last."""
+        processes: list[dict[str, Any]] = self.status.get("processes", [])
+        core = next((p for p in processes if p.get("name") == "core"), None)
+        beat = self._values.get(HEARTBEAT)
+        if core is not None and core["state"] != SERVING:
+            self.link.plant_silent(core.get("beat_age_s") or 0.0)
+        else:
+            self.link.plant_silent(0.0 if beat is not None and beat.status.startswith("Bad") else None)
 
     async def _keep_alarms(self) -> None:
         while True:
@@ -213,6 +231,7 @@ class StationView:
                 if number != self.alarms_number:
                     self.alarms, self.alarms_number = alarm_rows(text), number
                     self.changes += 1
+                self.knows_alarms = True
             await asyncio.sleep(ALARMS_S)
 
     # ---- commands
@@ -223,10 +242,10 @@ class StationView:
             answer = await self.link.client().command(tag, value)
         except StationError as error:
             if error.is_unsure:
-                return Outcome(
-                    Verdict.UNKNOWN, f"{error}. Nobody knows whether it was done: verify at the device"
-                )
+                return Outcome(Verdict.UNKNOWN, f"{error}. {VERIFY}")
             return Outcome(Verdict.REFUSED, str(error))
+        if is_unsure(answer.status):
+            return Outcome(Verdict.UNKNOWN, f"{answer.text}. {VERIFY}")
         return Outcome(Verdict.DONE if answer.is_done else Verdict.REFUSED, answer.text)
 
     async def login(self, user: str, password: str) -> Outcome:
@@ -242,6 +261,10 @@ class StationView:
         try:
             text, count = await self.link.client().acknowledge(tags, comment)
         except StationError as error:
+            if error.is_unsure:
+                return Outcome(
+                    Verdict.UNKNOWN, f"{error}. Nobody knows whether it was done: look at the alarms again"
+                )
             return Outcome(Verdict.REFUSED, str(error))
         self.alarms_number = -1
         return Outcome(Verdict.DONE if count else Verdict.REFUSED, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses as dc
 import enum
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from hil.view.energised import SWITCHING, Conduction, Fault, mask_of, phases_of
@@ -17,6 +18,8 @@ FORMING = 2
 """``MODE`` of a battery that makes the voltage of an island."""
 BREAKS = (6, 7)
 """``TYPE`` of faults that are open conductors."""
+SETTLE_S = 1.5
+"""Points of one device come within so long of one another [s]."""
 BLOWN = ("BLOWN_A", "BLOWN_B", "BLOWN_C")
 
 
@@ -150,18 +153,57 @@ def _feeders(model: StationModel) -> Iterator[tuple[str, str, Callable[[float], 
 FAULT_NAMES = ("ON", "LIVE", "PLACE", "FRACTION", "TYPE", "PHASES")
 
 
-def fault_tags(model: StationModel, read: Read) -> list[str]:
-    """Return the points that ``faults`` reads: of slots without a fault only whether there is one."""
-    found = []
-    for slot in model.of_template("fault"):
-        found.append(f"{slot}.APPLIED")
-        if _bit(read(f"{slot}.APPLIED")):
-            found += model.tags_of(slot, *FAULT_NAMES)
-    return found
+def fault_tags(model: StationModel) -> list[str]:
+    """Return the points that ``faults`` reads."""
+    return [t for slot in model.of_template("fault") for t in model.tags_of(slot, "APPLIED", *FAULT_NAMES)]
+
+
+class AppliedFaults:
+    """Faults as they were when they were applied.
+
+    A slot can be set up anew while its fault is in place, and its points then tell what a later apply would
+    put. What stood there ``SETTLE_S`` after a fault was first seen applied is kept until it is gone.
+
+    Parameters
+    ----------
+    clock_s : callable
+        Monotonic time [s].
+    """
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._kept: dict[str, Fault] = {}
+        self._settled_s: dict[str, float] = {}
+
+    def now(self, model: StationModel, read: Read) -> list[Fault]:
+        """Return the faults that are in place, also those that rest at the moment."""
+        for slot in list(self._kept):
+            if slot not in model.of_template("fault") or _bit(read(f"{slot}.APPLIED")) is False:
+                del self._kept[slot], self._settled_s[slot]
+        set_up = {fault.slot: fault for fault in faults(model, read)}
+        now_s = self._clock_s()
+        for slot, fault in set_up.items():
+            if _is_all_known(slot, read) and now_s <= self._settled_s.setdefault(slot, now_s + SETTLE_S):
+                self._kept[slot] = fault
+        return [self._as_applied(slot, set_up.get(slot), read) for slot in {**self._kept, **set_up}]
+
+    def _as_applied(self, slot: str, set_up: Fault | None, read: Read) -> Fault:
+        kept = self._kept.get(slot)
+        if kept is None:
+            assert set_up is not None
+            return set_up
+        is_on, is_live = bool(_bit(read(f"{slot}.ON"))), bool(_bit(read(f"{slot}.LIVE")))
+        was = dc.replace(kept, is_on=is_on, has_voltage=is_live)
+        is_set_anew = _is_all_known(slot, read) and was != set_up
+        return dc.replace(was, is_set_anew=is_set_anew)
+
+
+def _is_all_known(slot: str, read: Read) -> bool:
+    return all(_bit(read(f"{slot}.{name}")) is not None for name in FAULT_NAMES)
 
 
 def faults(model: StationModel, read: Read) -> list[Fault]:
-    """Return the faults that are in place, also those that rest at the moment."""
+    """Return the faults that are in place as their slots are set up now."""
     found = []
     for slot in model.of_template("fault"):
         if not _bit(read(f"{slot}.APPLIED")):

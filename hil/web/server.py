@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import html
 import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from string import Template
@@ -47,6 +48,9 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
+QUIET = logging.getLogger("hil.web.requests")
+QUIET.setLevel(logging.CRITICAL)
+
 
 class ConsoleServer(Server):
     """Serves a console to browsers.
@@ -87,6 +91,7 @@ class ConsoleServer(Server):
         return web.AppRunner(
             app,
             access_log=None,
+            logger=QUIET,  # a request that is none is answered with 400, not with a traceback here
             handle_signals=False,
             handler_cancellation=False,
             shutdown_timeout=SHUTDOWN_S,

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent / "console"
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SIZES = ((80, 24), (120, 40), (200, 60))
 IN_VIEW = {
-    "Overview": ("LIVE", "FDR_B", "frequency", "overruns", "1 alarms"),
+    "Overview": ("LIVE", "FDR_B", "frequency", "overruns", "1 alarm,"),
     "One-line": ("FDR_B", "DEAD", "CB_201"),
     "Feeders": ("FDR_A", "V", "pf"),
     "Protection": ("FDR_B.R_CB_201", "OPEN", "79"),

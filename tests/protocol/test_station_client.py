@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asyncua import Server
+from asyncua import Server, ua
 
 from hil import console_start, credentials
+from protocols import known_stations, station_client
 from protocols.station_client import StationClient, Update
-from protocols.station_errors import StationError, Trouble
+from protocols.station_errors import StationError, Trouble, is_unsure
 from rtcore.commands import Reason
 from tests.support.opcua_rig import Rig
 from tests.support.users import password_of
@@ -169,6 +171,61 @@ async def test_a_station_that_takes_encrypted_sessions_only_gets_one(
     assert credentials.ensure_identity(folder, console_start.NAME, "127.0.0.1")
 
 
+async def test_a_station_with_another_key_than_before_gets_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with Rig(none_policy_on_loopback=False) as rig:
+        client = StationClient(rig.url, "", "", lambda _: None, console_start.identity)
+        await client.connect()
+        await client.close()
+        path = tmp_path / "gridhil" / console_start.NAME / known_stations.FILE
+        known = json.loads(path.read_text())
+        assert len(known) == 1
+        path.write_text(json.dumps(dict.fromkeys(known, "0" * 64)))
+        error = await trouble_at(
+            rig.url, "operator", password_of("operator"), identity=console_start.identity
+        )
+    assert error.trouble is Trouble.CERTIFICATE
+    assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("offers", ["plain", "both"])
+async def test_to_another_machine_no_password_goes_in_the_clear(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offers: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(station_client, "_is_loopback", lambda _: False)
+    if offers == "plain":
+        monkeypatch.setattr(station_client, "_is_encrypted", lambda _: False)
+        error = await trouble_at(
+            rig.url, "operator", password_of("operator"), identity=console_start.identity
+        )
+        assert error.trouble is Trouble.SECURITY
+        assert "in the clear" in str(error)
+        observer = StationClient(rig.url, "", "", lambda _: None, console_start.identity)
+        await observer.connect()
+        await observer.close()
+        return
+    client = StationClient(
+        rig.url, "operator", password_of("operator"), lambda _: None, console_start.identity
+    )
+    await client.connect()
+    try:
+        assert client._client.security_policy.Mode == ua.MessageSecurityMode.SignAndEncrypt
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [("127.0.0.1", True), ("localhost", True), ("[::1]", True), ("10.0.3.7", False), ("scada.example", False),
+     ("127.0.0.1.example", False)],
+)  # fmt: skip
+def test_this_machine_is_known_by_its_address(host: str, is_here: bool) -> None:
+    assert station_client._is_loopback(f"opc.tcp://{host}:4840/gridhil") == is_here
+
+
 async def test_it_watches_what_it_is_told_and_nothing_else(rig: Rig) -> None:
     async with session(rig) as (client, came):
         assert await client.watch(["SUB.BUS1.VA", "FDR_B.CB_201.P52A", "NO.SUCH.POINT"]) == ["NO.SUCH.POINT"]
@@ -223,6 +280,19 @@ async def test_a_refused_control_says_why(rig: Rig) -> None:
         rig.core.decide = before
     assert not answer.is_done
     assert "tag" in answer.text
+
+
+async def test_a_command_without_a_verdict_has_a_status_that_says_so(rig: Rig) -> None:
+    before = rig.core.decide
+    rig.core.decide = lambda *_: Reason.NO_VERDICT
+    try:
+        async with session(rig, "operator") as (client, _):
+            control = await client.command("FDR_B.CB_201.TRIP", None)
+            setpoint = await client.command("SUB.SRC.V_SP", 1.02)
+    finally:
+        rig.core.decide = before
+    assert is_unsure(control.status)
+    assert is_unsure(setpoint.status)
 
 
 async def test_an_observer_is_told_which_role_it_takes(rig: Rig) -> None:

@@ -81,7 +81,7 @@ class FrozenView(StationView):
         self._take_model(found)
         self._take(updates)
         self._take_status(STATUS)
-        self.alarms = alarms
+        self.alarms, self.knows_alarms = alarms, True
 
     async def run(self) -> None:
         """Stay as it is."""

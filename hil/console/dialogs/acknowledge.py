@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -22,7 +23,7 @@ class AcknowledgeDialog(Dialog[None]):
     Parameters
     ----------
     tags : sequence of str
-        None: all.
+        Those that were listed when this was asked for: none that comes meanwhile is acknowledged unseen.
     """
 
     DEFAULT_CSS: ClassVar[str] = """
@@ -34,12 +35,12 @@ class AcknowledgeDialog(Dialog[None]):
     def __init__(self, tags: Sequence[str]) -> None:
         super().__init__("Acknowledge")
         self._tags = tuple(tags)
-        self._is_busy = False
 
     def content(self) -> ComposeResult:
         """Which, comment, buttons, verdict."""
         shown = ", ".join(self._tags[:SHOWN]) + (" ..." if len(self._tags) > SHOWN else "")
-        yield Static(f"Acknowledge {shown or 'all alarms'}\n", markup=False)
+        count = f"{len(self._tags)} alarms: " if len(self._tags) > 1 else ""
+        yield Static(f"Acknowledge {count}{shown}\n", markup=False)
         yield Input(id="comment", compact=True, placeholder="comment, may stay empty", max_length=256)
         with Horizontal():
             yield Button("Acknowledge", id="yes", variant="primary", compact=True)
@@ -53,22 +54,23 @@ class AcknowledgeDialog(Dialog[None]):
     @on(Input.Submitted, "#comment")
     @on(Button.Pressed, "#yes")
     def _wanted(self) -> None:
-        if not self._is_busy:
-            self._is_busy = True
+        if not self._is_waiting:
+            self._is_waiting = True
+            self.query_one("#ack-words", Static).update(Text("sent, waiting for the verdict", "dim"))
             comment = self.query_one("#comment", Input).value.strip()
             self.run_worker(self._send(comment), exclusive=True, group="acknowledge")
 
     @on(Button.Pressed, "#no")
     def _cancelled(self) -> None:
-        self.dismiss(None)
+        self.action_close()
 
     async def _send(self, comment: str) -> None:
         try:
             outcome = await self.view.acknowledge(self._tags, comment)
         finally:
-            self._is_busy = False
+            self._is_waiting = False
         if outcome.is_done:
             self.app.notify(outcome.text, title="Alarms")
-            self.dismiss(None)
+            self.leave()
         else:
             self.query_one("#ack-words", Static).update(verdict_text(outcome, self, "acknowledge"))

@@ -79,18 +79,28 @@ class ArmDialog(Dialog[None]):
             self.query_one("#arm-words", Static).update(f"type {WORD}, in capitals; nothing was sent")
             return
         event.input.value = ""
-        self.run_worker(self._send(ARM), exclusive=True, group="arm")
+        self._start(ARM)
 
     @on(Button.Pressed, "#disarm")
     def _disarm(self) -> None:
-        self.run_worker(self._send(DISARM), exclusive=True, group="arm")
+        self._start(DISARM)
 
     @on(Button.Pressed, "#close")
     def _close(self) -> None:
-        self.dismiss(None)
+        self.action_close()
+
+    def _start(self, tag: str) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            words = Text("sent, waiting for the verdict", "dim")
+            self.query_one("#arm-words", Static).update(words)
+            self.run_worker(self._send(tag), exclusive=True, group="arm")
 
     async def _send(self, tag: str) -> None:
-        outcome = await self.view.command(tag)
+        try:
+            outcome = await self.view.command(tag)
+        finally:
+            self._is_waiting = False
         self.query_one("#arm-words", Static).update(verdict_text(outcome, self, tag))
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hil.console.app import ConsoleApp
 
 VALUES_S = 0.5
+BOUNCE_S = 0.7
+"""A key that is held down repeats itself sooner than this [s], the first time, too: see ``is_bouncing``."""
 T = TypeVar("T")
 
 
@@ -38,6 +40,7 @@ class Dialog(ModalScreen[T]):
     def __init__(self, title: str, clock_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.title_text, self.clock_s = title, clock_s
+        self._is_waiting = self._is_over = False
 
     # ---- for dialogs
 
@@ -100,8 +103,27 @@ class Dialog(ModalScreen[T]):
         self.view.show(self._owner, ())
 
     def action_close(self) -> None:
-        """Leave without doing anything."""
-        self.dismiss(None)
+        """Leave without doing anything; wait for a verdict that is due."""
+        if self._is_waiting:
+            self.say_wait()
+        else:
+            self.leave()
+
+    def say_wait(self) -> None:
+        """Say that a verdict is due."""
+        self.app.notify("wait: the verdict is due within 5 s", severity="warning")
+
+    def leave(self) -> None:
+        """Go away; from under another screen once that has gone, which is not the one to be removed."""
+        if self.app.screen is self:  # one that shines through from below is "current", too
+            self.dismiss(None)
+        else:
+            self._is_over = True
+
+    def on_screen_resume(self) -> None:
+        """Go, where that was due."""
+        if self._is_over:
+            self.dismiss(None)
 
 
 def verdict_style(outcome: Outcome, palette: Palette) -> str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.widgets import Button, Input, Static
 
 from hil.console.dialogs.dialog import Dialog, verdict_style
+
+
+class NameInput(Input):
+    """A user's name. Enter and Tab go on at once, before the next key is looked at: it is the password's."""
+
+    BINDINGS: ClassVar[list[Any]] = [Binding("enter,tab", "go_on", show=False, priority=True)]
+
+    def action_go_on(self) -> None:
+        """Go to the password."""
+        self.screen.set_focus(self.screen.query_one("#password"))
 
 
 class LoginDialog(Dialog[None]):
@@ -30,7 +41,7 @@ class LoginDialog(Dialog[None]):
         """Two fields, three buttons, a line of words."""
         yield Static(id="who")
         yield Static("User")
-        yield Input(id="user", compact=True, placeholder="name")
+        yield NameInput(id="user", compact=True, placeholder="name")
         yield Static("Password")
         yield Input(id="password", compact=True, password=True)
         with Horizontal():
@@ -46,11 +57,7 @@ class LoginDialog(Dialog[None]):
     def refresh_values(self) -> None:
         """Say who is logged in now."""
         view = self.view
-        self.query_one("#who", Static).update(f"now: {view.user}, role {view.role}\n")
-
-    @on(Input.Submitted, "#user")
-    def _named(self) -> None:
-        self.query_one("#password").focus()
+        self.query_one("#who", Static).update(Text(f"now: {view.user}, role {view.role}\n"))
 
     @on(Input.Submitted, "#password")
     @on(Button.Pressed, "#login")
@@ -84,7 +91,7 @@ class LoginDialog(Dialog[None]):
         self.query_one("#password", Input).value = ""
         if outcome.is_done:
             self.app.notify(outcome.text, title="Login")
-            self.dismiss(None)
+            self.leave()
         else:
             text = Text.assemble((" REFUSED ", verdict_style(outcome, self.palette)), f" {outcome.text}")
             self.query_one("#words", Static).update(text)

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from hil.console.dialogs.dialog import Dialog, verdict_style
+from hil.console.dialogs.dialog import BOUNCE_S, Dialog, verdict_style
 from hil.console.looks import style_of
 from hil.view import devices
 from hil.view.model import CONTROL, PointInfo, StationModel
@@ -22,14 +23,14 @@ from hil.view.station_view import Outcome, Verdict
 
 SELECT_S = 15.0
 """A selection that is not executed is given up after so long [s]."""
-BOUNCE_S = 0.4
-"""A key that selected must not execute, too, by being held down [s]."""
 READ_BACK_S = 5.0
 COLUMN_GAP = 3
 
 
 class OperateDialog(Dialog[None]):
     """State of a device, its commands, the command selected, its verdict."""
+
+    BINDINGS: ClassVar[list[Any]] = [Binding("up,down", "to_list", show=False)]
 
     DEFAULT_CSS: ClassVar[str] = """
     OperateDialog #state { height: auto; max-height: 8; }
@@ -39,6 +40,7 @@ class OperateDialog(Dialog[None]):
     OperateDialog .row { height: auto; }
     OperateDialog Button { margin-right: 2; min-width: 12; }
     OperateDialog #verdict { height: auto; margin-top: 1; }
+    OperateDialog #close { margin-top: 1; display: none; }
     """
 
     def __init__(self, device: str, command: str = "", clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -48,7 +50,6 @@ class OperateDialog(Dialog[None]):
         self._offered: tuple[str, StationModel | None] = ("", None)
         self._value: float | None = None
         self._selected_s = 0.0
-        self._is_sending = False
         self._sent: tuple[PointInfo, float | None, Outcome, float] | None = None
 
     # ---- what there is
@@ -68,6 +69,7 @@ class OperateDialog(Dialog[None]):
                 yield Button("Execute", id="execute", variant="warning", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
         yield Static(id="verdict")
+        yield Button("Close", id="close", compact=True)
 
     def tags(self, model: StationModel) -> Iterable[str]:
         """Everything that is to be seen of the device."""
@@ -123,7 +125,7 @@ class OperateDialog(Dialog[None]):
         for point in self._commands():
             if point.kind != CONTROL:
                 options.replace_option_prompt(point.name, self._option(point))
-        if self._point is not None and not self._is_sending:
+        if self._point is not None and not self._is_waiting:
             self._refresh_selection(self._point)
         self._show_verdict()
 
@@ -175,11 +177,17 @@ class OperateDialog(Dialog[None]):
             return Text("No live link: nothing can be sent now.", self.palette.bad)
         if model is None:
             return Text()
-        found = devices.hindrances(model, point, self.view.reading, self._value)
+        if self._value is not None and devices.has_value(point, self.view.reading, self._value):
+            already = Text("It has this value already.\n", "bold")
+        else:
+            already = Text()
+        found = devices.hindrances(model, point, self.view.reading)
+        if not found and already:
+            return already
         if not found:
             return Text("Nothing that the points show stands in the way.", "dim")
         lines = "\n".join(f"{self.signs.alarm} {reason}" for reason in found)
-        return Text(f"{lines}\nThe plant will probably refuse.", self.palette.warn)
+        return Text.assemble(already, (f"{lines}\nThe plant will probably refuse.", self.palette.warn))
 
     # ---- select
 
@@ -190,12 +198,12 @@ class OperateDialog(Dialog[None]):
                 self._select(point)
 
     def _select(self, point: PointInfo) -> None:
-        if not self._may(point) or self._is_sending:
+        if not self._may(point) or self._is_waiting:
             return
         self._point, self._value, self._sent = point, None, None
         self._selected_s = self.clock_s()
         is_control, has_states = point.kind == CONTROL, point.states is not None
-        self.query_one("#ops").display = False
+        self.query_one("#ops").display = self.query_one("#close").display = False
         self.query_one("#select").display = True
         field = self.query_one("#value", Input)
         field.display = not is_control and not has_states
@@ -235,11 +243,15 @@ class OperateDialog(Dialog[None]):
 
     @on(Button.Pressed, "#state0")
     def _choose_0(self) -> None:
-        self._confirm(0.0)
+        self._choose(0.0)
 
     @on(Button.Pressed, "#state1")
     def _choose_1(self) -> None:
-        self._confirm(1.0)
+        self._choose(1.0)
+
+    def _choose(self, value: float) -> None:
+        if self._is_meant():
+            self._confirm(value)
 
     def _confirm(self, value: float) -> None:
         self._value, self._selected_s = value, self.clock_s()
@@ -250,16 +262,24 @@ class OperateDialog(Dialog[None]):
         if self._point is not None:
             self._refresh_selection(self._point)
 
+    def _is_meant(self) -> bool:
+        """Tell whether a press may choose or execute: not one that a held key, or haste, has made."""
+        is_meant = not self.console.is_bouncing and self.clock_s() - self._selected_s >= BOUNCE_S
+        if not is_meant:
+            self._say(f"nothing sent: leave the keys alone for {BOUNCE_S:g} s, then press again")
+        return is_meant
+
     @on(Button.Pressed, "#cancel")
     def _cancelled(self) -> None:
         self._give_up("cancelled, nothing was sent")
 
     def _give_up(self, words: str) -> None:
+        """Offer the commands again."""
         self._point = self._value = None
         self.query_one("#select").display = False
         options = self.query_one("#ops", OptionList)
         options.display = True
-        options.focus()
+        self.set_focus(options)
         if words:
             self._say(words)
 
@@ -268,21 +288,33 @@ class OperateDialog(Dialog[None]):
 
     def action_close(self) -> None:
         """Give up the selection, or leave; wait for a verdict that is due."""
-        if self._is_sending:
-            self._say("wait: the verdict is due within 5 s")
-        elif self._point is not None:
+        if self._point is not None and not self._is_waiting:
             self._give_up("cancelled, nothing was sent")
         else:
-            self.dismiss(None)
+            super().action_close()
+
+    def say_wait(self) -> None:
+        """Say that a verdict is due."""
+        self._say("wait: the verdict is due within 5 s")
+
+    @on(Button.Pressed, "#close")
+    def _close_wanted(self) -> None:
+        if not self.console.is_bouncing:
+            self.action_close()
+
+    def action_to_list(self) -> None:
+        """Go to the commands, where they are shown."""
+        if self._point is None:
+            self.query_one("#ops").focus()
 
     # ---- execute
 
     @on(Button.Pressed, "#execute")
     def _executed(self) -> None:
         point = self._point
-        if point is None or self._is_sending or self.clock_s() - self._selected_s < BOUNCE_S:
+        if point is None or self._is_waiting or not self._is_meant():
             return
-        self._is_sending = True
+        self._is_waiting = True
         self.query_one("#buttons").display = False
         self.query_one("#reasons", Static).update(Text("sent, waiting for the verdict", "dim"))
         self.run_worker(self._send(point, self._value), exclusive=True, group="send")
@@ -292,9 +324,12 @@ class OperateDialog(Dialog[None]):
         try:
             outcome = await self.view.command(point.tag, wire)
         finally:
-            self._is_sending = False
+            self._is_waiting = False
         self._sent = (point, value, outcome, self.clock_s())
         self._give_up("")
+        close = self.query_one("#close")  # what is pressed in haste now must not begin the next command
+        close.display = True
+        self.set_focus(close)
         self._show_verdict()
 
     def _show_verdict(self) -> None:

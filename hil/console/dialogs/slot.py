@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from hil.console.dialogs.arm import ARMED, LEFT, ArmDialog, verdict_text
 from hil.console.dialogs.dialog import Dialog
+from hil.view import devices
 from hil.view import slots as sl
 from hil.view.model import StationModel
 from hil.view.reading import text_of
@@ -48,14 +49,18 @@ class SlotDialog(Dialog[None]):
         super().__init__(title)
         self._words = Text()
         self._refused: tuple[str, str, Outcome] | None = None
-        self._is_busy = False
         self._put: set[str] = set()
+        self._proposed: tuple[str, tuple[sl.Step, ...]] | None = None
 
     # ---- for the two dialogs
 
     def form(self) -> ComposeResult:
         """Yield the rows of the form."""
         yield from ()
+
+    def name_of_wish(self) -> str:
+        """Return in words what the form asks for."""
+        raise NotImplementedError
 
     def wish(self, model: StationModel, slot: str) -> tuple[str, list[sl.Step]]:
         """Return what is wrong with the form, and the commands that set a slot up."""
@@ -67,7 +72,9 @@ class SlotDialog(Dialog[None]):
         """State, form, slot, buttons, verdict."""
         yield Static(id="slot-state")
         yield from self.form()
-        yield from field("Slot", Select(self._slot_options(), id="slot", allow_blank=False, compact=True))
+        free = self._first_free()
+        slots = Select(self._slot_options(), id="slot", value=free, allow_blank=False, compact=True)
+        yield from field("Slot", slots)
         with Horizontal(id="slot-buttons"):
             yield Button("F5 Arm", id="arm", variant="warning", compact=True)
             yield Button("F6 Apply", id="apply", variant="error", compact=True)
@@ -78,6 +85,17 @@ class SlotDialog(Dialog[None]):
     def _slots(self) -> tuple[str, ...]:
         model = self.view.model
         return () if model is None else model.of_template(self.TEMPLATE)
+
+    def _offer_free_slot(self) -> None:
+        """Move on from a slot that turns out to be in use, while nobody has proposed anything."""
+        slot = self.query_one("#slot", Select)
+        is_idle = self._proposed is None and not self._is_waiting and not slot.has_focus
+        if is_idle and slot.value in self._used() and (free := self._first_free()) not in self._used():
+            slot.value = free
+
+    def _first_free(self) -> str:
+        slots = self._slots()
+        return next((s for s in slots if s not in self._used()), slots[0] if slots else "")
 
     def _slot_options(self) -> list[tuple[str, str]]:
         return [(s, s) for s in self._slots()] or [("none", "")]
@@ -93,6 +111,7 @@ class SlotDialog(Dialog[None]):
         if self._refused is not None:
             slot, what, outcome = self._refused
             self._words = verdict_text(self._explained(slot, outcome), self, what)
+        self._offer_free_slot()
         self.query_one("#slot-state", Static).update(self._state())
         self.query_one("#slot-words", Static).update(self._words)
 
@@ -104,20 +123,31 @@ class SlotDialog(Dialog[None]):
         if view.reading(ARMED).is_on:
             left_s = view.number(LEFT)
             text.append(f" ARMED {left_s or 0:.0f} s ", f"bold reverse {self.palette.warn}")
+        elif words := self._missing_role():
+            text.append(words, self.palette.warn)
         else:
             text.append("Not armed: applying will be refused. Arm last, it lasts 30 s.", self.palette.warn)
-        used = self._used()
-        text.append(f"\nin use: {', '.join(used) if used else 'none'}\n", "bold" if used else "")
+        used, unknown = self._used(), self._unknown()
+        words = ", ".join(used) if used else "none"
+        text.append(f"\nin use: {'not known now' if unknown else words}\n", "bold" if used else "")
         return text
+
+    def _missing_role(self) -> str:
+        view, model = self.view, self.view.model
+        point = None if model is None else model.points.get(f"{self._slots()[0]}.APPLY")
+        if point is None or devices.is_allowed(view.role, point):
+            return ""
+        return f"Applying needs the role {point.role}; you are {view.user} ({view.role})."
 
     def _used(self) -> list[str]:
         return [s for s in self._slots() if self.view.reading(f"{s}.{self.BUSY}").is_on]
 
+    def _unknown(self) -> list[str]:
+        return [s for s in self._slots() if not self.view.reading(f"{s}.{self.BUSY}").is_usable]
+
     def _perhaps_used(self) -> list[str]:
         """Return the slots in use, those whose state is not known, and those applied here just now."""
-        reading = self.view.reading
-        unknown = {s for s in self._slots() if not reading(f"{s}.{self.BUSY}").is_usable}
-        used = {*self._used(), *unknown, *self._put}
+        used = {*self._used(), *self._unknown(), *self._put}
         return [s for s in self._slots() if s in used]
 
     # ---- actions
@@ -135,20 +165,35 @@ class SlotDialog(Dialog[None]):
     def action_apply(self) -> None:
         """Set the slot up and apply it."""
         model, slot = self.view.model, self.query_one("#slot", Select).value
-        if model is None or not isinstance(slot, str) or not slot or self._is_busy:
+        if model is None or not isinstance(slot, str) or not slot or self._is_waiting:
             return
         problem, steps = self.wish(model, slot)
+        if any(list_.expanded for list_ in self.query(Select)):
+            problem = "a list is open: choose from it, or close it with Escape"
+        elif slot in self._unknown():
+            problem = f"whether {slot} is in use is not known now"
+        elif slot in self._used():
+            problem = f"{slot} is in use: clear it first, or choose another slot"
         if problem:
+            self._proposed = None
             self._say(Text(problem, self.palette.warn))
             return
-        self._is_busy = True
+        proposal = slot, tuple(steps)
+        if proposal != self._proposed:
+            self._proposed = proposal
+            self._say(Text(f"F6 again applies at {slot}: {self.name_of_wish()}", f"bold {self.palette.warn}"))
+            return
+        if self.console.is_bouncing:
+            return
+        self._proposed = None
+        self._is_waiting = True
         self.run_worker(self._apply(slot, steps), exclusive=True, group="slot")
 
     @on(Button.Pressed, "#clear")
     def action_clear_all(self) -> None:
         """Clear every slot that is in use, or may be."""
-        if not self._is_busy:
-            self._is_busy = True
+        if not self._is_waiting:
+            self._is_waiting, self._proposed = True, None
             self.run_worker(self._clear(self._perhaps_used()), exclusive=True, group="slot")
 
     async def _apply(self, slot: str, steps: Sequence[sl.Step]) -> None:
@@ -161,7 +206,7 @@ class SlotDialog(Dialog[None]):
             else:
                 self._put.add(slot)
         finally:
-            self._is_busy = False
+            self._is_waiting = False
         self._say(verdict_text(outcome, self, step.tag))
         if outcome.verdict is Verdict.REFUSED and step.value is None:
             self._refused = (slot, step.tag, outcome)
@@ -174,6 +219,7 @@ class SlotDialog(Dialog[None]):
         return Outcome(outcome.verdict, f"{outcome.text}. What does not fit: {self.REFUSALS[int(number)]}")
 
     async def _clear(self, used: Sequence[str]) -> None:
+        self._say(Text("sent, waiting for the verdict", "dim"))
         try:
             outcome = Outcome(Verdict.DONE, "nothing is applied")
             for slot in used:
@@ -182,7 +228,7 @@ class SlotDialog(Dialog[None]):
                     break
                 self._put.discard(slot)
         finally:
-            self._is_busy = False
+            self._is_waiting = False
         self._say(verdict_text(outcome, self, f"clear {', '.join(used)}" if used else "clear"))
 
     def _say(self, words: Text) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -14,7 +13,7 @@ from textual.widgets import Static
 
 from hil.console.dialogs.dialog import Dialog
 from hil.console.widgets.plot import Plot, Series
-from hil.view import csv_file, trend
+from hil.view import trend
 from hil.view.model import StationModel
 from hil.view.reading import text_of
 from hil.view.station_view import StationError
@@ -112,12 +111,13 @@ class TrendDialog(Dialog[None]):
         try:
             found = await self.view.trend(self.tag, begin, end, count)
         except StationError as error:
-            self._past = []
-            self._say(f"{error}; live values only")
+            self._past, words = [], f"{error}; live values only"
         else:
             self._past = trend.recorded(*found)
-            self._say("" if self._past else "nothing is recorded of it in this time; live values only")
-        self.refresh_plot()
+            words = "" if self._past else "nothing is recorded of it in this time; live values only"
+        if self.is_attached:  # it may have been closed while the answer was on its way
+            self._say(words)
+            self.refresh_plot()
 
     def _now_s(self) -> float:
         """Return the station's time [s since 1970 UTC]; ours before it has told its own."""
@@ -156,7 +156,7 @@ class TrendDialog(Dialog[None]):
     # ---- export
 
     def action_export(self) -> None:
-        """Write what is shown as CSV into the folder that the console was started in."""
+        """Write what is shown as CSV."""
         model = self.view.model
         point = model.points.get(self.tag) if model else None
         unit = point.unit if point else ""
@@ -170,12 +170,4 @@ class TrendDialog(Dialog[None]):
             )
             for r in self._rows()
         ]
-        if not rows:
-            self._say("there is nothing to write")
-            return
-        try:
-            path = csv_file.write(Path.cwd(), self.tag, datetime.now(UTC), HEAD, rows)
-        except OSError as error:
-            self._say(f"cannot write into {Path.cwd()}: {error.strerror}")
-        else:
-            self._say(f"{len(rows)} rows in {path}")
+        self._say(self.console.save_csv(self.tag, HEAD, rows))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,7 +17,6 @@ from hil.console.dialogs.acknowledge import AcknowledgeDialog
 from hil.console.page import Page
 from hil.console.pages.alarm_rows import ALARM_HEADS, alarm_cells, event_head, event_line
 from hil.console.widgets.line_list import LineList
-from hil.view import csv_file
 from hil.view import events as ev
 from hil.view.alarms import AlarmRow
 from hil.view.model import StationModel
@@ -67,11 +64,11 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
 | key | does |
 | --- | --- |
 | v | alarms or events |
-| a, A | acknowledge the selected alarm, all alarms; needs the role operator |
+| a, A | acknowledge the selected alarm, all that are listed; needs the role operator |
 | / | filter |
 | s, n | search, next match |
 | space | follow, or hold still |
-| e | write what the filter shows as CSV into the folder where the console was started |
+| e | write what the filter shows as CSV into the folder where the console was started, or to the browser |
 | o, t | operate the device, trend of the point |
 """
 
@@ -85,6 +82,7 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         self._listed: list[ev.EventRow] = []
         self._listed_by: tuple[int, str] = (-1, "")
         self._drawn_alarms: tuple[object, ...] = ()
+        self._listed_alarms: tuple[AlarmRow, ...] = ()
 
     def content(self) -> ComposeResult:
         """A line of tabs, the two lists, a field, a line of words."""
@@ -144,10 +142,11 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
 
     def _draw_alarms(self, rows: Sequence[AlarmRow]) -> None:
         is_live = self.view.link.is_live
-        drawn = (rows, is_live, self.app.theme)
+        nothing = "no alarms" if self.view.knows_alarms else "alarms unknown: the station has not told them"
+        drawn = (rows, is_live, self.app.theme, nothing)
         if drawn == self._drawn_alarms:
             return
-        self._drawn_alarms = drawn
+        self._drawn_alarms, self._listed_alarms = drawn, tuple(rows)
         table: DataTable[Text] = self.query_one("#alarm-table", DataTable)
         selected = self._selected_alarm()
         table.clear(columns=True)
@@ -157,7 +156,7 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
             table.add_row(*alarm_cells(row, self.palette, self.signs, is_live), key=row.tag)
         if selected is not None and any(r.tag == selected for r in rows):
             table.move_cursor(row=table.get_row_index(selected), animate=False)
-        self._say("" if rows or self._mode == EVENTS else "no alarms")
+        self._say("" if rows or self._mode == EVENTS else nothing)
 
     def _selected_alarm(self) -> str | None:
         table: DataTable[Text] = self.query_one("#alarm-table", DataTable)
@@ -174,11 +173,12 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
             self.app.push_screen(AcknowledgeDialog([tag]))
 
     def action_acknowledge_all(self) -> None:
-        """Acknowledge all of them."""
-        if self.view.alarms:
-            self.app.push_screen(AcknowledgeDialog([]))
+        """Acknowledge all that are listed, and none that comes meanwhile."""
+        tags = [row.tag for row in self._listed_alarms if not row.is_acknowledged]
+        if tags:
+            self.app.push_screen(AcknowledgeDialog(tags))
         else:
-            self._say("there is no alarm")
+            self._say("all alarms are acknowledged" if self._listed_alarms else "there is no alarm")
 
     # ---- events
 
@@ -295,22 +295,15 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         is_events = self._mode == EVENTS
         head = ev.HEAD if is_events else AlarmRow.HEAD
         rows = [r.cells() for r in (self._listed if is_events else self.view.alarms)]
-        if not rows:
-            self._say("there is nothing to write")
-            return
-        try:
-            path = csv_file.write(Path.cwd(), self._mode, datetime.now(UTC), head, rows)
-        except OSError as error:
-            self._say(f"cannot write into {Path.cwd()}: {error.strerror}")
-        else:
-            self._say(f"{len(rows)} rows in {path}")
+        self._say(self.console.save_csv(self._mode, head, rows))
 
     # ---- other actions
 
     def action_switch(self) -> None:
         """Show the other list."""
         self.query_one(ContentSwitcher).current = EVENTS if self._mode == ALARMS else ALARMS
-        self._say("no alarms" if self._mode == ALARMS and not self.view.alarms else "")
+        self._say("")
+        self._drawn_alarms = ()
         self._focus_list()
         self._listed_by = (-1, "")
         self.refresh_values()

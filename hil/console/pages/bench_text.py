@@ -32,7 +32,10 @@ def state(look: Look, found: BenchState | None, trouble: str, *, is_asked: bool,
     if found is None:
         if trouble:
             return Text(trouble, look.palette.warn)
-        return Text(NONE if is_asked else "asking the station ...")
+        if is_asked:
+            return Text(NONE)
+        is_live = look.view.link.is_live
+        return Text("asking the station ..." if is_live else "not known: the link to the station is not live")
     text = Text.assemble(
         *_head(look, found),
         f"  plan {found.plan}, location {found.location}, device {found.device or DASH}\n",

@@ -189,7 +189,8 @@ What is forecast a day ahead, and how good it has been.
         if not self.view.link.is_live:
             parts.append("(stale)")
         if not has_forecast:
-            parts.append("no forecast yet")
+            curve, first = (self.view.reading(t) for t in (target.arrays[0], f"{target.device}.H1"))
+            parts.append(ft.no_curve(curve, first))
         if not has_past and self._no_past:
             parts.append(self._no_past)
         return ", ".join(parts)

@@ -13,7 +13,7 @@ from hil.console.widgets.row_table import Row, left, right
 from hil.view.code_words import words_of
 from hil.view.forecasts import Target
 from hil.view.model import StationModel
-from hil.view.reading import DASH
+from hil.view.reading import DASH, WAITING, Reading
 
 LISTED = ("ACTUAL", "H1", "PEAK", "PEAK_IN", "MODEL", "FALLBACK", "DRIFT")
 OF_CHOSEN = ("STATE", "DRIFT_LEVEL", "END_H", "MEAN", "MIN")
@@ -90,6 +90,13 @@ def _flag(look: Look, tag: str) -> tuple[str, str]:
     if reading.number:
         return f"{look.signs.alarm} YES{mark}", f"bold {look.palette.warn}"
     return f"no{mark}", style_of(reading, look.palette)
+
+
+def no_curve(curve: Reading, first: Reading) -> str:
+    """Return why no forecast is drawn; ``first`` is the next step's, which the table shows."""
+    if curve.grade == WAITING:
+        return "waiting for the curve"
+    return "no forecast yet" if first.number is None else "the curve of the forecast is missing"
 
 
 def state(look: Look, model: StationModel, target: Target) -> Text:

@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.widgets import Input, Static
 
-from hil.console.page import Page
+from hil.console.page import VALUES_S, Page
 from hil.console.widgets import map_facts
 from hil.console.widgets.device_panel import DevicePanel, panel_points
 from hil.console.widgets.feeder_map import FeederMap
@@ -105,6 +105,8 @@ not from meters. The selected device's own measurements stand beside the map.
     def __init__(self) -> None:
         super().__init__()
         self._topology: Topology | None = None
+        self._faults = switching.AppliedFaults()
+        self._watched: StationModel | None = None
         self._has_voltages = False
         self._shown: tuple[str, ...] = ()
         self._words = Text()
@@ -126,6 +128,7 @@ not from meters. The selected device's own measurements stand beside the map.
     def build(self, model: StationModel) -> None:
         """Show another station's network."""
         self._topology = Topology(model)
+        self._watch_faults()
         self.map.take(self._topology)
         if not self.map.selected and self.map.things:
             first = next((t for t in self.map.things if t.kind == "breaker"), self.map.things[0])
@@ -133,11 +136,22 @@ not from meters. The selected device's own measurements stand beside the map.
 
     # ---- what is asked for
 
+    def on_mount(self) -> None:
+        """Look at faults also while another screen is shown: where they were put is only seen then."""
+        self.set_interval(VALUES_S, self._watch_faults)
+
+    def _watch_faults(self) -> None:
+        model = self.view.model
+        if model is None:
+            return
+        if model is not self._watched:  # what happened while nothing was connected is not known
+            self._watched, self._faults = model, switching.AppliedFaults()
+            self.view.show(f"{self.TITLE_TEXT} faults", switching.fault_tags(model))
+        self._faults.now(model, self.view.reading)
+
     def tags(self, model: StationModel) -> Iterable[str]:
         """Return positions, sources and faults; of other things only what is in view."""
-        view = self.view
         found = [*switching.switch_tags(model), *switching.feeding_tags(model)]
-        found += switching.fault_tags(model, view.reading)
         found += [tag for r in model.relays for tag in model.tags_of(r.device, "TARGETS")]
         in_view = self.map.in_view
         for thing in self.map.things:
@@ -179,7 +193,7 @@ not from meters. The selected device's own measurements stand beside the map.
     def _scene(self, model: StationModel, topology: Topology, measured: dict[str, float]) -> Scene:
         read = self.view.reading
         switches = switching.switches(model, read)
-        faults = switching.faults(model, read)
+        faults = self._faults.now(model, read)
         picture = topology.picture(
             {k: s.conduction for k, s in switches.items()}, switching.feeding(model, read), faults
         )

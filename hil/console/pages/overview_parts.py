@@ -42,6 +42,22 @@ class Seen:
             text = f"{reading.number:.{decimals}f}" + ("?" if text.endswith("?") else "")
         return text, style_of(reading, self.palette)
 
+    def state(self, tag: str, words: tuple[str, str]) -> tuple[str, str]:
+        """Return words and style of a two-state point; a dash where it is not known, ``?`` where it was."""
+        reading = self.view.reading(tag)
+        number = reading.number
+        if number is None:
+            return DASH, "dim"
+        return words[int(number != 0.0)] + ("" if reading.is_usable else "?"), style_of(reading, self.palette)
+
+    def time(self, tag: str) -> tuple[str, str]:
+        """Return text and style of a time that is published in microseconds."""
+        reading = self.view.reading(tag)
+        text, style = self.value(tag, 0)
+        if reading.number is not None:
+            text = time_text(reading.number) + ("?" if text.endswith("?") else "")
+        return text, style
+
     @property
     def dim(self) -> str:
         """Style of what comes with a status: dim and slanted where the link is not live."""
@@ -51,6 +67,25 @@ class Seen:
     def mark(self) -> str:
         """Follows what may no longer hold."""
         return "" if self.view.link.is_live else "?"
+
+
+def time_text(time_us: float) -> str:
+    """Return microseconds; what has more than five digits of them in [ms] or [s]."""
+    if time_us < 99_999.5:
+        return f"{time_us:.0f}"
+    if time_us < 999_500.0:
+        return f"{time_us / 1e3:.0f}ms"
+    return f"{time_us / 1e6:.4g}s"
+
+
+def with_unit(text: str) -> str:
+    """Return a time of ``time_text`` with its unit, also where that is the usual one."""
+    return text if "s" in text else f"{text} us"
+
+
+def cell(text: str, width: int) -> str:
+    """Return a right-aligned column that never touches the one before it."""
+    return f" {text:>{width - 1}}"
 
 
 def tags(model: StationModel) -> list[str]:
@@ -79,24 +114,27 @@ def loop(seen: Seen) -> Text:
     model, view, palette = seen.model, seen.view, seen.palette
     found = view.status.get("loop", {})
     is_realtime = view.reading(f"{LOOP}.REALTIME").is_on
-    is_slipped = view.reading(f"{LOOP}.SLIPPED").is_on
+    step, step_style = seen.state(f"{LOOP}.SLIPPED", ("in step", "SLIPPED"))
+    if view.reading(f"{LOOP}.SLIPPED").is_on:
+        step_style = palette.bad
     mode = str(found.get("mode", DASH)) + seen.mark
     text = Text.assemble(
         f"every {model.period_ns / 1e6:g} ms  ",
-        (mode, f"bold {palette.good if is_realtime else palette.warn}"),
-        ("  SLIPPED" if is_slipped else "  in step", palette.bad if is_slipped else ""),
+        (mode, seen.dim or f"bold {palette.good if is_realtime else palette.warn}"),
+        "  ",
+        (step, step_style),
     )
-    late = [seen.value(f"{LOOP}.LATE_{n}", 0) for n in ("P50", "P99", "P999", "MAX")]
-    took = [seen.value(f"{LOOP}.EXEC_{n}", 0) for n in ("P50", "P99")]
+    late = [seen.time(f"{LOOP}.LATE_{n}") for n in ("P50", "P99", "P999", "MAX")]
+    took = [seen.time(f"{LOOP}.EXEC_{n}") for n in ("P50", "P99")]
     text.append("\nlate [us]  p50   p99  p99.9    max", "dim")
     text.append("\n        ")
     for (shown, style), width in zip(late, (6, 6, 7, 7), strict=True):
-        text.append(f"{shown:>{width}}", style)
+        text.append(cell(shown, width), style)
     text.append("\np99/s ", "dim")
     text.append(sparkline(seen.lateness.p99_us, seen.signs.bars, max(8, seen.width - 16)), palette.live)
-    newest = f" {seen.lateness.p99_us[-1]:.0f} us" if seen.lateness.p99_us else " ..."
+    newest = f" {with_unit(time_text(seen.lateness.p99_us[-1]))}" if seen.lateness.p99_us else " ..."
     text.append(newest + seen.mark, seen.dim)
-    text.append(f"\nstep takes p50 {took[0][0]}, p99 {took[1][0]} us", took[0][1])
+    text.append(f"\nstep takes p50 {took[0][0]}, p99 {with_unit(took[1][0])}", took[0][1])
     overruns, style = seen.value(f"{LOOP}.OVERRUNS", 0)
     lost, _ = seen.value(f"{LOOP}.SLIPPED_MS", 0)
     text.append(f"\noverruns {overruns}, given up {lost} ms", style)
@@ -109,9 +147,9 @@ def overruns(seen: Seen) -> Text:
     causes: dict[str, int] = found.get("overruns_by_cause", {})
     if not causes:
         return Text("none since the start" + seen.mark, seen.dim)
-    rows = [f"{n:>7}  {cause}" for cause, n in sorted(causes.items(), key=lambda c: -c[1])[:4]]
+    rows = [f"{n:>7}{seen.mark}  {cause}" for cause, n in sorted(causes.items(), key=lambda c: -c[1])[:4]]
     for row in found.get("last_overruns", [])[:3]:
-        rows.append(f"step {row['step']}: {row['late_us'] / 1e3:.1f} ms late, {row['cause']}")
+        rows.append(f"step {row['step']}: {row['late_us'] / 1e3:.1f} ms late, {row['cause']}{seen.mark}")
     return Text("\n".join(rows), seen.dim, no_wrap=True, overflow="ellipsis")
 
 
@@ -149,10 +187,12 @@ def _laboratory(seen: Seen) -> Text:
     if view.reading("LAB.ARM.ARMED").is_on:
         left_s = view.number("LAB.ARM.TIME_LEFT_S")
         text.append(f"ARMED {left_s or 0:.0f} s", f"bold reverse {palette.warn}")
+    elif seen.model.has("LAB.ARM.ARMED"):
+        text.append(*seen.state("LAB.ARM.ARMED", ("not armed", "ARMED")))
     else:
-        text.append("not armed" + seen.mark if seen.model.has("LAB.ARM.ARMED") else "none", seen.dim)
+        text.append("none", seen.dim)
     if active:
-        text.append(f"  ATTACK {', '.join(active[:2])}", f"bold {palette.bad}")
+        text.append(f"  ATTACK {', '.join(active[:2])}{seen.mark}", seen.dim or f"bold {palette.bad}")
     return text
 
 
@@ -181,14 +221,16 @@ def feeders(seen: Seen) -> Text:
         text.append(f"\n{feeder.name:<6.6}", "bold not dim")
         for k, (name, width) in enumerate(zip(FEEDER_POINTS, widths, strict=True)):
             shown, style = seen.value(f"{feeder.head}.{name}", 0)
-            text.append(f"{shown:>{width}}", style or "not dim")
+            text.append(cell(shown, width), style or "not dim")
             if k < len(sums):
                 number, total = seen.view.number(f"{feeder.head}.{name}"), sums[k]
                 sums[k] = None if number is None or total is None else total + number
     if not seen.model.feeders:
         return Text("this station has no feeder heads", "dim")
     shown_sums = [DASH if s is None else f"{s:.0f}" for s in sums]
-    text.append(f"\n{'sum':<6}{shown_sums[0]:>{widths[0]}}{shown_sums[1]:>{widths[1]}}", "bold not dim")
+    text.append(
+        f"\n{'sum':<6}{cell(shown_sums[0], widths[0])}{cell(shown_sums[1], widths[1])}", "bold not dim"
+    )
     load_w = seen.view.number("SUB.LOAD.P")
     if sums[0] is not None and load_w is not None and not _has_generation(seen.model):
         text.append(f"  losses {sums[0] - load_w:.0f} kW", "not dim")
@@ -202,6 +244,8 @@ def _has_generation(model: StationModel) -> bool:
 def alarms(seen: Seen) -> Text:
     """The most urgent ones."""
     rows = seen.view.alarms
+    if not rows and not seen.view.knows_alarms:
+        return Text("not known yet", "dim")
     if not rows:
         return Text("none" + seen.mark, seen.dim)
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -209,7 +253,9 @@ def alarms(seen: Seen) -> Text:
         colour = {"high": seen.palette.bad, "medium": seen.palette.warn}.get(row.severity, "")
         sign = seen.signs.alarm if not row.is_acknowledged else " "
         style = seen.dim or f"{'' if row.is_acknowledged else 'bold'} {colour}"
-        text.append(("\n" if k else "") + f"{sign} {row.severity[:1].upper()} {row.tag} {row.shown}", style)
+        text.append(
+            ("\n" if k else "") + f"{sign} {row.severity[:1].upper()} {row.tag} {row.shown}{seen.mark}", style
+        )
         if not row.is_active:
             text.append(" over", "dim")
     if len(rows) > N_ALARMS:
@@ -229,7 +275,7 @@ def commands(seen: Seen) -> Text:
         style = seen.palette.good if result.lower() == "done" else seen.palette.warn
         text.append(("\n" if k else "") + f"{at:%H:%M:%S} ", "dim")
         text.append(_written(seen.model, row["writes"]), seen.dim or "bold")
-        text.append(f" {result}", seen.dim or style)
+        text.append(f" {result}{seen.mark}", seen.dim or style)
         text.append(f" {row.get('user') or row.get('peer') or row.get('protocol', '')}", "dim")
     return text
 
@@ -257,9 +303,9 @@ def processes(seen: Seen) -> Text:
         is_well = row["state"] == "serving"
         state = seen.dim or (seen.palette.good if is_well else f"bold {seen.palette.bad}")
         text.append(f"\n{row['name']:<10}", seen.dim or "bold not dim")
-        text.append(f"{row['state'] + seen.mark:<8}", state)
+        text.append(f" {row['state'] + seen.mark:<7}", state)
         figures = zip((row["clients"], row["requests"], row["refused"]), widths, strict=True)
-        text.append("".join(f"{n:>{w}}" for n, w in figures), seen.dim or "not dim")
+        text.append("".join(cell(f"{n}", w) for n, w in figures), seen.dim or "not dim")
     return text
 
 
@@ -267,10 +313,11 @@ def sessions(seen: Seen) -> Text:
     """Who is in command: sessions over OPC UA with their roles, masters over Modbus."""
     view = seen.view
     lines = [
-        f"{s['user']:<12} {s['role']:<10} {s['age_s']:>6.0f} s  {s['peer']}"
+        f"{s['user']:<12} {s['role']:<10} {s['age_s']:>6.0f} s  {s['peer']}{seen.mark}"
         for s in view.status.get("sessions", [])
     ]
-    lines.append(f"{view.status.get('modbus_clients', 0)} masters over Modbus{seen.mark}")
+    n_masters = view.status.get("modbus_clients", 0)
+    lines.append(f"{n_masters} {'master' if n_masters == 1 else 'masters'} over Modbus{seen.mark}")
     return Text("\n".join(lines), seen.dim, no_wrap=True, overflow="ellipsis")
 
 

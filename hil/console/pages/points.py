@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -20,7 +17,6 @@ from hil.console.looks import style_of
 from hil.console.page import Page
 from hil.console.widgets.point_list import PointList, Shown
 from hil.console.widgets.said import Said
-from hil.view import csv_file
 from hil.view.code_words import table
 from hil.view.model import CONTROL, PointInfo, StationModel
 from hil.view.points_csv import HEADS, rows_of
@@ -51,7 +47,7 @@ Every point of the station. Only rows that are in view are read from the station
 | `Enter`, `o` | operate or set the device of the point |
 | `t` | trend of the point |
 | `c` | copy its tag |
-| `e` | export what the search shows, with values, as CSV into the folder the console was started in |
+| `e` | export what the search shows, with values, as CSV: into the folder it was started in, or the browser |
 | `x` | clear the search |
 
 Search: words must all be found in tag, description, unit (`kw`) or kind (`analog`, `status`, `setpoint`,
@@ -251,18 +247,12 @@ First column: A measured value, S two-state, W settable, C command.
 
     async def _export(self, model: StationModel) -> None:
         points = list(self._list.rows)
-        name, folder = f"points-{model.name}", Path()
         try:
-            rows = rows_of(points, await self.view.look(p.tag for p in points))
-            path = await asyncio.to_thread(csv_file.write, folder, name, datetime.now(UTC), HEADS, rows)
+            rows = list(rows_of(points, await self.view.look(p.tag for p in points)))
         except StationError as error:
             self.notify(f"nothing exported: {error}", severity="error")
-        except OSError as error:
-            self.notify(
-                f"nothing exported into {folder.resolve()}: {error.strerror}", severity="error", markup=False
-            )
         else:
-            self.notify(f"{len(points)} points written to {path}", timeout=10.0, markup=False)
+            self.notify(self.console.save_csv(f"points-{model.name}", HEADS, rows), timeout=10.0)
 
 
 def _first_line(point: PointInfo, reading: Reading, style: str) -> Text:

@@ -17,7 +17,7 @@ from hil.console.widgets import relay_facts
 from hil.console.widgets.device_table import LEFT, RIGHT, DeviceTable
 from hil.console.widgets.facts import Facts
 from hil.console.widgets.pen import Pen
-from hil.console.widgets.verdict import carry_out
+from hil.console.widgets.verdict import OneKey
 from hil.view import relays
 from hil.view.model import Element, Relay, StationModel
 
@@ -52,7 +52,7 @@ shot k of n, settings group and trips. Below: the relay under the cursor.
 | `k` | operate the relay's breaker |
 | `c` | operate its recloser |
 | `g` | change its settings group (role engineer) |
-| `r` | reset its targets |
+| `r` | reset its targets, at once |
 | `t` | trend of the element's timer |
 """
     BINDINGS: ClassVar[list[Any]] = [
@@ -82,6 +82,7 @@ shot k of n, settings group and trips. Below: the relay under the cursor.
         super().__init__()
         self._relay: Relay | None = None
         self._element: Element | None = None
+        self._at_once = OneKey(self)
 
     def content(self) -> ComposeResult:
         """All relays, then one of them."""
@@ -290,8 +291,7 @@ shot k of n, settings group and trips. Below: the relay under the cursor.
         """Reset the targets of the relay."""
         if self._relay is not None:
             device = self._relay.device
-            work = carry_out(self, self.view, f"{device}.RESET_TARGETS", None, f"reset targets of {device}")
-            self.run_worker(work, group="command")
+            self._at_once.send(f"{device}.RESET_TARGETS", None, f"reset targets of {device}")
 
     def action_trend(self) -> None:
         """Show the trend of the element's timer."""

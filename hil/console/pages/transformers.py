@@ -21,7 +21,7 @@ from hil.console.widgets.facts import Facts
 from hil.console.widgets.pen import Pen
 from hil.console.widgets.plot import Plot, Series
 from hil.console.widgets.transformer_facts import regulator_lines, transformer_lines
-from hil.console.widgets.verdict import carry_out
+from hil.console.widgets.verdict import OneKey
 from hil.view import taps
 from hil.view.model import StationModel
 from hil.view.station_view import StationError
@@ -69,8 +69,8 @@ station's records, where it keeps any, and goes on live.
 | key | |
 | --- | --- |
 | up, down | another regulator or bank; Tab goes from table to table |
-| `+`, `-` | raise, lower the tap by one, in manual |
-| `a` | change the regulator, or the bank's control, between automatic and manual |
+| `+`, `-` | raise, lower the tap of the regulator with the cursor by one, at once, in manual |
+| `a` | change the regulator, or the bank's control, between automatic and manual, at once |
 | Enter, `o` | operate the tap changer or the bank |
 | `v` | operate its voltage relay or control: set value, band, local and remote |
 | `t` | trend of the tap, or of the bank's reactive power |
@@ -103,6 +103,7 @@ station's records, where it keeps any, and goes on live.
         self._records_words = ""
         self._asked_s = -1e9
         self._is_wide = False
+        self._at_once = OneKey(self)
 
     def content(self) -> ComposeResult:
         """Temperatures, regulators, banks, taps over time."""
@@ -333,7 +334,11 @@ station's records, where it keeps any, and goes on live.
     def action_step_tap(self, steps: int) -> None:
         """Raise or lower the tap of the regulator with the cursor."""
         row = self.regulator
-        if row is None:
+        if row is None or self.console.is_held:
+            return
+        if self._is_bank:
+            words = "the cursor is on a capacitor bank, which has no taps; Tab goes to the regulators"
+            self.notify(words, severity="warning")
             return
         if row.control and self.view.reading(f"{row.control}.AUTO").is_on:
             words = f"{row.control} is in automatic and sets the tap itself; press a for manual first"
@@ -346,11 +351,13 @@ station's records, where it keeps any, and goes on live.
             self.notify(f"nobody knows where {row.device} stands now", severity="warning")
             return
         verb = "raise" if steps > 0 else "lower"
-        self._command(f"{row.device}.TAP_SP", before + steps, f"{verb} {row.device}")
+        self._at_once.send(f"{row.device}.TAP_SP", before + steps, f"{verb} {row.device}")
 
     def action_auto(self) -> None:
         """Change between automatic and manual."""
         device, control = self._selected()
+        if self.console.is_held:
+            return
         if not control:
             self.notify(f"{device or 'this station'} has no automatic control")
             return
@@ -361,10 +368,8 @@ station's records, where it keeps any, and goes on live.
             )
             return
         is_auto = reading.is_on
-        self._command(f"{control}.AUTO", not is_auto, f"{control} to {'manual' if is_auto else 'automatic'}")
-
-    def _command(self, tag: str, value: float | bool, words: str) -> None:
-        self.run_worker(carry_out(self, self.view, tag, value, words), group="command")
+        words = f"{control} to {'manual' if is_auto else 'automatic'}"
+        self._at_once.send(f"{control}.AUTO", not is_auto, words)
 
 
 def _range(values: Sequence[float]) -> tuple[int, int]:

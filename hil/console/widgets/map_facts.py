@@ -63,7 +63,8 @@ def fault_words(fault: Fault) -> str:
     where = f"on line {fault.line}" if fault.line else f"at {fault.bus}"
     what = "open conductor" if fault.is_break else "fault"
     state = "resting" if not fault.is_on else "fed" if fault.has_voltage else "no voltage"
-    return f"{FAULT_SIGN} {short(fault.slot)}: {what} {where}, {state}"
+    anew = "; settings changed since" if fault.is_set_anew else ""
+    return f"{FAULT_SIGN} {short(fault.slot)}: {what} {where}, {state}{anew}"
 
 
 def voltage_words(model: StationModel, values: Mapping[str, float], palette: Palette) -> Text:

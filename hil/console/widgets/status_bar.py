@@ -23,7 +23,9 @@ PHASE_TEXT = {
 
 
 class StatusBar(Static):
-    """Two lines; drawn again only when its text changes."""
+    """Two lines, each cut at its end; drawn again only when its text changes."""
+
+    DEFAULT_CSS = "StatusBar { text-wrap: nowrap; text-overflow: ellipsis; }"
 
     def __init__(self) -> None:
         super().__init__(id="status-bar")
@@ -47,8 +49,8 @@ def _first_line(app: ConsoleApp) -> list[str | tuple[str, str]]:
     parts: list[str | tuple[str, str]] = [(f" {PHASE_TEXT[link.phase]} ", f"bold reverse {colour}"), " "]
     parts += [(view.model.name if view.model else view.url, "bold")]
     if not link.is_live:
-        age = f", data {link.age_s:.0f} s old" if view.model else ""
-        return [*parts, (f"  {link.words or 'no sign of life'}{age}", colour)]
+        age = f"data {link.age_s:.0f} s old, " if view.model else ""
+        return [*parts, (f"  {age}{link.words or 'no sign of life'}", colour)]
     parts.append(f"  data {max(link.age_s, 0.0):.1f} s old")
     simulated = _simulated(view)
     return [*parts, f"  simulated {simulated}"] if simulated else parts
@@ -63,16 +65,25 @@ def _second_line(app: ConsoleApp) -> list[str | tuple[str, str]]:
         parts.append(
             (f"  ARMED {left:.0f} s" if left is not None else "  ARMED", f"bold reverse {palette.warn}")
         )
-    active = sum(a.is_active for a in view.alarms)
-    unseen = sum(not a.is_acknowledged for a in view.alarms)
-    if active or unseen:
-        style = f"bold {palette.bad}" if unseen else palette.warn
-        parts.append((f"  {app.signs.alarm} {active} alarms, {unseen} not acknowledged", style))
-    else:
-        parts.append("  no alarms")
+    parts.append(_alarms(app))
     if overruns := view.number("SUB.LOOP.OVERRUNS"):
         parts.append((f"  {overruns:.0f} overruns", palette.warn))
     return parts
+
+
+def _alarms(app: ConsoleApp) -> str | tuple[str, str]:
+    """Return how many alarms there are; none known is not none."""
+    view, palette = app.view, app.palette
+    if not view.knows_alarms and not view.alarms:
+        return ("  alarms unknown", "" if view.link.is_live else palette.warn)
+    mark = "" if view.link.is_live and view.knows_alarms else "?"
+    active = sum(a.is_active for a in view.alarms)
+    unseen = sum(not a.is_acknowledged for a in view.alarms)
+    if not active and not unseen:
+        return f"  no alarms{mark}"
+    style = f"bold {palette.bad}" if unseen else palette.warn
+    noun = "alarm" if active == 1 else "alarms"
+    return (f"  {app.signs.alarm} {active}{mark} {noun}, {unseen}{mark} not acknowledged", style)
 
 
 def _simulated(view: StationView) -> str:

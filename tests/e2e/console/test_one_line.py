@@ -13,10 +13,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from hil.console.dialogs.operate import BOUNCE_S
+from hil.console.dialogs.dialog import BOUNCE_S
 from hil.console.pages.one_line import OneLinePage
 from hil.console.widgets.feeder_map import FeederMap
 from hil.view.energised import State
+from hil.view.switching import SETTLE_S
 from rtcore.quality import Quality
 from tests.support.console_rig import SMALL, WIDE, console, screen_text, until, until_shown
 from tests.support.station import Station
@@ -239,6 +240,11 @@ async def test_a_fault_is_drawn_where_it_is(substation: Station, size: tuple[int
                     next(k for k, b in enumerate(model.buses) if b.name == "bus3081")
                 )
             )
+            assert map_line(pilot, row)[column] == "X"
+            await pilot.pause(SETTLE_S + 1.0)
+            await command(pilot, "LAB.FAULT_3.PLACE", float(model.places.index("bus.bus3005")))
+            await until_shown(pilot, "settings changed since", TIMEOUT_S)
+            assert "fault at bus3081" in screen_text(pilot), "it stays where it was applied"
             assert map_line(pilot, row)[column] == "X"
         await until(pilot, lambda: "FAULT_3" not in screen_text(pilot), TIMEOUT_S)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Select
 
 from hil.console.app import ConsoleApp
-from hil.console.dialogs.operate import BOUNCE_S, SELECT_S, OperateDialog
+from hil.console.dialogs.dialog import BOUNCE_S
+from hil.console.dialogs.operate import SELECT_S, OperateDialog
 from tests.support.console_rig import SMALL, console, screen_text, until, until_shown
 from tests.support.station import Station
 
@@ -46,6 +46,14 @@ def _option(pilot: Pilot[None]) -> str | None:
     options = pilot.app.screen.query_one("#ops")
     index = options.highlighted  # type: ignore[attr-defined]
     return None if index is None else options.get_option_at_index(index).id  # type: ignore[attr-defined]
+
+
+async def proposed_and_applied(pilot: Pilot[None]) -> None:
+    """Have it said what will be applied, then apply it."""
+    await pilot.press("f6")
+    await until_shown(pilot, "F6 again applies at")
+    await pilot.pause(BOUNCE_S + 0.2)
+    await pilot.press("f6")
 
 
 async def set_to(pilot: Pilot[None], tag: str, value: bool) -> None:
@@ -137,7 +145,7 @@ async def test_a_setpoint_is_checked_then_executed_then_read_back(substation: St
             await pilot.press("enter")
             await until_shown(pilot, "as commanded", TIMEOUT_S)
             assert abs(substation.value(f"{AVR}.V_SP") - wanted) < 1e-4
-            await pilot.press("enter")
+            await pilot.press("up", "enter")
             await pilot.pause(BOUNCE_S + 0.2)
 
 
@@ -230,9 +238,13 @@ async def test_arming_needs_the_role_and_the_word(substation: Station) -> None:
 async def test_a_fault_is_refused_unarmed_then_put_and_cleared(substation: Station) -> None:
     applied = "LAB.FAULT_1.APPLIED"
     async with console(substation, "f", role="instructor", size=SMALL) as pilot:
-        await until_shown(pilot, "Not armed")
-        pilot.app.screen.query_one("#r_ohm", Input).value = "20000"
+        await until_shown(pilot, "in use: none")
+        assert "Not armed" in screen_text(pilot)
         await pilot.press("f6")
+        await until_shown(pilot, "choose a fault")
+        pilot.app.screen.query_one("#entry", Select).value = 1
+        pilot.app.screen.query_one("#r_ohm", Input).value = "20000"
+        await proposed_and_applied(pilot)
         await until_shown(pilot, "not armed; arm first", TIMEOUT_S)
         assert substation.value(applied) == 0.0
         await pilot.press("f5")
@@ -240,9 +252,12 @@ async def test_a_fault_is_refused_unarmed_then_put_and_cleared(substation: Stati
         await typed(pilot, "ARM")
         await pilot.press("enter")
         await until_shown(pilot, "s left", TIMEOUT_S)
-        await pilot.press("escape", "f6")
+        await pilot.press("escape")
+        await proposed_and_applied(pilot)
         await until(pilot, lambda: substation.value(applied) == 1.0, TIMEOUT_S)
         await until_shown(pilot, "in use: LAB.FAULT_1")
+        slot = pilot.app.screen.query_one("#slot", Select)
+        await until(pilot, lambda: slot.value == "LAB.FAULT_2", TIMEOUT_S)
         assert substation.value("LAB.FAULT_1.R_OHM") == 20000.0
         await pilot.press("f8")
         await until(pilot, lambda: substation.value(applied) == 0.0, TIMEOUT_S)
@@ -255,9 +270,10 @@ async def test_a_fault_that_cannot_be_says_what_does_not_fit(substation: Station
         assert (await app.view.command("LAB.ARM.ARM")).is_done
         app.action_fault()
         await until_shown(pilot, "ARMED")
+        await until_shown(pilot, "in use: none")
+        pilot.app.screen.query_one("#entry", Select).value = 1
         pilot.app.screen.query_one("#place", Input).value = "999999"
-        await asyncio.sleep(1.0)
-        await pilot.press("f6")
+        await proposed_and_applied(pilot)
         await until_shown(pilot, "no such place", TIMEOUT_S)
         assert (await app.view.command("LAB.ARM.DISARM")).is_done
 
@@ -270,13 +286,15 @@ async def test_an_instrument_is_falsified_and_cleared(substation: Station) -> No
         assert (await app.view.command("LAB.ARM.ARM")).is_done
         app.action_attack()
         await until_shown(pilot, "Falsify an instrument")
+        await until_shown(pilot, "in use: none")
         await pilot.press("f6")
         await until_shown(pilot, "name the point to falsify")
         screen = pilot.app.screen
         screen.query_one("#target", Input).value = target
         screen.query_one("#mode").value = 1  # type: ignore[attr-defined]
         screen.query_one("#a", Input).value = "300"
-        await pilot.press("f6")
+        await until_shown(pilot, "in use: none")
+        await proposed_and_applied(pilot)
         await until(pilot, lambda: substation.value(target) > before + 200.0, TIMEOUT_S)
         await until_shown(pilot, "in use: LAB.ATK_1", TIMEOUT_S)
         await pilot.press("f8")

@@ -114,7 +114,7 @@ async def test_the_search_is_exported_with_values(
     async with console(substation, "0") as pilot:
         await type_in(pilot, "fdr_a.head")
         await pilot.press("enter", "e")
-        await until_shown(pilot, "24 points written to")
+        await until_shown(pilot, "24 rows in")
     (path,) = tmp_path.glob("points-iowa240-*.csv")
     with path.open(newline="", encoding="utf-8") as file:
         rows = {row["tag"]: row for row in csv.DictReader(file)}

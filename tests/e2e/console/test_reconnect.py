@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,8 @@ def without_records(folder: Path) -> str:
     return str(path)
 
 
-async def nothing_is_live(pilot: Pilot[None]) -> None:
-    """Wait until the bar says so; then no value stands there without its mark."""
+async def bar_says_so(pilot: Pilot[None]) -> str:
+    """Wait until the bar says that nothing is live; return the screen; nothing is called well on it."""
     app = pilot.app
     assert isinstance(app, ConsoleApp)
     await until(pilot, lambda: not app.view.link.is_live, AGAIN_S)
@@ -33,6 +35,13 @@ async def nothing_is_live(pilot: Pilot[None]) -> None:
     shown = screen_text(pilot)
     assert re.match(r" (LINK LOST|STALE) ", shown), shown
     assert "s old" in shown
+    assert not re.search(r"(no alarms|in step|PRESENT|not armed)(?!\?)", shown), shown
+    return shown
+
+
+async def nothing_is_live(pilot: Pilot[None]) -> None:
+    """Wait until the bar says so; then no value stands there without its mark."""
+    shown = await bar_says_so(pilot)
     for name in ("frequency", "source"):
         line = next(row for row in shown.splitlines() if name in row)
         values = re.findall(r"\d+\.\d+(\S?)", line[line.index(name) :])
@@ -49,6 +58,15 @@ async def test_a_console_outlives_its_station(tmp_path: Path) -> None:
         async with console(first, role="operator") as pilot:
             app = pilot.app
             assert isinstance(app, ConsoleApp)
+            await until_shown(pilot, "mains PRESENT")
+            core = next(p["pid"] for p in app.view.status["processes"] if p["name"] == "core")
+            os.kill(core, signal.SIGSTOP)
+            try:
+                await until_shown(pilot, "PLANT SILENT", AGAIN_S)
+                await bar_says_so(pilot)
+            finally:
+                os.kill(core, signal.SIGCONT)
+            await until(pilot, lambda: app.view.link.is_live, AGAIN_S)
             await until_shown(pilot, "mains PRESENT")
             first.kill()
             await nothing_is_live(pilot)
@@ -72,5 +90,6 @@ async def test_a_console_outlives_its_station(tmp_path: Path) -> None:
                 app.action_trend("FDR_A.HEAD.IA")
                 await until_shown(pilot, "FDR_A.HEAD.IA [A], UTC")
                 await pilot.press("escape", "1")
+                await until_shown(pilot, "mains PRESENT")
                 Station.kill(second)
                 await nothing_is_live(pilot)

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from hil.console.dialogs.dialog import BOUNCE_S
 from hil.console.widgets.device_table import DeviceTable
 from tests.support.console_rig import SMALL, WIDE, console, hear, screen_text, until, until_shown
 from tests.support.station import Station
@@ -81,6 +82,7 @@ async def test_in_automatic_the_voltage_relay_sets_the_tap_and_says_so(microgrid
         assert heard[0].startswith("SUB.AVR_A is in automatic")
         for mode, words in (("MANUAL", "manual"), ("AUTO", "automatic")):
             heard.clear()
+            await pilot.pause(BOUNCE_S)
             await pilot.press("a")
             await until(pilot, lambda: bool(heard))
             assert heard == [f"SUB.AVR_A to {words}: done"]

@@ -32,6 +32,8 @@ async def test_a_wrong_address_is_final_and_told() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "is no address of a station")
         assert "REFUSED" in screen_text(pilot)
+        assert "F2 logs in" not in screen_text(pilot)
+        assert "alarms unknown" in screen_text(pilot)
 
 
 async def test_dialogs_without_a_station_say_so() -> None:

@@ -92,7 +92,7 @@ def test_every_alarm_of_the_table_is_an_attribute_that_components_have() -> None
     published = {kind for kinds in KINDS.values() for kind in kinds}
     for kind, _ in ALARMS:
         assert kind in REGISTRY or kind in published, kind
-    assert {severity for severity, _ in ALARMS.values()} <= set(SEVERITIES)
+    assert {severity for severity, _, _ in ALARMS.values()} <= set(SEVERITIES)
 
 
 def test_of_a_status_and_the_setpoint_that_sets_it_the_status_is_the_alarm(plan: Plan) -> None:

@@ -89,6 +89,14 @@ async def test_the_end_is_never_later_than_now(station: Station) -> None:
     assert found.utc_ns[-1] <= time.time_ns()
 
 
+async def test_of_a_time_to_come_nothing_is_known(station: Station) -> None:
+    station.write((0, 0, 1.0))
+    tomorrow_ns = time.time_ns() + 86_400 * S
+    with pytest.raises(Refusal) as refused:
+        await station.reader.read("A.P", tomorrow_ns, 2 * tomorrow_ns, 10)
+    assert refused.value.status == "BadNoData"
+
+
 @pytest.mark.parametrize(("tag", "status"), [("NO.SUCH", "BadNodeIdUnknown"), ("B.P", "BadNoData")])
 async def test_an_unknown_point_and_one_without_values_are_refused(
     station: Station, tag: str, status: str

@@ -88,9 +88,11 @@ def test_a_fault_needs_the_laboratory_armed() -> None:
     assert devices.ARMED in devices.needs(MODEL, "LAB.FAULT_1")
 
 
-def test_a_value_that_is_there_already_is_said() -> None:
+def test_a_value_that_is_there_already_is_known_and_stands_in_nobodys_way() -> None:
     tag = MODEL.points[f"{BREAKER}.TAG"]
-    assert devices.hindrances(MODEL, tag, reader({}), 0.0) == ["it has this value already"]
+    assert devices.has_value(tag, reader({}), 0.0)
+    assert not devices.has_value(tag, reader({}), 1.0)
+    assert devices.hindrances(MODEL, tag, reader({})) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+import pytest
+
 from hil.view.link import STALE_S, Link, Phase
 from hil.view.model import StationModel
 from protocols.station_client import Update
@@ -224,3 +226,43 @@ async def test_a_fault_of_the_program_itself_is_no_screen_that_looks_live() -> N
         rig.server.trouble = ZeroDivisionError("ours")  # type: ignore[assignment]
         await rig.until(lambda: "fault of this program" in rig.link.words)
         assert rig.link.phase is Phase.LOST
+
+
+async def test_a_silent_plant_behind_a_station_that_answers_is_stale_and_as_old_as_its_last_step() -> None:
+    async with linked() as rig:
+        await rig.until(lambda: rig.link.is_live)
+        rig.link.plant_silent(2.0)
+        assert rig.link.phase is Phase.STALE
+        assert "PLANT SILENT" in rig.link.words
+        rig.clock.now_s += 3.0
+        rig.server.clients[-1].take([])
+        rig.link.plant_silent(0.0)
+        assert rig.link.age_s == 5.0
+        rig.link.plant_silent(None)
+        assert rig.link.is_live
+        assert rig.link.words == ""
+
+
+@pytest.mark.parametrize("trouble", [Trouble.NO_STATION, Trouble.SECURITY, Trouble.CERTIFICATE])
+async def test_a_password_is_not_offered_again_to_what_is_not_the_station_it_was(trouble: Trouble) -> None:
+    rig = Rig()
+    rig.server.trouble = StationError(trouble, "somebody else")
+    rig.link.as_user("ann", "right")
+    task = asyncio.create_task(rig.link.run())
+    await rig.until(lambda: rig.link.phase is Phase.REFUSED)
+    n_clients = len(rig.server.clients)
+    await asyncio.sleep(0.8)  # longer than the first pause
+    assert len(rig.server.clients) == n_clients
+    assert rig.link.may_log_in
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_who_only_observes_tries_again_whatever_is_there() -> None:
+    rig = Rig()
+    rig.server.trouble = StationError(Trouble.CERTIFICATE, "out of its time")
+    task = asyncio.create_task(rig.link.run())
+    await rig.until(lambda: len(rig.server.clients) > 1)
+    assert rig.link.phase is Phase.CONNECTING
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

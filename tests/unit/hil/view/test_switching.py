@@ -32,11 +32,10 @@ def test_every_switching_device_of_a_shipped_station_shows_its_position(name: st
 @pytest.mark.parametrize("name", STATIONS)
 def test_nothing_is_asked_for_that_the_station_has_not(name: str) -> None:
     model = shipped_model(name)
-    read = reader({f"{slot}.APPLIED": 1.0 for slot in model.of_template("fault")})
     tags = [
         *switching.switch_tags(model),
         *switching.feeding_tags(model),
-        *switching.fault_tags(model, read),
+        *switching.fault_tags(model),
     ]
     assert tags
     assert [t for t in tags if not model.has(t)] == []
@@ -124,6 +123,31 @@ def test_a_fault_is_read_with_its_place_and_what_it_is() -> None:
     assert fault.is_on
     assert not fault.has_voltage
     assert Topology(model).buses_of(fault)
+
+
+def applied(place: int, **changes: float) -> dict[str, float]:
+    values = {"APPLIED": 1.0, "ON": 1.0, "LIVE": 1.0, "FRACTION": 0.5, "TYPE": 3.0, "PHASES": 1.0}
+    return {f"LAB.FAULT_2.{k}": v for k, v in (values | {"PLACE": float(place)} | changes).items()}
+
+
+def test_a_fault_stays_where_it_was_applied_when_its_slot_is_set_up_anew() -> None:
+    now_s = 0.0
+    model = shipped_model(IOWA)
+    first, other = [k for k, place in enumerate(model.places) if place.startswith("line.")][:2]
+    kept = switching.AppliedFaults(lambda: now_s)
+    kept.now(model, reader(applied(other)))
+    now_s = 0.5  # what belongs to it came a little later
+    kept.now(model, reader(applied(first)))
+    now_s = 5.0
+    (fault,) = kept.now(model, reader(applied(other, LIVE=0.0)))
+    assert fault.line == model.places[first].removeprefix("line.")
+    assert fault.is_set_anew
+    assert not fault.has_voltage, "what it does is as it is now"
+    (fault,) = kept.now(model, reader(applied(first)))
+    assert not fault.is_set_anew
+    assert kept.now(model, reader(applied(other, APPLIED=0.0))) == []
+    (fault,) = kept.now(model, reader(applied(other)))
+    assert fault.line == model.places[other].removeprefix("line.")
 
 
 def test_a_fault_without_a_place_is_none() -> None:

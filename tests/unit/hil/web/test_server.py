@@ -220,3 +220,17 @@ async def test_a_message_without_end_closes_that_session_alone() -> None:
             await until_closed(bad)
             await good.send_json(["stdin", "w"])
             await until_shown(good, "key <w>")
+
+
+async def test_a_request_that_is_none_leaves_nothing_on_the_terminal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with serving() as rig:
+        for request in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", rig.client.port)
+            writer.write(request)
+            said = await reader.read(100)
+            writer.close()
+            await writer.wait_closed()
+            assert re.match(rb"HTTP/1\.[01] 40", said)
+    assert "Traceback" not in "".join(capfd.readouterr())
