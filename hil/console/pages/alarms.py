@@ -233,7 +233,7 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         is_at_top = events.cursor == 0
         self._listed, self._listed_by = self._log.shown(self._wanted), by
         cursor = 0 if is_at_top else next((k for k, r in enumerate(self._listed) if r.seq == selected), 0)
-        width = events.size.width
+        width = events.size.width or self.size.width  # before it was ever shown it has none
         self.query_one("#event-head", Static).update(Text(event_head(width), "bold dim"))
         events.show(len(self._listed), self._line, cursor)
         if not is_at_top:
