@@ -45,14 +45,14 @@ def joined(past: Sequence[TrendRow], now: Sequence[TrendRow], begin_s: float) ->
 
 
 def held(rows: Sequence[TrendRow], now_s: float | None) -> tuple[list[float], list[float]]:
-    """Return times and values to draw: a live value holds until the next one, the last one until ``now_s``.
+    """Return times and values to draw: a value holds until the next one, the last one until ``now_s``.
 
-    Live values come when they change; between recorded ones a line is drawn.
+    Values are sent, and recorded, when they leave their deadband: a line between two would invent a ramp.
     """
     times_s: list[float] = []
     values: list[float] = []
     for row in rows:
-        if row.is_live and values:
+        if values:
             times_s.append(row.utc_s)
             values.append(values[-1])
         times_s.append(row.utc_s)

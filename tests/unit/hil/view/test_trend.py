@@ -37,3 +37,8 @@ def test_a_live_value_holds_until_the_next_and_the_last_until_now() -> None:
 def test_ticks_are_times_of_day() -> None:
     assert ticks(0.0, 600.0, 3) == [(0.0, "00:00:00"), (300.0, "00:05:00"), (600.0, "00:10:00")]
     assert ticks(0.0, 7200.0, 2) == [(0.0, "00:00"), (7200.0, "02:00")]
+
+
+def test_between_two_recorded_values_the_first_one_held() -> None:
+    rows = recorded([datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(9, UTC)], [60.0, 59.9], [0, 0])
+    assert held(rows, None) == ([1.0, 9.0, 9.0], [60.0, 60.0, 59.9])
