@@ -40,6 +40,8 @@ async def test_the_key_facts_are_in_view(substation: Station, size: tuple[int, i
     async with console(substation, role="operator", size=size) as pilot:
         assert (await app_of(pilot).view.command("SUB.TEST.SCRATCH1", 7.0)).is_done
         await until_shown(pilot, "SUB.TEST.SCRATCH1 7")
+        await until_shown(pilot, "mains PRESENT")
+        await until(pilot, lambda: len(re.findall(r"FDR_[ABC] +-?\d", screen_text(pilot))) == 3)
         shown = screen_text(pilot)
         for words in ("every", "p99.9", "overruns", "frequency ", "Hz/s", "mains PRESENT", "sum", "Alarms"):
             assert words in shown, words
