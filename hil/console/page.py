@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,19 +13,15 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from hil.console.looks import Palette, Signs
+from hil.console.in_console import InConsole
 from hil.console.widgets.status_bar import StatusBar
 from hil.view.model import StationModel
-from hil.view.station_view import StationView
-
-if TYPE_CHECKING:
-    from hil.console.app import ConsoleApp
 
 VALUES_S = 0.5
 PLOTS_S = 2.0
 
 
-class Page(Screen[None]):
+class Page(Screen[None], InConsole):
     """Base of all screens.
 
     A page is made once and kept. ``build`` fills it from a model and is called again at another run of the
@@ -53,26 +49,6 @@ class Page(Screen[None]):
         self._drawn = (-1, "", "")
 
     # ---- for pages
-
-    @property
-    def console(self) -> ConsoleApp:
-        """The app."""
-        return cast("ConsoleApp", self.app)
-
-    @property
-    def view(self) -> StationView:
-        """The station."""
-        return self.console.view
-
-    @property
-    def palette(self) -> Palette:
-        """Colours of the theme in force."""
-        return self.console.palette
-
-    @property
-    def signs(self) -> Signs:
-        """Characters that this terminal can show."""
-        return self.console.signs
 
     def content(self) -> ComposeResult:
         """Yield the page's widgets, below the bar and above the footer."""

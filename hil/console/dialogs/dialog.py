@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from hil.console.looks import Palette, Signs
+from hil.console.in_console import InConsole
+from hil.console.looks import Palette
 from hil.view.model import StationModel
-from hil.view.station_view import Outcome, StationView, Verdict
-
-if TYPE_CHECKING:
-    from hil.console.app import ConsoleApp
+from hil.view.station_view import Outcome, Verdict
 
 VALUES_S = 0.5
 BOUNCE_S = 0.7
@@ -24,7 +22,7 @@ BOUNCE_S = 0.7
 T = TypeVar("T")
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(ModalScreen[T], InConsole):
     """Base of all dialogs.
 
     Parameters
@@ -43,26 +41,6 @@ class Dialog(ModalScreen[T]):
         self._is_waiting = self._is_over = False
 
     # ---- for dialogs
-
-    @property
-    def console(self) -> ConsoleApp:
-        """The app."""
-        return cast("ConsoleApp", self.app)
-
-    @property
-    def view(self) -> StationView:
-        """The station."""
-        return self.console.view
-
-    @property
-    def palette(self) -> Palette:
-        """Colours of the theme in force."""
-        return self.console.palette
-
-    @property
-    def signs(self) -> Signs:
-        """Characters that this terminal can show."""
-        return self.console.signs
 
     def content(self) -> ComposeResult:
         """Yield the dialog's widgets."""
