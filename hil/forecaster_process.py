@@ -42,7 +42,9 @@ NICE = 5
 SAMPLE_S = 0.1
 """Between two samples of the plant, of running time [s]."""
 SHOWN_S = 1.0
-"""Between two images of the board [s]."""
+"""Between two images of the board [s]; new forecasts are shown at once."""
+HOLD_S = 2.0
+"""So long do forecasts stand before the next ones [s]: who looks once a second has seen all that count."""
 AGAIN_S = 5.0
 """Before a worker that has ended is started anew [s]."""
 AGAIN_MAX_S = 60.0
@@ -83,6 +85,7 @@ class Worker:
         self._pipe: Connection | None = None
         self._is_busy = self._is_first = True
         self._sent = 0
+        self._answered_s = -math.inf
         self._start_s, self._pause_s = 0.0, AGAIN_S
         self.n_failed = 0
         self.took_s = math.nan
@@ -93,6 +96,10 @@ class Worker:
     def is_hung(self) -> bool:
         """Tell whether it has been at one piece of work for longer than any takes."""
         return self._pipe is not None and self._is_busy and time.monotonic() - self._asked_s > HANG_S
+
+    def _is_seen(self) -> bool:
+        """Tell whether its last answer has stood long enough."""
+        return time.monotonic() - self._answered_s >= HOLD_S
 
     def give(self, step: Closed) -> None:
         """Take a step that is over."""
@@ -117,7 +124,7 @@ class Worker:
                 else:
                     self._answered(said)
                     found = said
-            if not self._is_busy and (self._waiting or self._is_first):
+            if not self._is_busy and (self._is_first or (self._waiting and self._is_seen())):
                 self._sent = len(self._waiting)
                 self._pipe.send(tuple(self._waiting))
                 self._is_busy, self._is_first, self._asked_s = True, False, time.monotonic()
@@ -162,7 +169,8 @@ class Worker:
     def _answered(self, said: Issue | Failed) -> None:
         """Steps are done, whether it went well or not."""
         self._is_busy = False
-        self.took_s = time.monotonic() - self._asked_s
+        self._answered_s = time.monotonic()
+        self.took_s = self._answered_s - self._asked_s
         steps = [self._waiting.popleft() for _ in range(self._sent)]
         if isinstance(said, Failed):
             self.n_failed += 1  # and not again what it failed at
@@ -209,8 +217,14 @@ class Forecaster:
         self._sim_ns: int | None = None
         self._said: set[str] = set()
 
-    def sample(self) -> None:
-        """Take a sample of the plant; give steps that are over to the worker, take what it has made."""
+    def sample(self) -> bool:
+        """Take a sample of the plant; give steps that are over to the worker, take what it has made.
+
+        Returns
+        -------
+        bool
+            Whether that is something to show.
+        """
         snapshot = self._core.read_core()
         if snapshot is not None:
             watts = self._measured.take(snapshot.values, snapshot.quality < BAD_FROM)
@@ -227,6 +241,7 @@ class Forecaster:
             self._issue = found
             for event in found.events:
                 say(event)
+        return found is not None
 
     def show(self) -> None:
         """Write the newest forecasts, as old as they are."""
@@ -283,8 +298,7 @@ def serve(spec: RunSpec, spec_path: str) -> None:
     shown_s = -SHOWN_S
     while not stopping.wait(SAMPLE_S):
         status.write(state=SERVING, clients=0, requests=board.n_images, errors=worker.n_failed)
-        forecaster.sample()
-        if time.monotonic() - shown_s >= SHOWN_S:
+        if forecaster.sample() or time.monotonic() - shown_s >= SHOWN_S:
             shown_s = time.monotonic()
             forecaster.show()
     worker.end()

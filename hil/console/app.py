@@ -7,6 +7,7 @@ import gc
 import io
 import math
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -42,8 +43,12 @@ from hil.view.station_view import Identity, StationView
 
 LaboratoryRow = tuple[str, str, Callable[[], None]]
 
-GC_THRESHOLD = (20_000, 20, 200)
-"""What becomes garbage here is young: screens' footers, texts."""
+GC_THRESHOLD = (20_000, 10, 5)
+"""Garbage is looked for while nobody presses anything; this is for somebody who never stops."""
+TIDY_S = 1.0
+"""Between two looks for garbage, and after the last press [s]."""
+TIDY_COUNT = 3
+"""Times ``GC_THRESHOLD[0]`` new objects are worth a look."""
 
 
 class PlainBars(ScrollBarRender):
@@ -101,6 +106,7 @@ class ConsoleApp(App[None]):
         self._link: asyncio.Task[None] | None = None
         self.pages = {page.TITLE_TEXT: page for page in (kind() for kind in PAGES)}
         self._presses: deque[tuple[str, float]] = deque([("", -math.inf), ("", 0.0)], maxlen=2)
+        self._tidied: set[Page] = set()
 
     async def on_event(self, event: events.Event) -> None:
         """Note when something was pressed: what a held key repeats must not command anything."""
@@ -150,6 +156,8 @@ class ConsoleApp(App[None]):
         self.push_screen(PAGES[0].TITLE_TEXT)
         self.view.on_model(self._station_came)
         self._link = asyncio.create_task(self.view.run())
+        gc.set_threshold(*GC_THRESHOLD)
+        self.set_interval(TIDY_S, self._tidy)
         if self._log_path is not None:  # on a terminal, which must be left as it was found
             for number in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self.exit)
@@ -195,10 +203,27 @@ class ConsoleApp(App[None]):
 
     def _tell_page(self) -> None:
         self.page.station_came()
-        # Thousands of points live as long as the run, and so do the screens: to look through them all takes a
-        # quarter of a second, which somebody who presses a key would feel.
+        self._tidied.clear()
+
+    def _tidy(self) -> None:
+        """Look for garbage while nobody presses anything.
+
+        Thousands of points live as long as the run, and so do the screens: to look through them all takes a
+        quarter of a second, which somebody who presses a key would feel. So each is looked through once.
+        """
+        if time.monotonic() - self._presses[-1][1] < TIDY_S:
+            return
+        page = self.page
+        if page in self._tidied:
+            _, young, middle = gc.get_count()
+            if young >= TIDY_COUNT or middle:
+                gc.collect()
+            return
+        if not self._tidied:  # another station's points, perhaps
+            gc.unfreeze()
+        self._tidied.add(page)
+        gc.collect()
         gc.freeze()
-        gc.set_threshold(*GC_THRESHOLD)
 
     # ---- faults of this program
 

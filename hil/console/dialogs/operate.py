@@ -152,6 +152,8 @@ class OperateDialog(Dialog[None]):
         if is_ready and self._left_s() <= 0.0:
             self._give_up("not executed within 15 s: the selection was given up")
             return
+        if point.kind != CONTROL and point.states is not None and self._value is None:
+            self._propose_other_state(point)
         self.query_one("#what", Static).update(self._what(point))
         self.query_one("#reasons", Static).update(self._reasons(point))
         execute = self.query_one("#execute", Button)
@@ -217,12 +219,18 @@ class OperateDialog(Dialog[None]):
         if is_control:
             self.query_one("#execute").focus()
         elif has_states:
-            number = self.view.number(point.tag)
-            self.query_one("#state0" if number else "#state1").focus()
+            self.set_focus(None)
+            self._propose_other_state(point)
         else:
             number = self.view.number(point.tag)
             field.value = "" if number is None else f"{number:g}"
             field.focus()
+
+    def _propose_other_state(self, point: PointInfo) -> None:
+        """Go to the state that the device is not in, once that is known and nobody has gone anywhere."""
+        number = self.view.number(point.tag)
+        if number is not None and self.focused is None:
+            self.query_one("#state0" if number else "#state1").focus()
 
     @on(Input.Changed, "#value")
     def _typed(self, event: Input.Changed) -> None:

@@ -152,9 +152,9 @@ async def test_a_setpoint_is_checked_then_executed_then_read_back(substation: St
 async def test_a_two_state_setpoint_is_a_choice(substation: Station) -> None:
     tag = f"{BREAKER}.TAG"
     async with console(substation, role="operator") as pilot:
-        for value, state in ((1.0, "TAGGED"), (0.0, "OFF")):
+        for value, before, state in ((1.0, "OFF", "TAGGED"), (0.0, "TAGGED", "OFF")):
             await opened(pilot, BREAKER, "TAG")
-            assert "Which state?" in screen_text(pilot)
+            await until_shown(pilot, f"{tag} is {before}. Which state?")
             await pilot.press("enter")
             await until_shown(pilot, f"Execute?  {tag} := {state}")
             await pilot.pause(BOUNCE_S + 0.2)

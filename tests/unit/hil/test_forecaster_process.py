@@ -105,6 +105,20 @@ def test_the_first_issue_is_that_of_the_start_and_steps_that_waited_are_answered
     assert worker.progress == Progress(1, 2)
 
 
+def test_an_issue_stands_before_the_next_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker("", honest)
+    try:
+        given(worker)
+        monkeypatch.setattr("hil.forecaster_process.HOLD_S", 1e9)
+        worker.give(Closed(HOUR, {"total": 1.0}))
+        assert worker.look() is None
+        assert not worker._is_busy, "it was asked for the next one before anybody could see the last"
+        monkeypatch.setattr("hil.forecaster_process.HOLD_S", 0.0)
+        assert isinstance(until(worker.look, lambda _: True), Issue)
+    finally:
+        worker.end()
+
+
 def test_a_step_that_fails_is_told_and_the_next_one_is_worked_on() -> None:
     worker = Worker("", honest)
     try:
