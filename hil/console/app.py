@@ -232,7 +232,6 @@ class ConsoleApp(App[None]):
         if self._log_path is None:
             super()._handle_exception(error)
             return
-        self._return_code = 1
         text = "".join(traceback.format_exception(error))
         where = f"; how it came about: {self._log_path}"
         try:
@@ -240,6 +239,9 @@ class ConsoleApp(App[None]):
                 file.write(f"{datetime.now(UTC).isoformat()} {self.page.TITLE_TEXT}\n{text}\n")
         except (OSError, StopIteration):
             where = ""
+        if self._exit:
+            return  # the user has left: what a screen misses while it is taken down is nobody's trouble
+        self._return_code = 1
         self.panic(Text(f"gridhil: fault of the console, {type(error).__name__}: {error}{where}"))
 
     # ---- actions

@@ -11,9 +11,10 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from hil.console.in_console import InConsole
+from hil.console.widgets.key_bar import KeyBar
 from hil.console.widgets.status_bar import StatusBar
 from hil.view.model import StationModel
 
@@ -80,7 +81,7 @@ class Page(Screen[None], InConsole):
         yield StatusBar()
         yield from self.content()
         yield Static(id="waiting")
-        yield Footer()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to draw."""

@@ -1,0 +1,62 @@
+"""The line below every screen: keys of the screen, which a mouse may press.
+
+Textual's own footer is made anew at each change of screen and keeps what it was made of; a console that is
+leafed through for days must not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widgets import Static
+
+KEY_COLOUR = "footer-key-foreground"
+
+
+class KeyBar(Static):
+    """One line, cut at its end; the commands' key stands at the right."""
+
+    DEFAULT_CSS = """
+    KeyBar { dock: bottom; height: 1; background: $footer-background; color: $footer-foreground;
+             text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def on_mount(self) -> None:
+        """Follow what keys do."""
+        self.screen.bindings_updated_signal.subscribe(self, self._show)
+
+    def on_resize(self) -> None:
+        """Keep the commands' key at the right."""
+        self._show(self.screen)
+
+    def _show(self, screen: Screen[Any]) -> None:
+        if screen is not self.screen or not self.is_attached:
+            return
+        active = screen.active_bindings
+        shown: dict[str, tuple[Binding, bool]] = {}
+        for _, binding, is_enabled, _ in active.values():
+            if binding.show:
+                shown.setdefault(binding.action, (binding, is_enabled))
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for binding, is_enabled in shown.values():
+            line.append_text(self._key(binding, binding.description, is_enabled))
+        commands = active.get(self.app.COMMAND_PALETTE_BINDING)
+        if commands is not None:
+            last = self._key(commands.binding, "Commands", commands.enabled)
+            line.pad_right(max(0, self.size.width - cell_len(line.plain) - cell_len(last.plain)))
+            line.append_text(last)
+        self.update(line)
+
+    def _key(self, binding: Binding, words: str, is_enabled: bool) -> Text:
+        press = Style(meta={"@click": f"app.simulate_key({binding.key!r})"}) if is_enabled else Style()
+        colour = self.app.theme_variables[KEY_COLOUR]
+        key = Style.parse(f"bold {colour}" if is_enabled else "dim")
+        return Text.assemble(
+            (f" {self.app.get_key_display(binding)}", key + press),
+            (f" {words} ", press + Style(dim=not is_enabled)),
+        )
