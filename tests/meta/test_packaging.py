@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import tomllib
 import venv
 import zipfile
@@ -17,6 +20,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from hil.bench.terminal import terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -161,19 +166,20 @@ class Installed:
         )
         # Behind the wheel's own packages; what .pth files stand in it, that of the checkout too, is not read.
         (site / "borrowed.pth").write_text(f"{Path(sysconfig.get_path('purelib'))}\n")
+        self.empty = folder / "empty"
+        self.empty.mkdir()
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")},
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
 
     def run(self, *arguments: str, program: str = "gridhil", **more: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment in an empty folder."""
-        (self.folder / "empty").mkdir(exist_ok=True)
         return subprocess.run(
             [str(self.bin / program), *arguments],
-            cwd=self.folder / "empty",
-            env={
-                **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")},
-                "XDG_STATE_HOME": str(self.folder / "state"),
-                "XDG_CACHE_HOME": str(self.folder / "cache"),
-                **more,
-            },
+            cwd=self.empty,
+            env=self.environment | more,
             capture_output=True,
             text=True,
             timeout=900,
@@ -218,11 +224,35 @@ def test_the_installed_wheel_works_outside_the_checkout(
 @pytest.mark.skipif(
     os.environ.get("GRIDHIL_REQUIRE_PEERS") != "1", reason="compiles all kernels: GRIDHIL_REQUIRE_PEERS=1"
 )
-def test_the_installed_wheel_runs_a_station(installed: Installed) -> None:
-    done = installed.run("run", "--duration", "1", "--modbus-port", "0", "--opcua-port", "0")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "ready after" in done.stdout
-    assert str(ROOT) not in done.stdout
+def test_the_installed_wheel_runs_a_station_and_the_console(installed: Installed) -> None:
+    program = str(installed.bin / "gridhil")
+    log = installed.folder / "station.log"
+    with log.open("w") as out:
+        station = subprocess.Popen(
+            [program, "run", "--modbus-port", "0", "--opcua-port", "0"],
+            cwd=installed.empty, env=installed.environment, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 900.0
+        while "ready after" not in log.read_text():
+            assert station.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        assert str(ROOT) not in log.read_text()
+        environment = installed.environment | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+        (url,) = re.findall(r"opcua: ready after \S+ s (opc\.tcp://\S+)", log.read_text())
+        with terminal([program, "console", url], environment, (120, 40)) as screen:
+            assert screen.wait_for("LIVE  iowa240", 60.0) is not None
+            screen.press(b"2")
+            assert screen.wait_for(" One-line  ", 20.0) is not None
+            screen.press(b"\x11")  # Ctrl+Q
+            with contextlib.suppress(EOFError):
+                screen.drain(20.0)
+            assert screen.process.wait(20.0) == 0
+    finally:
+        station.send_signal(signal.SIGTERM)
+        code = station.wait(60.0)
+    assert code == 0, log.read_text()
 
 
 def test_the_installed_wheel_completes_commands_in_the_shell(installed: Installed) -> None:
