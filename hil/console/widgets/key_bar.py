@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.cells import cell_len
+from rich.console import OverflowMethod
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding
@@ -48,7 +48,8 @@ class KeyBar(Static):
         commands = active.get(self.app.COMMAND_PALETTE_BINDING)
         if commands is not None:
             last = self._key(commands.binding, "Commands", commands.enabled)
-            line.pad_right(max(0, self.size.width - cell_len(line.plain) - cell_len(last.plain)))
+            cut: OverflowMethod = "crop" if self.app.has_class("ascii") else "ellipsis"
+            line.truncate(max(0, self.size.width - last.cell_len), overflow=cut, pad=True)
             line.append_text(last)
         self.update(line)
 

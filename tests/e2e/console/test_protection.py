@@ -48,10 +48,11 @@ async def test_every_relay_is_listed_and_the_first_one_is_told_in_detail(
         assert "SUB.R_CB_HV" in screen_text(pilot)
         await choose(pilot, RELAY)
         await until(pilot, lambda: "RESET  shot 0/2" in screen_text(pilot))
+        for element in ("67P", "51P", "51G", "46BC", "27", "59", "50BF"):
+            quiet = re.compile(rf"^ {element} +quiet", re.MULTILINE)
+            await until(pilot, lambda quiet=quiet: bool(quiet.search(screen_text(pilot))))  # type: ignore[misc]
         text = screen_text(pilot)
         assert re.search(rf"{RELAY} +■ CLOSED +in service +- +RESET 0/2", text)
-        for element in ("67P", "51P", "51G", "46BC", "27", "59", "50BF"):
-            assert re.search(rf"^ {element} +quiet", text, re.MULTILINE), element
         assert "dead time not running, 5 s" in text
         assert "position" in text
 
