@@ -252,11 +252,15 @@ async def test_a_fault_is_drawn_where_it_is(substation: Station, size: tuple[int
 async def test_without_a_link_the_map_is_stale_and_comes_back_by_itself(substation: Station) -> None:
     async with console(substation, "2", size=SMALL) as pilot:
         await until_shown(pilot, "FDR_B live", TIMEOUT_S)
-        os.kill(substation.pid("opcua"), signal.SIGKILL)
-        await until_shown(pilot, "(stale)", TIMEOUT_S)
-        assert {s.style.color for s in the_map(pilot).render_line(3) if s.text.strip() and s.style} <= {
-            the_map(pilot).rich_style.color
-        }
+        os.kill(substation.process.pid, signal.SIGSTOP)  # nobody starts it anew before it has been seen
+        try:
+            os.kill(substation.pid("opcua"), signal.SIGKILL)
+            await until_shown(pilot, "(stale)", TIMEOUT_S)
+            assert {s.style.color for s in the_map(pilot).render_line(3) if s.text.strip() and s.style} <= {
+                the_map(pilot).rich_style.color
+            }
+        finally:
+            os.kill(substation.process.pid, signal.SIGCONT)
         await until(pilot, lambda: pilot.app.view.link.is_live, 60.0)  # type: ignore[attr-defined]
         await until(pilot, lambda: "(stale)" not in screen_text(pilot), TIMEOUT_S)
         await until_shown(pilot, "FDR_B live", TIMEOUT_S)
