@@ -7,6 +7,7 @@ scrolled out of view is in neither: each screen names the words that must be in 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from tests.support.frozen_station import frozen
 
 HERE = Path(__file__).parent / "console"
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SETTLED_S = 20.0
+"""A screen looks the same twice within this, on a busy machine too [s]."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 IN_VIEW = {
     "Overview": ("LIVE", "FDR_B", "frequency", "overruns", "1 alarm,"),
@@ -44,11 +47,17 @@ async def drawn(title: str, size: tuple[int, int], *, is_ascii: bool = False) ->
     app = ConsoleApp(frozen("iowa240"), is_ascii=is_ascii)
     async with app.run_test(size=size) as pilot:
         app.action_go(title)
-        for _ in range(2):  # what a page asks for when it is shown has come, and is laid out
+        before, shown = "", ""
+        deadline = time.monotonic() + SETTLED_S
+        # until what a page asks for when it is shown has come, and is laid out
+        while shown != before or not all(words in shown for words in IN_VIEW[title]):
+            if time.monotonic() > deadline:
+                break
             await pilot.pause(0.3)
             app.page.refresh_values()
             app.page.tick_plots()
-        await pilot.pause(0.2)
+            await pilot.pause(0.2)
+            before, shown = shown, screen_text(pilot)
         return screen_text(pilot) + "\n", app.export_screenshot(title=f"gridhil: {title}")
 
 

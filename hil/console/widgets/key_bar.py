@@ -26,6 +26,8 @@ class KeyBar(Static):
              text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
+    auto_links = False  # a key looks like a key, not like a link
+
     def on_mount(self) -> None:
         """Follow what keys do."""
         self.screen.bindings_updated_signal.subscribe(self, self._show)
