@@ -29,8 +29,9 @@ class KeyBar(Static):
     auto_links = False  # a key looks like a key, not like a link
 
     def on_mount(self) -> None:
-        """Follow what keys do."""
+        """Follow what keys do, and the theme."""
         self.screen.bindings_updated_signal.subscribe(self, self._show)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show(self.screen))
 
     def on_resize(self) -> None:
         """Keep the commands' key at the right."""

@@ -37,6 +37,18 @@ async def test_a_click_presses_the_key() -> None:
         await until(pilot, lambda: isinstance(app.screen, HelpDialog))
 
 
+async def test_its_colours_are_those_of_the_theme() -> None:
+    app = ConsoleApp(frozen("iowa240"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "f1 Help" in _keys(screen_text(pilot)))
+        seen = []
+        for _ in range(2):
+            seen.append({s.style.color for s in app.screen._compositor.render_strips()[-1] if s.style})
+            app.action_theme()
+            await pilot.pause(0.3)
+        assert not seen[0] & seen[1]
+
+
 async def test_leafing_through_the_screens_leaves_no_widgets_behind() -> None:
     app = ConsoleApp(frozen("iowa240"))
     counts = []
