@@ -6,6 +6,7 @@ A member that is Bad is NaN. Arrays nobody subscribes to cost nothing: they are 
 from __future__ import annotations
 
 import dataclasses as dc
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,7 @@ class LiveArrays:
         return ua.DataValue(ua.Variant(values, shown.variant_type, is_array=True), _GOOD, stamp, stamp)
 
 
-class _Shown:
+class _Shown(ABC):
     """One variable."""
 
     variant_type = ua.VariantType.Double
@@ -91,9 +92,9 @@ class _Shown:
         self.callbacks: Mapping[int, Any] = {}
         self.seen: Floats | list[str] | None = None
 
+    @abstractmethod
     def of(self, image: _Image) -> Floats | list[str]:
         """Return what it shows."""
-        raise NotImplementedError
 
 
 class _Values(_Shown):
