@@ -35,6 +35,11 @@ class Issued:
         self._grow(horizon, int(targets.min()), int(targets.max()) + 1)
         self._values[horizon][targets - self._first] = forecasts
 
+    def withdraw(self, horizon: int, target: int) -> None:
+        """Take back what was said of a target, if anything was."""
+        if self._first is not None and 0 <= target - self._first < len(self._values[horizon]):
+            self._values[horizon][target - self._first] = np.nan
+
     def rows(self, horizon: int, begin: int, end: int) -> Floats:
         """Return forecasts of targets from ``begin`` to before ``end``; NaN where none was issued."""
         out = np.full((max(0, end - begin), len(self.columns)), np.nan)

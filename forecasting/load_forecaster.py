@@ -179,6 +179,10 @@ class LoadForecaster:
         """Whether the drift alarm is up, and its statistic."""
         return self._track.drift.is_up, self._track.drift.statistic
 
+    def withdraw(self, end: int, over: int) -> None:
+        """Score nothing of what was issued from rows before ``end`` for rows before ``over``."""
+        self._track.withdraw(end, over)
+
     def scores(self) -> dict[int, Score]:
         """Return the live scores by horizon."""
         return self._track.scores(self._history.end, self._history.series.values)

@@ -147,6 +147,15 @@ class Scoreboard:
         self._issued.put(horizon, at, np.concatenate([[forecast], low, high])[None, :])
         self._said.put(horizon, at, said[None, :])
 
+    def withdraw(self, end: int, over: int) -> None:
+        """Score nothing of what was issued from the rows before ``end`` for targets before row ``over``.
+
+        What models said of them is still compared.
+        """
+        for h in self.horizons:
+            if end + h - 1 < over:
+                self._issued.withdraw(h, end + h - 1)
+
     def said(self, horizon: int, begin: int, end: int) -> Floats:
         """Return what models said of targets, shape (end - begin, n_model), issued or not."""
         return self._said.rows(horizon, begin, end)

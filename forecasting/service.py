@@ -160,6 +160,20 @@ class Service:
         self._end_ns, self._count = end_ns, self._count + 1
         return self._issue(events, begin_s)
 
+    def withdraw(self, end_ns: int, shown_ns: int) -> None:
+        """Score only those of an issue's forecasts whose steps were not over when it was shown.
+
+        Parameters
+        ----------
+        end_ns : int
+            The issue's [ns since 1970].
+        shown_ns : int
+            When it was first shown [ns since 1970].
+        """
+        end = end_ns // self._step_ns
+        for forecaster in self._all:
+            forecaster.withdraw(end, end + (shown_ns - end_ns) // self._step_ns)
+
     def newest(self) -> Issue:
         """Return what is issued from what is known now: where a run begins, and after a restart."""
         return self._issue([], self._clock_s())

@@ -237,6 +237,10 @@ class SolarForecaster:
         """Return the mean of the step that was over last, as it was taken [W]."""
         return float(self._values[-1]) if len(self._values) else math.nan
 
+    def withdraw(self, end: int, over: int) -> None:
+        """Score nothing of what was issued from rows before ``end`` for rows before ``over``."""
+        self._track.withdraw(end, over)
+
     def scores(self) -> dict[int, Score]:
         """Return the live scores by horizon."""
         return self._track.scores(self._end, self._values)

@@ -121,6 +121,10 @@ class Track:
         is_fallback = self._choice.is_fallback(picked.tolist())
         return Made(point, low, high, picked, self._numbers[picked], is_fallback), events
 
+    def withdraw(self, end: int, over: int) -> None:
+        """Score nothing of what was made at ``end`` for rows before ``over``: nobody could have used it."""
+        self._board.withdraw(end, over)
+
     def scores(self, end: int, values: Floats) -> dict[int, Score]:
         """Return the live scores by horizon; ``values`` are those of the rows before ``end``."""
         live = min(end - self._start, WINDOW_DAYS * self._day, len(values))

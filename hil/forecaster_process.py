@@ -26,7 +26,7 @@ from forecasting.outputs import State
 from forecasting.publication import publish
 from hil import gateway_process, joined_board
 from hil.forecast_targets import Measured, measured_of
-from hil.forecaster_worker import Begun, Closed, Failed, Progress, work
+from hil.forecaster_worker import Asked, Begun, Closed, Failed, Late, Progress, work
 from hil.gateway_process import CORE_MEMORY_S, say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.joined_board import JoinedBoard
@@ -81,6 +81,8 @@ class Worker:
         self._context = mp.get_context("spawn")
         self._waiting: deque[Closed] = deque(maxlen=WAITING_MAX)
         self._done: deque[Closed] = deque(maxlen=WAITING_MAX)
+        self._late: deque[Late] = deque(maxlen=WAITING_MAX)
+        self._n_late = 0
         self._process: Any = None
         self._pipe: Connection | None = None
         self._is_busy = self._is_first = True
@@ -105,6 +107,11 @@ class Worker:
         """Take a step that is over."""
         self._waiting.append(step)
 
+    def was_late(self, late: Late) -> None:
+        """Note that an issue was shown when forecasts of it were over: those are not scored."""
+        self._late.append(late)
+        self._n_late += 1
+
     def look(self) -> Issue | Failed | None:
         """Take what the worker has sent, send what waits; start one where there is none."""
         if self._pipe is None:
@@ -126,7 +133,9 @@ class Worker:
                     found = said
             if not self._is_busy and (self._is_first or (self._waiting and self._is_seen())):
                 self._sent = len(self._waiting)
-                self._pipe.send(tuple(self._waiting))
+                new_late = tuple(self._late)[len(self._late) - min(self._n_late, len(self._late)) :]
+                self._pipe.send(Asked(tuple(self._waiting), new_late))
+                self._n_late = 0
                 self._is_busy, self._is_first, self._asked_s = True, False, time.monotonic()
         except (EOFError, OSError):
             return self._lost("the worker has ended; it is started anew")
@@ -162,6 +171,7 @@ class Worker:
     def _begun(self, said: Begun) -> None:
         """It waits for steps, at first also for none; what its state does not have it gets again."""
         self._is_busy = False
+        self._n_late = len(self._late)  # its state may be older than what it was told of them
         again = [step for step in self._done if step.end_ns > said.end_ns]
         self._done.clear()
         self._waiting.extendleft(reversed(again))
@@ -213,6 +223,7 @@ class Forecaster:
         self._alarms = alarms
         self._means = StepMeans(len(measured.names), step_ns)
         self._issue: Issue | None = None
+        self._is_shown = True
         self._has_failed = False
         self._sim_ns: int | None = None
         self._said: set[str] = set()
@@ -238,7 +249,7 @@ class Forecaster:
             self._complain(found.what)
         elif found is not None:
             self._has_failed = False
-            self._issue = found
+            self._issue, self._is_shown = found, False
             for event in found.events:
                 say(event)
         return found is not None
@@ -252,6 +263,7 @@ class Forecaster:
             self._board.layout, self._issue, self._sim_ns, state=state, speed_up=self._speed_up()
         )
         self._board.publish(values, quality, self._sim_ns)
+        self._note_late(self._sim_ns)
         snapshot = self._core.read_core()
         if self._alarms is not None and snapshot is not None:
             targets = () if self._issue is None else self._issue.targets.values()
@@ -262,6 +274,13 @@ class Forecaster:
                     DRIFT: any(t.is_drift for t in targets),
                 }
             self._alarms.show(snapshot, wanted)
+
+    def _note_late(self, now_ns: int) -> None:
+        """Tell the worker of forecasts that were over when they were first shown."""
+        issue, is_new = self._issue, not self._is_shown
+        self._is_shown = True
+        if issue is not None and is_new and now_ns - issue.end_ns >= issue.step_ns:
+            self._worker.was_late(Late(issue.end_ns, now_ns))
 
     def _is_late(self) -> bool:
         """Tell whether steps go by without new forecasts."""

@@ -27,6 +27,22 @@ class Closed(NamedTuple):
     actuals: Mapping[str, float]
 
 
+class Late(NamedTuple):
+    """An issue was shown when the first of its forecasts was already over."""
+
+    end_ns: int
+    """The issue's."""
+    shown_ns: int
+    """Simulated time when it was shown [ns since 1970]."""
+
+
+class Asked(NamedTuple):
+    """What a worker is sent: all steps that are over, perhaps none, and what came too late."""
+
+    steps: tuple[Closed, ...]
+    late: tuple[Late, ...]
+
+
 class Progress(NamedTuple):
     """Past days of which forecasts are made at the start."""
 
@@ -47,7 +63,7 @@ class Failed(NamedTuple):
 
 
 def work(pipe: Connection, spec_path: str) -> None:
-    """Serve until the pipe is closed: take all steps that are over, perhaps none, give an issue."""
+    """Serve until the pipe is closed: take an `Asked`, give an issue."""
     from hil.background import LEAST, SOME, stay_behind
     from hil.runspec import RunSpec
     from hil.supervisor import die_with_parent
@@ -81,12 +97,12 @@ def work(pipe: Connection, spec_path: str) -> None:
     pipe.send(Begun(service.end_ns))
     while True:
         try:
-            steps = pipe.recv()
+            asked = pipe.recv()
         except EOFError:
             memory.save()
             return
         try:
-            pipe.send(_closed(service, memory, steps))
+            pipe.send(_closed(service, memory, asked))
             memory.keep()
         except (OSError, EOFError):
             return  # nobody listens any more
@@ -96,10 +112,12 @@ def work(pipe: Connection, spec_path: str) -> None:
             return
 
 
-def _closed(service: Service, memory: Memory, steps: tuple[Closed, ...]) -> Issue:
+def _closed(service: Service, memory: Memory, asked: Asked) -> Issue:
     """Take steps that are over; what is issued stands on all of them."""
-    if not steps:
+    for late in asked.late:
+        service.withdraw(late.end_ns, late.shown_ns)
+    if not asked.steps:
         return service.newest()
-    *before, last = steps
-    missed = memory.missed(steps[0].end_ns, service.step_ns)
+    *before, last = asked.steps
+    missed = memory.missed(asked.steps[0].end_ns, service.step_ns)
     return service.close(last.end_ns, last.actuals, [*missed, *(b.actuals for b in before)])

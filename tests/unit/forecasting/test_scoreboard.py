@@ -109,6 +109,21 @@ def test_what_was_only_learned_from_is_not_scored() -> None:
     assert np.isfinite(board.said(1, START, START + 50)).all()
 
 
+def test_what_was_shown_when_its_step_was_over_is_not_scored_but_still_compared() -> None:
+    board, actual, kept = filled(50)
+    actual[:] = 1e6
+    end = START + 20
+    board.withdraw(end, end)  # in time: no row is over
+    assert [board.score(h, actual, START + 50).count for h in (1, 24)] == [50, 27]
+    board.withdraw(end, end + 1)
+    assert [board.score(h, actual, START + 50).count for h in (1, 24)] == [49, 27]
+    board.withdraw(end, end + 24)
+    assert [board.score(h, actual, START + 50).count for h in (1, 24)] == [49, 26]
+    assert board.said(1, end, end + 1)[0].tolist() == kept[20, 0, -3:].tolist()
+    board.withdraw(end + 1000, end + 2000)  # of which nothing was ever issued
+    board.withdraw(START - 1000, START - 900)
+
+
 def test_old_targets_leave_the_window_and_may_be_forgotten() -> None:
     steps = (WINDOW_DAYS + 10) * DAY
     board, actual, _ = filled(steps)

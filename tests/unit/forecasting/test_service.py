@@ -115,6 +115,19 @@ def test_missed_steps_are_gaps() -> None:
     assert total.scores[1].count == 0
 
 
+def test_forecasts_that_were_over_when_they_were_shown_are_not_scored() -> None:
+    in_time, late = young(), young()
+    for serving in (in_time, late):
+        serving.close(BEGIN_NS + NS_PER_HOUR, {"total": 1e6, "pv_1": 0.0})
+        serving.close(BEGIN_NS + 2 * NS_PER_HOUR, {"total": 1.1e6, "pv_1": 0.0})
+    in_time.withdraw(BEGIN_NS + 2 * NS_PER_HOUR, BEGIN_NS + 3 * NS_PER_HOUR - 1)
+    late.withdraw(BEGIN_NS + 2 * NS_PER_HOUR, BEGIN_NS + 3 * NS_PER_HOUR)
+    found = [s.close(BEGIN_NS + 3 * NS_PER_HOUR, {"total": 1.3e6, "pv_1": 0.0}) for s in (in_time, late)]
+    assert [i.targets["total"].scores[1].count for i in found] == [2, 1]
+    assert [i.targets["total"].scores[1].mae_w for i in found] == pytest.approx([1.5e5, 1e5])
+    assert np.array_equal(*(i.targets["total"].forecast_w for i in found))
+
+
 def test_a_step_that_was_closed_or_is_off_the_grid_is_refused() -> None:
     serving = young()
     serving.close(BEGIN_NS + NS_PER_HOUR, {})

@@ -13,7 +13,7 @@ import pytest
 
 from forecasting.issue import Issue
 from hil.forecaster_process import Worker
-from hil.forecaster_worker import Begun, Closed, Failed, Progress
+from hil.forecaster_worker import Begun, Closed, Failed, Late, Progress
 
 S = 1_000_000_000
 HOUR = 3600 * S
@@ -34,19 +34,24 @@ def issue(end_ns: int, events: tuple[str, ...] = ()) -> Issue:
     )
 
 
+def told(steps: tuple[Closed, ...], late: tuple[Late, ...]) -> tuple[str, ...]:
+    """Return in words what a worker was sent."""
+    return (*(str(s.end_ns // HOUR) for s in steps), *(f"{x.end_ns // HOUR} late" for x in late))
+
+
 def honest(pipe: Connection, _: str) -> None:
     """Begin at 0, answer what comes by its last step; a target ``fail`` fails the step."""
     pipe.send(Progress(1, 2))
     pipe.send(Begun(0))
     while True:
         try:
-            steps = pipe.recv()
+            steps, late = pipe.recv()
         except EOFError:
             return
         if any("fail" in s.actuals for s in steps):
             pipe.send(Failed("no luck"))
         else:
-            pipe.send(issue(steps[-1].end_ns if steps else 0, tuple(str(s.end_ns // HOUR) for s in steps)))
+            pipe.send(issue(steps[-1].end_ns if steps else 0, told(steps, late)))
 
 
 def forgetful(pipe: Connection, path: str) -> None:
@@ -54,13 +59,13 @@ def forgetful(pipe: Connection, path: str) -> None:
     pipe.send(Begun(0))
     while True:
         try:
-            steps = pipe.recv()
+            steps, late = pipe.recv()
         except EOFError:
             return
         if steps and steps[-1].end_ns == 3 * HOUR and not Path(path).exists():
             Path(path).touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        pipe.send(issue(steps[-1].end_ns if steps else 0, tuple(str(s.end_ns // HOUR) for s in steps)))
+        pipe.send(issue(steps[-1].end_ns if steps else 0, told(steps, late)))
 
 
 def sleepy(pipe: Connection, path: str) -> None:
@@ -68,13 +73,13 @@ def sleepy(pipe: Connection, path: str) -> None:
     pipe.send(Begun(0))
     while True:
         try:
-            steps = pipe.recv()
+            steps, late = pipe.recv()
         except EOFError:
             return
         if steps and not Path(path).exists():
             Path(path).touch()
             time.sleep(60.0)
-        pipe.send(issue(steps[-1].end_ns if steps else 0, tuple(str(s.end_ns // HOUR) for s in steps)))
+        pipe.send(issue(steps[-1].end_ns if steps else 0, told(steps, late)))
 
 
 def until(
@@ -175,6 +180,27 @@ def test_a_worker_that_hangs_is_ended_and_started_anew(
     assert hung == Failed("the worker hangs; it is started anew")
     assert isinstance(again, Issue)
     assert again.events == ("1", "2")
+
+
+def test_what_was_shown_too_late_is_told_once_and_again_to_a_worker_with_an_older_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.forecaster_process.AGAIN_S", 0.1)
+    monkeypatch.setattr("hil.forecaster_process.HOLD_S", 0.0)
+    worker = Worker(str(tmp_path / "died"), forgetful)
+    try:
+        given(worker, 1)
+        worker.was_late(Late(HOUR, 2 * HOUR))
+        after = given(worker, 2)
+        worker.was_late(Late(2 * HOUR, 3 * HOUR))
+        assert isinstance(given(worker, 3), Failed)
+        again = until(worker.look, lambda _: True)
+        last = given(worker, 4)
+    finally:
+        worker.end()
+    assert isinstance(after, Issue) and after.events == ("2", "1 late")
+    assert isinstance(again, Issue) and again.events == ("1", "2", "3", "1 late", "2 late")
+    assert isinstance(last, Issue) and last.events == ("4",)
 
 
 def test_the_worker_ends_with_its_process() -> None:
