@@ -181,8 +181,9 @@ class ConsoleApp(App[None]):
 
     @property
     def page(self) -> Page:
-        """The screen that is shown, or lies under a dialog."""
-        return next(s for s in reversed(self.screen_stack) if isinstance(s, Page))
+        """The screen that is shown, or lies under a dialog; the first one while all are taken down."""
+        shown = (s for s in reversed(self.screen_stack) if isinstance(s, Page))
+        return next(shown, self.pages[PAGES[0].TITLE_TEXT])
 
     def waiting_text(self) -> str:
         """Return what stands on a screen before there is a station."""
@@ -202,7 +203,8 @@ class ConsoleApp(App[None]):
         self.call_later(self._tell_page)  # a fault in a page is the page's, not the link's
 
     def _tell_page(self) -> None:
-        self.page.station_came()
+        if self.page.is_attached:
+            self.page.station_came()
         self._tidied.clear()
 
     def _tidy(self) -> None:
@@ -237,7 +239,7 @@ class ConsoleApp(App[None]):
         try:
             with self._log_path.open("a", encoding="utf-8") as file:
                 file.write(f"{datetime.now(UTC).isoformat()} {self.page.TITLE_TEXT}\n{text}\n")
-        except (OSError, StopIteration):
+        except OSError:
             where = ""
         if self._exit:
             return  # the user has left: what a screen misses while it is taken down is nobody's trouble

@@ -51,6 +51,17 @@ async def test_dialogs_without_a_station_say_so() -> None:
             await pilot.pause(0.1)
 
 
+async def test_timers_and_a_late_station_find_no_screen_at_the_end_and_that_is_no_fault() -> None:
+    app = ConsoleApp(StationView(url()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "nothing listens at")
+    assert not app.screen_stack
+    app._tidy()
+    app._tell_page()
+    assert app.page is app.pages["Overview"]
+    assert app.kept_tags() == ()
+
+
 async def test_a_fault_of_the_console_ends_in_words_with_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
