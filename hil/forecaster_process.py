@@ -82,7 +82,7 @@ class Worker:
         self._waiting: deque[Closed] = deque(maxlen=WAITING_MAX)
         self._done: deque[Closed] = deque(maxlen=WAITING_MAX)
         self._late: deque[Late] = deque(maxlen=WAITING_MAX)
-        self._n_late = 0
+        self._late_untold: list[Late] = []
         self._process: Any = None
         self._pipe: Connection | None = None
         self._is_busy = self._is_first = True
@@ -110,7 +110,7 @@ class Worker:
     def was_late(self, late: Late) -> None:
         """Note that an issue was shown when forecasts of it were over: those are not scored."""
         self._late.append(late)
-        self._n_late += 1
+        self._late_untold.append(late)
 
     def look(self) -> Issue | Failed | None:
         """Take what the worker has sent, send what waits; start one where there is none."""
@@ -133,9 +133,8 @@ class Worker:
                     found = said
             if not self._is_busy and (self._is_first or (self._waiting and self._is_seen())):
                 self._sent = len(self._waiting)
-                new_late = tuple(self._late)[len(self._late) - min(self._n_late, len(self._late)) :]
-                self._pipe.send(Asked(tuple(self._waiting), new_late))
-                self._n_late = 0
+                self._pipe.send(Asked(tuple(self._waiting), tuple(self._late_untold)))
+                self._late_untold.clear()
                 self._is_busy, self._is_first, self._asked_s = True, False, time.monotonic()
         except (EOFError, OSError):
             return self._lost("the worker has ended; it is started anew")
@@ -171,7 +170,7 @@ class Worker:
     def _begun(self, said: Begun) -> None:
         """It waits for steps, at first also for none; what its state does not have it gets again."""
         self._is_busy = False
-        self._n_late = len(self._late)  # its state may be older than what it was told of them
+        self._late_untold = list(self._late)  # its state may be older than what it was told of them
         again = [step for step in self._done if step.end_ns > said.end_ns]
         self._done.clear()
         self._waiting.extendleft(reversed(again))
