@@ -16,10 +16,12 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 KEY_COLOUR = "footer-key-foreground"
+ALWAYS = ("help",)
+"""Actions whose keys a narrow terminal shows too, beside the commands' key."""
 
 
 class KeyBar(Static):
-    """One line, cut at its end; the commands' key stands at the right."""
+    """One line, cut at its end; the keys of help and commands stand at the right."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; background: $footer-background; color: $footer-foreground;
@@ -34,7 +36,7 @@ class KeyBar(Static):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show(self.screen))
 
     def on_resize(self) -> None:
-        """Keep the commands' key at the right."""
+        """Keep the last keys at the right."""
         self._show(self.screen)
 
     def _show(self, screen: Screen[Any]) -> None:
@@ -45,16 +47,21 @@ class KeyBar(Static):
         for _, binding, is_enabled, _ in active.values():
             if binding.show:
                 shown.setdefault(binding.action, (binding, is_enabled))
+        right = Text.assemble(*(self._key(b, b.description, on) for b, on in self._always(shown)))
+        commands = active.get(self.app.COMMAND_PALETTE_BINDING)
+        if commands is not None:
+            right.append_text(self._key(commands.binding, "Commands", commands.enabled))
         line = Text(no_wrap=True, overflow="ellipsis")
         for binding, is_enabled in shown.values():
             line.append_text(self._key(binding, binding.description, is_enabled))
-        commands = active.get(self.app.COMMAND_PALETTE_BINDING)
-        if commands is not None:
-            last = self._key(commands.binding, "Commands", commands.enabled)
-            cut: OverflowMethod = "crop" if self.app.has_class("ascii") else "ellipsis"
-            line.truncate(max(0, self.size.width - last.cell_len), overflow=cut, pad=True)
-            line.append_text(last)
-        self.update(line)
+        cut: OverflowMethod = "crop" if self.app.has_class("ascii") else "ellipsis"
+        line.truncate(max(0, self.size.width - right.cell_len), overflow=cut, pad=True)
+        self.update(line.append_text(right))
+
+    @staticmethod
+    def _always(shown: dict[str, tuple[Binding, bool]]) -> list[tuple[Binding, bool]]:
+        """Take the keys out that are always in view."""
+        return [shown.pop(action) for action in ALWAYS if action in shown]
 
     def _key(self, binding: Binding, words: str, is_enabled: bool) -> Text:
         press = Style(meta={"@click": f"app.simulate_key({binding.key!r})"}) if is_enabled else Style()

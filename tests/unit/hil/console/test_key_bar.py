@@ -25,8 +25,18 @@ async def test_it_names_the_keys_of_the_screen_each_once_and_the_commands_at_the
         await until(pilot, lambda: "a Acknowledge" in _keys(screen_text(pilot)))
         line = _keys(screen_text(pilot))
         assert line.count("Help") == 1
-        assert line.endswith("^p Commands")
+        assert line.endswith("f1 Help  ^p Commands")
         await pilot.pause(0.3)
+
+
+async def test_a_narrow_terminal_cuts_keys_but_never_those_of_help_and_commands() -> None:
+    app = ConsoleApp(frozen("iowa240"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.action_go("Alarms")
+        await until(pilot, lambda: "a Acknowledge" in _keys(screen_text(pilot)))
+        line = _keys(screen_text(pilot))
+        assert line.endswith("f1 Help  ^p Commands")
+        assert "…" in line and len(line) < 80
 
 
 async def test_a_click_presses_the_key() -> None:
