@@ -25,7 +25,7 @@ from hil.attack_truth import TruthLog
 from hil.attack_wire import Wire
 from hil.relaytest.live import bench_of
 from hil.run_command import within_reach
-from hil.run_dir import live_run_dirs, state_dir
+from hil.running_stations import running_station
 from hil.runspec import RunSpec
 from hil.station import read_plan
 from protocols import modbus_map
@@ -63,7 +63,7 @@ def run_file(name: str, options: Options, out: Console) -> dict[str, Any]:
     allowed = networks(options)
     plan = None if options.station is None else read_plan(options.station)
     file = read_attacks(name, plan=plan)
-    spec = running(file.plan.station.path)
+    spec = running_station(file.plan.station.path, file.plan.station.path.stem)
     if file.at(Place.BOARD) and (not spec.attack or Path(spec.attack).resolve() != file.path.resolve()):
         what = f'attacks on the board are the station\'s: give it [attack] file = "{file.path.stem}"'
         raise UserInputError([Problem(str(file.path), "", what)])
@@ -92,20 +92,6 @@ def networks(options: Options) -> list[IpNetwork]:
     if problems:
         raise UserInputError(problems)
     return found
-
-
-def running(station: Path) -> RunSpec:
-    """Return the run of a station on this machine; HostError when there is none, or several."""
-    specs = [RunSpec.load(d / "spec.json") for d in live_run_dirs() if (d / "spec.json").is_file()]
-    found = [s for s in specs if Path(s.core["station"]).resolve() == station.resolve()]
-    if len(found) > 1:  # those that keep their records where this command would
-        found = [s for s in found if s.state_dir == state_dir(s.name)] or found
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise HostError(f"station {station.stem!r} runs {len(found)} times; stop all but one")
-    there = ", ".join(s.name for s in specs) or "none"
-    raise HostError(f"station {station.stem!r} does not run (running: {there}); start it with gridhil run")
 
 
 def is_endless(file: AttackFile, options: Options) -> bool:

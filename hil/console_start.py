@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from hil import run_dir
+from hil.running_stations import here, running_stations
 from hil.runspec import RunSpec
 from rtcore.errors import HostError, Problem, UserInputError
 
@@ -22,12 +23,12 @@ def address() -> str:
     Raises
     ------
     HostError
-        Several run: one has to be named.
+        Several run, with records where this command would keep them: one has to be named.
     """
     found: dict[str, str] = {}
-    for folder in run_dir.live_run_dirs():
+    for spec in here(running_stations()):
         with contextlib.suppress(OSError):  # it ends just now, or does not serve yet
-            found[(folder / RunSpec.URL_FILE).read_text()] = folder.name
+            found[(spec.run_dir / RunSpec.URL_FILE).read_text()] = spec.run_dir.name
     if not found:
         return DEFAULT_URL  # nothing runs here yet: the console waits for it
     if len(found) > 1:

@@ -60,7 +60,9 @@ def _tables(document: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
         for key, value in table["properties"].items():
             place = f"{path}.{key}"
             deeper, many = _table(value, document)
-            if deeper is not None and (many or not _is_leaf(value)):
+            if deeper is not None and "patternProperties" in value:
+                inner.append((f"[{place}.NAME]", f"{place}.NAME", value))
+            elif deeper is not None and (many or not _is_leaf(value)):
                 inner.append((f"[[{place}]]" if many else f"[{place}]", place, value))
             rows.append(_row(key, value, key in table.get("required", ()), document))
         yield heading, [*([about, ""] if about else []), *rows]
@@ -78,7 +80,8 @@ def _table(part: dict[str, Any], document: dict[str, Any]) -> tuple[dict[str, An
             found = document["$defs"][option["$ref"].rpartition("/")[2]]
             if "properties" in found:
                 return found, False
-        for inner in (option.get("items"), option.get("additionalProperties")):
+        named = option.get("patternProperties", {}).values()
+        for inner in (option.get("items"), option.get("additionalProperties"), *named):
             if isinstance(inner, dict) and "$ref" in inner:
                 found = document["$defs"][inner["$ref"].rpartition("/")[2]]
                 if "properties" in found:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hil import joined_board
-from hil.run_dir import SHARED_MEMORY, live_run_dirs
+from hil.run_dir import SHARED_MEMORY
 from hil.runspec import RunSpec
 from hil.supervisor import die_with_parent
 from rtcore.board import Snapshot
@@ -176,12 +176,3 @@ def own_station(station: str, state: Path, *arguments: str) -> Iterator[LiveStat
         yield live.ready()
     finally:
         live.stop()
-
-
-def running_spec(name: str) -> RunSpec | None:
-    """Return the run of a station of this name that runs on this machine, None when there is none."""
-    for directory in live_run_dirs():
-        path = directory / "spec.json"
-        if path.is_file() and (spec := RunSpec.load(path)).name == name:
-            return spec
-    return None

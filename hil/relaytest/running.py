@@ -13,10 +13,8 @@ from hil.relaytest.bench import Bench
 from hil.relaytest.command import Opened
 from hil.relaytest.live import LiveBench, Outputs, bench_of
 from hil.relaytest.plan import Plan
-from hil.run_dir import live_run_dirs, state_dir
-from hil.runspec import RunSpec
+from hil.running_stations import running_station
 from hil.services import test_bench
-from rtcore.errors import HostError
 
 
 def shown_at(bench: Bench) -> Path | None:
@@ -34,19 +32,7 @@ def running_bench(plan: Plan) -> Iterator[Opened]:
         The station does not run, or several of it do.
     """
     path = paths.find("stations", plan.head.station, plan.path.parent).resolve()
-    specs = [RunSpec.load(d / "spec.json") for d in live_run_dirs() if (d / "spec.json").is_file()]
-    found = [s for s in specs if Path(s.core["station"]).resolve() == path]
-    if not found:
-        running = ", ".join(s.name for s in specs) or "none"
-        raise HostError(
-            f"station {plan.head.station!r} does not run (running: {running}); "
-            f"start it with: gridhil run {plan.head.station}"
-        )
-    if len(found) > 1:  # those that keep their records where this command would
-        found = [s for s in found if s.state_dir == state_dir(s.name)] or found
-    if len(found) > 1:
-        raise HostError(f"station {plan.head.station!r} runs {len(found)} times; stop all but one")
-    spec = found[0]
+    spec = running_station(path, plan.head.station)
     station = {
         "station file (SHA-256)": hashlib.sha256(path.read_bytes()).hexdigest(),
         "configuration": ", ".join(f"{k} {v}" for k, v in spec.recorder.get("configuration", {}).items()),

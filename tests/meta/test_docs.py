@@ -20,6 +20,11 @@ WITH_COMMANDS = (
     *(f"docs/{name}.md" for name in ("editors", "estimation", "realtime-host")),
     *(f"docs/{name}.md" for name in ("scenarios", "station-file", "troubleshooting", "validation")),
 )
+COMMAND_PAGES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -93,6 +98,42 @@ def test_the_table_of_templates_is_that_of_the_templates() -> None:
     from hil.doc_templates import point_templates_md
 
     assert (ROOT / "docs" / "point-templates.md").read_text() == point_templates_md()
+
+
+def test_the_page_of_dispatch_has_every_price_and_limit_with_its_default() -> None:
+    import dataclasses
+
+    from forecasting.dispatch.settings import Settings
+
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \| .* \| ([0-9.e]+) \| .* \|$", (ROOT / "docs" / "dispatch.md").read_text(), re.M
+    )
+    assert {name: float(default) for name, default in rows} == dataclasses.asdict(Settings())
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda p: p.name)
+def test_a_picture_takes_nothing_from_elsewhere_and_is_on_a_page(picture: Path) -> None:
+    assert re.findall(r"""(?:url\(|href=|src=)["']?https?:[^"')]*""", picture.read_text()) == []
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    assert any(f"images/{picture.name})" in page.read_text() for page in pages), "no page shows it"
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES)
+def test_commands_named_in_a_sentence_are_those_of_the_program(page: str) -> None:
+    from typer.main import get_command
+
+    from hil.cli import app
+
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.S | re.M)
+    for words in re.findall(r"(?<!`)`gridhil ([a-z][^`]*)`(?!`)", text):
+        command: object = get_command(app)
+        name, *rest = words.split()
+        command = command.commands[name]  # type: ignore[attr-defined]
+        if rest and rest[0] in getattr(command, "commands", {}):
+            command = command.commands[rest[0]]  # type: ignore[attr-defined]
+        named = {w.strip("[]") for w in rest if w.strip("[]").startswith("--")}
+        known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}  # type: ignore[attr-defined]
+        assert {w.partition("=")[0] for w in named} <= known | {"--help"}, words
 
 
 def test_the_readme_is_short() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import time
 import tomllib
 import venv
@@ -114,13 +115,11 @@ def test_makefile_without_a_usable_python_says_so() -> None:
     assert "needs Python 3.11" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel as users get it."""
-    folder = tmp_path_factory.mktemp("wheel")
+def built(folder: Path, kind: str, checkout: Path = ROOT) -> Path:
+    """Build the wheel or the source archive of a checkout; return the file."""
     done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
+        [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)],
+        cwd=checkout,
         capture_output=True,
         text=True,
         check=False,
@@ -128,8 +127,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "No module named hatchling" in done.stderr:
         pytest.skip("hatchling is not installed")
     assert done.returncode == 0, done.stderr
-    (found,) = folder.glob("*.whl")
+    (found,) = folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")
     return found
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel as users get it."""
+    return built(tmp_path_factory.mktemp("wheel"), "wheel")
+
+
+def test_the_source_archive_has_what_the_manual_needs_and_makes_the_same_wheel(
+    wheel: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(built(tmp_path, "sdist")) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    (source,) = (tmp_path / "unpacked").iterdir()
+    kept = {str(p.relative_to(source)) for p in source.rglob("*") if p.is_file()}
+    wanted = {"Makefile", "requirements.lock", ".ci/install.py", "examples/standin/__main__.py", "mkdocs.yml"}
+    assert wanted <= kept
+    assert not {name for name in kept if "node_modules" in name or "__pycache__" in name}
+    again = built(tmp_path / "again", "wheel", source)
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(again) as other:
+        assert {i.filename: i.CRC for i in one.infolist()} == {i.filename: i.CRC for i in other.infolist()}
 
 
 def test_wheel_carries_packages_and_configuration(wheel: Path) -> None:
@@ -295,5 +315,5 @@ def test_the_container_file_has_what_the_build_needs_and_no_root() -> None:
 
 
 def test_python_floor_is_the_one_the_installer_checks() -> None:
-    assert PROJECT["project"]["requires-python"] == ">=3.11"
+    assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
     assert "(3, 11) <= sys.version_info[:2]" in (ROOT / "Makefile").read_text()

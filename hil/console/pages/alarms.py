@@ -313,8 +313,9 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         self._is_following = not self._is_following
         self._draw_tabs()
 
+    @on(DataTable.RowSelected, "#alarm-table")
     def action_operate(self) -> None:
-        """Operate the device of the selected row."""
+        """Operate the device of the selected row; Enter on an alarm comes as the table's message."""
         tag = self._selected_tag()
         model = self.view.model
         if tag and model is not None and model.has(tag):

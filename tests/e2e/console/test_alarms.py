@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from hil.console.app import ConsoleApp
+from hil.console.dialogs.operate import OperateDialog
 from tests.support.console_rig import SMALL, WIDE, console, screen_text, until, until_shown
 from tests.support.station import Station
 
@@ -50,6 +51,12 @@ async def test_an_alarm_is_shown_acknowledged_and_gone_once_it_is_over(
             if app_of(pilot).page._selected_alarm() == ALARM:  # type: ignore[attr-defined]
                 break
             await pilot.press("down")
+        for key in ("enter", "o"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, OperateDialog), TIMEOUT_S)
+            await until_shown(pilot, ALARM.rpartition(".")[0])
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, OperateDialog), TIMEOUT_S)
         await pilot.press("a")
         await until_shown(pilot, f"Acknowledge {ALARM}")
         pilot.app.screen.query_one("#comment", Input).value = "crew is out"

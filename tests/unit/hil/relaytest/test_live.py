@@ -293,15 +293,13 @@ def test_a_long_shot_keeps_what_happened_at_its_beginning_and_the_next_one_does_
 def test_the_command_says_what_a_killed_test_left(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "spec.json").touch()
     file = tmp_path / "lab.toml"
     file.touch()
     rig.set(LAB__INJECT__ACTIVE=1.0, LAB__INJECT__LOCATION=2.0, A__R2__BLOCKED=1.0)
     time.sleep(0.02)
     spec = SimpleNamespace(name="lab", core={"station": str(file)}, recorder={})
     monkeypatch.setattr(running.paths, "find", lambda *_: file)
-    monkeypatch.setattr(running, "live_run_dirs", lambda: [tmp_path])
-    monkeypatch.setattr(running.RunSpec, "load", lambda _path: spec)
+    monkeypatch.setattr(running, "running_station", lambda *_: spec)
     monkeypatch.setattr(running, "bench_of", lambda *_: contextlib.nullcontext(rig.bench))
     plan: Any = SimpleNamespace(head=SimpleNamespace(station="lab"), path=tmp_path / "plan.toml", outputs={})
     with running.running_bench(plan) as (_, station):
