@@ -16,6 +16,7 @@ from typing import Any
 
 from estimation.tamper import Span
 from estimation.tamper_rows import Falsehood
+from hil.output_places import make_folder
 from rtcore.errors import HostError
 
 ROWS_MAX = 2_000_000
@@ -46,8 +47,6 @@ class TruthLog:
         self._kept_at_s, self._n_kept_notes = -math.inf, -1
         if folder is None:
             return
-        from hil.scenario_report import make_folder  # it loads the engine: no sooner than it must
-
         make_folder(folder)
         try:
             self._file = (folder / "truth.csv").open("w", encoding="utf-8", newline="")

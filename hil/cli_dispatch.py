@@ -14,6 +14,7 @@ import typer
 
 from hil.cli_options import Json, StationName, compiled, moment_ns
 from hil.output import as_json, as_table, err, out
+from hil.output_places import check_folder
 from hil.supervisor import ONE_THREAD
 
 MODES = ("rules", "optimising")
@@ -68,6 +69,8 @@ def study(
 
     start_ns = moment_ns(start, read_plan(station).station.utc_offset_s)
     assert start_ns is not None
+    if output is not None:
+        check_folder(output, "--output")
     options = dispatch_study.Options(
         station=station,
         start_ns=start_ns,

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hil import run_dir
+from hil import output_places, run_dir
 from hil.coordination import PHASES, Coordination, Currents, Protected
 from hil.coordination_devices import Complex, FuseDevice, RelayDevice
-from rtcore.errors import HostError, Problem, UserInputError
+from rtcore.errors import HostError
 from rtcore.network import faults as ft
 from rtcore.network.grid import Grid
 
@@ -86,9 +86,8 @@ class Reach:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file whose suffix names no format."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserInputError([Problem(str(path), "", f"a chart ends in {', '.join(SUFFIXES)}")])
+    """Refuse a file that no chart can be written to."""
+    output_places.check_file(path, SUFFIXES, "a chart")
 
 
 def draw(found: Coordination, path: Path, title: str) -> None:

@@ -22,8 +22,9 @@ from forecasting.seasonal import Seasonal
 from forecasting.series import Series
 from hil.forecast_history import moment, read_any
 from hil.output import as_table
+from hil.output_places import make_folder
 from hil.progress import progress
-from rtcore.errors import HostError, Problem, UserInputError
+from rtcore.errors import Problem, UserInputError
 
 SEASONS_AT_ONCE = 2
 """Fits of Prophet beside each other: each is a process that works for a fraction of a second."""
@@ -91,10 +92,7 @@ def _until(end: str | None, series: Series) -> Series:
 
 def _place(folder: Path, name: str) -> Path:
     """Return the model's path, in a folder that is there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HostError(f"{folder}: {error.strerror}") from None
+    make_folder(folder, "--output")
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "model"
     return folder / f"{stem}.tflite"
 

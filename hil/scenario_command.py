@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hil import kernel_cache
 from hil import scenario_report as sr
+from hil.output_places import make_folder
 from hil.progress import progress
 from hil.scenario import run
 from hil.scenario_files import read_scenario
@@ -35,7 +36,7 @@ def run_files(
     """
     scenarios = _read(files, seed)
     if folder is not None:
-        sr.make_folder(folder)
+        make_folder(folder)
     reports = []
     kernel_cache.prepare()
     if not kernel_cache.has(kernel_cache.HEADLESS):

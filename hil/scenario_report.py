@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from hil.output_places import make_folder
 from hil.scenario import Happening, Run
 from hil.scenario_html import html
 from hil.scenario_model import Form
 from hil.scenario_verdicts import FAIL, PASS, Result, verdict
 from hil.scenario_words import happening_text
 from hil.settings_types import iso
-from rtcore.errors import HostError, Problem, UserInputError
+from rtcore.errors import HostError
 
 EVENTS_MAX = 2000
 """Most events in results.json; report.html shows fewer."""
@@ -128,16 +129,6 @@ def record_csv(run: Run) -> str:
         cells = ["" if math.isnan(v) else f"{v:.9g}" for v in values]
         writer.writerow([f"{step * scenario.dt_ns / 1e9:.9g}", iso(scenario.utc_ns(step), offset_s), *cells])
     return text.getvalue()
-
-
-def make_folder(path: Path) -> None:
-    """Make the report's folder; a file in its place is the user's mistake, no right to it the host's."""
-    if path.exists() and not path.is_dir():
-        raise UserInputError([Problem(str(path), "", "is a file; --report takes a folder")])
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HostError(f"{path}: cannot be made: {error.strerror}") from None
 
 
 def write(folder: Path, reports: Sequence[Report]) -> list[Path]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from hil import output_places
 from hil.output import make_table
 from hil.selectivity import Result, Rig
 from hil.selectivity_cases import LIVES, Case, cases
@@ -74,12 +75,12 @@ class Sweep:
 
 def run(station: str, output: Path | None, *, n_places: int | None, seed: int, tick: Tick) -> Sweep:
     """Run the sweep and write its table."""
+    if output is not None:
+        output_places.check_file(output, (".csv",), "the table")
     plan = read_plan(station)
     if plan.scheme is None:
         what = "has no protection scheme; its file names one with station.protection"
         raise UserInputError([Problem(plan.station.name, "", what)])
-    if output is not None and not output.absolute().parent.is_dir():
-        raise UserInputError([Problem(str(output), "", "its folder does not exist")])
     chosen = cases(plan.network, plan.scheme, n_places, seed)
     pick = np.random.default_rng([seed, 1]).permutation(len(chosen))[: min(SAMPLE, len(chosen) // 4)]
     again = [chosen[k] for k in sorted(pick.tolist())]

@@ -17,7 +17,7 @@ from hil import paths
 from hil.profiles import read_profile
 from hil.settings_errors import load_toml
 from hil.settings_sections import StationFile
-from rtcore.errors import Problem, UserInputError
+from rtcore.errors import Problem, UserInputError, did_you_mean
 
 KINDS = (
     "a station file, or a network, profile or points folder (or a file in one), or a scenario file, "
@@ -36,7 +36,7 @@ def check_file(path: Path | str) -> list[Problem]:
         try:
             path = paths.find("stations", str(path))
         except paths.NotFoundError as error:
-            return error.problems
+            return _nothing_there(path) if path.suffix or path.name != str(path) else error.problems
     checks: list[tuple[bool, Callable[[Path], None]]] = [
         (_is_scheme(path), _check_scheme),
         (_is_fault_library(path), _check_faults),
@@ -63,6 +63,15 @@ def check_file(path: Path | str) -> list[Problem]:
     is_empty = path.suffix == ".toml" and path.is_file() and not _tables(path)
     why = "empty, it could be anything" if is_empty else "not recognised"
     return [Problem(str(path), "", f"{why}; {KINDS} can be checked")]
+
+
+def _nothing_there(path: Path) -> list[Problem]:
+    """Return the problem of a path that leads nowhere: the part of it that is missing, and a near name."""
+    folder = path.parent
+    if not folder.is_dir():
+        return [Problem(str(path), "", f"no such file or folder: there is no folder {folder}")]
+    near = did_you_mean(path.name, [p.name for p in folder.iterdir()])
+    return [Problem(str(path), "", f"no such file or folder{near}")]
 
 
 def _tables(path: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from hil.cyberrange.report import write
 from hil.cyberrange.scoring import score
 from hil.cyberrange.study import run
 from hil.output import as_table
+from hil.output_places import make_folder
 from hil.progress import progress
-from hil.scenario_report import make_folder
 
 
 def run_file(

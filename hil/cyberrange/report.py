@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.cyberrange.report_html import html
-from hil.scenario_report import make_folder
+from hil.output_places import make_folder
 from rtcore.errors import HostError
 
 Row = Mapping[str, Any]

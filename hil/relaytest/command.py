@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hil.output_places import make_folder
 from hil.relaytest.bench import Bench
 from hil.relaytest.document import document
 from hil.relaytest.plan import FactsOf, Plan, find_plan, read_plan
@@ -18,7 +19,6 @@ from hil.relaytest.progress import Progress
 from hil.relaytest.report import write
 from hil.relaytest.results import PASS, Shot, TestResult, said
 from hil.relaytest.runner import Run, Tell, execute
-from hil.scenario_report import make_folder
 from hil.stop_signals import Stopped
 from rtcore.errors import HostError
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from hil.output_places import make_folder
 from hil.relaytest.report_html import html
-from hil.scenario_report import NOT_XML, make_folder
+from hil.scenario_report import NOT_XML
 from rtcore.errors import HostError
 
 Row = Mapping[str, Any]

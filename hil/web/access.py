@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from hil import private_files
 from hil.own_addresses import own_addresses
-from rtcore.errors import HostError, Problem, UserInputError
+from rtcore.errors import Problem, UserInputError
 
 TOKEN_MIN = 16
 """Shortest token of a file [characters]."""
@@ -36,21 +36,29 @@ def read_token(path: Path) -> str:
     Raises
     ------
     HostError
-        The file cannot be read, or others can.
+        Others can read the file.
     UserInputError
-        It holds no usable token.
+        It cannot be read, or holds no usable token.
     """
     try:
+        if path.is_dir():
+            raise _refused(path, "is a folder; a token file holds one line of text")
         private_files.check_private(path)
         text = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise _refused(path, "no such file; without --token-file a new token is made") from None
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror or error}") from None
+        raise _refused(path, f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise UserInputError([Problem(str(path), "", "a token file holds one line of text")]) from None
+        raise _refused(path, "a token file holds one line of text") from None
     if len(text) < TOKEN_MIN or not text.isascii() or not text.isprintable() or " " in text:
         what = f"a token is one line of at least {TOKEN_MIN} printable ASCII characters without spaces"
-        raise UserInputError([Problem(str(path), "", what)])
+        raise _refused(path, what)
     return text
+
+
+def _refused(path: Path, what: str) -> UserInputError:
+    return UserInputError([Problem(str(path), "", what)])
 
 
 def is_loopback(host: str) -> bool:

@@ -153,8 +153,17 @@ def test_everything_is_written(case: Case, runs: list[Run], tmp_path: Path) -> N
     assert any("Optimising against rules" in note for note in dispatch_study_report.notes(doc))
 
 
-def test_what_is_compared_must_be_known() -> None:
+def test_a_file_where_the_results_should_go_is_told_before_the_weeks_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch_study, "study", lambda *_, **__: pytest.fail("it ran"))
+    (tmp_path / "study").write_text("mine")
+    answer = CliRunner().invoke(app, ["dispatch", "study", "-o", str(tmp_path / "study")])
+    assert isinstance(answer.exception, UserInputError)
+    assert "is a file; --output takes a folder" in str(answer.exception)
 
+
+def test_what_is_compared_must_be_known() -> None:
     answer = CliRunner().invoke(app, ["dispatch", "study", "--modes", "rules,magic"])
     assert answer.exit_code == 2
     assert "rules, optimising, or both" in answer.output

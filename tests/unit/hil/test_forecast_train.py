@@ -121,10 +121,12 @@ def test_a_short_history_is_refused_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_named(history: Path, tmp_path: Path) -> None:
+def test_a_file_where_the_folder_should_be_is_named_before_the_training(
+    history: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("in the way")
     options = forecast_train.Options(scored_days=SCORED)
-    with pytest.raises(HostError, match="file/models: Not a directory"):
+    with pytest.raises(UserInputError, match="file is a file; --output takes a folder"):
         forecast_train.run(
             str(history),
             Wish(column="feeder kW"),

@@ -21,7 +21,6 @@ from hil.scenario_files import read_scenario
 from hil.scenario_model import Form
 from hil.scenario_report import Report
 from hil.scenario_verdicts import Result, judge
-from rtcore.errors import HostError, UserInputError
 
 pytestmark = pytest.mark.timeout(600)
 """With an empty cache the first of these tests compiles every kernel."""
@@ -282,12 +281,3 @@ def test_without_a_record_there_is_no_table_and_no_chart(report: Report, tmp_pat
     )
     assert "record.csv" not in {p.name for p in sr.write(tmp_path, [bare])}
     assert "svg" not in page_of(bare)[0].tags
-
-
-def test_a_file_where_the_folder_should_be_is_the_users_mistake(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("mine")
-    with pytest.raises(UserInputError, match="is a file; --report takes a folder"):
-        sr.make_folder(tmp_path / "out")
-    with pytest.raises(HostError, match="cannot be made: Not a directory"):
-        sr.make_folder(tmp_path / "out" / "deeper")
-    assert (tmp_path / "out").read_text() == "mine"

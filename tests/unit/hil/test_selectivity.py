@@ -110,6 +110,7 @@ def test_a_sweep_is_selective_without_wrong_cases_and_whatever_the_step() -> Non
     [
         (["iowa240-ref"], "scheme"),
         (["iowa240", "-o", "no_such_folder/x.csv"], "does not exist"),
+        (["iowa240", "-o", "x.txt"], "x.txt: the table ends in .csv"),
         (["iowa240", "--places", "0"], "places"),
     ],
 )

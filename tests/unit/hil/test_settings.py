@@ -351,3 +351,13 @@ def test_check_of_something_else_says_what_can_be_checked(tmp_path: Path) -> Non
     for path in (tmp_path, tmp_path / "notes.toml"):
         assert "not recognised; a station file, or a network" in str(check_file(path)[0])
     assert "no station 'iowa24'" in str(check_file("iowa24")[0])
+
+
+def test_check_of_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text("")
+    (problem,) = check_file(tmp_path / "plan.toml")
+    assert str(problem) == f"{tmp_path}/plan.toml: no such file or folder; did you mean 'plant.toml'?"
+    (problem,) = check_file(tmp_path / "nowhere" / "plan.toml")
+    assert problem.what == f"no such file or folder: there is no folder {tmp_path}/nowhere"
+    (problem,) = check_file("missing.toml")
+    assert (problem.what, "station" in str(problem)) == ("no such file or folder", False)

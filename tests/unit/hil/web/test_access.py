@@ -95,6 +95,12 @@ def test_a_token_file_without_a_usable_token_is_refused(tmp_path: Path, content:
         access.read_token(file)
 
 
-def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="nowhere: No such file"):
+def test_a_missing_token_file_is_named_and_is_the_user_s_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match="nowhere: no such file; without --token-file"):
         access.read_token(tmp_path / "nowhere")
+
+
+def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(UserInputError, match="is a folder"):
+        access.read_token(tmp_path)
