@@ -74,5 +74,5 @@ def failures(attacks: Iterable[Attack]) -> Iterator[str]:
     """Say which attacks have ended because their change could not be computed."""
     for attack in attacks:
         if isinstance(attack.delta, Background) and (error := attack.delta.failure) is not None:
-            what = f"{type(error).__name__}: {error}"
-            yield f"{attack.name}: it has no effect any more, its model failed: {what}"
+            what = "its model failed" + (f": {error}" if str(error) else "")
+            yield f"{attack.name}: it has no effect any more, {what}"

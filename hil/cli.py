@@ -35,16 +35,20 @@ from hil.cli_options import (
     EXIT_INPUT,
     Json,
     MapFormat,
+    NetworkOrStation,
     NodeFormat,
     StationName,
     compiled,
+    finite,
     moment_ns,
     one_form,
 )
+from hil.cli_words import Group
 from hil.output import as_csv, as_json, as_pairs, as_table, err, out
 from rtcore.errors import GridhilError, HostError, UserInputError
 
 app = typer.Typer(
+    cls=Group,
     name="gridhil",
     help="A power-distribution system that isn't there: real-time SCADA emulator.",
     no_args_is_help=True,
@@ -74,8 +78,11 @@ def program(
     """A power-distribution system that isn't there: real-time SCADA emulator."""
 
 
-OfStation = Annotated[str, typer.Option("--station", help="Station name or file.")]
+OF_STATION = "the station's"
+"""Default of what a station file says."""
+OfStation = Annotated[str, typer.Option("--station", metavar="STATION", help="Station, by name or file.")]
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="User name.")]
+ROLE_HELP = "observer, operator, engineer or instructor."
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
 ]
@@ -87,22 +94,39 @@ def run(
     duration: Annotated[
         float | None,
         typer.Option(
-            help="Stop after this many seconds of running; with --speed max, of simulated time.", min=0.1
+            help="Stop after this many seconds of running; with --speed max, of simulated time.",
+            min=0.1,
+            callback=finite,
+            show_default="runs until stopped",
         ),
     ] = None,
-    speed: Annotated[str | None, typer.Option(help='1 is real time; "max" as fast as possible.')] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed instead of the station's.", min=0)] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACTOR|max",
+            help="1 is real time; max is as fast as possible.",
+            show_default=OF_STATION,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything drawn.", min=0, show_default=OF_STATION)
+    ] = None,
     step_us: Annotated[
-        int | None, typer.Option(help=r"Step length \[us] instead of the station's.", min=250, max=100_000)
+        int | None,
+        typer.Option(help=r"Length of a step \[us].", min=250, max=100_000, show_default=OF_STATION),
     ] = None,
     modbus_port: Annotated[
-        int | None, typer.Option(help="Port of Modbus TCP; 0 takes a free one.", min=0, max=65535)
+        int | None,
+        typer.Option(
+            help="Port of Modbus TCP; 0 takes a free one.", min=0, max=65535, show_default=OF_STATION
+        ),
     ] = None,
     opcua_port: Annotated[
-        int | None, typer.Option(help="Port of OPC UA; 0 takes a free one.", min=0, max=65535)
+        int | None,
+        typer.Option(help="Port of OPC UA; 0 takes a free one.", min=0, max=65535, show_default=OF_STATION),
     ] = None,
     console: Annotated[
-        bool, typer.Option("--console", help="With the operator's console in this terminal.")
+        bool, typer.Option("--console", help="Show the operator's console in this terminal.")
     ] = False,
 ) -> None:
     """Start a station: the plant in real time behind Modbus TCP and OPC UA."""
@@ -156,8 +180,13 @@ def points(
 
 @app.command()
 def doctor(
-    seconds: Annotated[float, typer.Option(help="Length of the jitter probe; 0 skips it.", min=0)] = 2.0,
-    cpu: Annotated[int | None, typer.Option(help="Processor to probe.")] = None,
+    seconds: Annotated[
+        float, typer.Option(help=r"Length of the jitter probe \[s]; 0 skips it.", min=0, callback=finite)
+    ] = 2.0,
+    cpu: Annotated[
+        int | None,
+        typer.Option(help="Processor to probe, by number.", min=0, show_default="the loop's: the last one"),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Measure what this host can hold, before relying on it."""
@@ -176,8 +205,10 @@ def doctor(
 
 @importers.command("opendss")
 def import_opendss(
-    master: Annotated[Path, typer.Argument(help="Master .dss file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Network folder to write.")],
+    master: Annotated[Path, typer.Argument(metavar="FILE", help="Master .dss file.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Network folder to write.")
+    ],
     json_: Json = False,
 ) -> None:
     """Convert an OpenDSS circuit; name every element and property that is not carried over."""
@@ -196,7 +227,7 @@ def import_opendss(
 @users.command("add")
 def user_add(
     name: UserName,
-    role: Annotated[str, typer.Option(help="observer, operator, engineer or instructor.")],
+    role: Annotated[str, typer.Option(metavar="ROLE", help=ROLE_HELP)],
     station: OfStation = DEFAULT_STATION,
     from_stdin: FromStdin = False,
     modbus: Annotated[
@@ -227,7 +258,7 @@ def user_list(station: OfStation = DEFAULT_STATION, json_: Json = False) -> None
 @users.command("role")
 def user_role(
     name: UserName,
-    role: Annotated[str, typer.Argument(help="observer, operator, engineer or instructor.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", help=ROLE_HELP)],
     station: OfStation = DEFAULT_STATION,
 ) -> None:
     """Give a user another role."""
@@ -257,10 +288,15 @@ def user_remove(name: UserName, station: OfStation = DEFAULT_STATION) -> None:
 
 @app.command()
 def powerflow(
-    name: Annotated[
-        str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
-    ],
-    at: Annotated[str | None, typer.Option(help="Moment of the station's profile, ISO 8601.")] = None,
+    name: NetworkOrStation,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Moment of the station's profile, ISO 8601.",
+            show_default="the nominal loads",
+        ),
+    ] = None,
     form: Annotated[
         NodeFormat | None, typer.Option("--format", help="Form of the result.", show_default="table")
     ] = None,
@@ -291,7 +327,7 @@ cli_protection.add_to(app)
 @app.command()
 def year(
     station: StationName = DEFAULT_STATION,
-    days: Annotated[int | None, typer.Option(help="Only so many days.", min=1)] = None,
+    days: Annotated[int | None, typer.Option(help="Only so many days.", min=1, show_default="all")] = None,
     json_: Json = False,
 ) -> None:
     """Run the year quasi-statically, hour by hour, as fast as possible; CSV on stdout."""
@@ -312,12 +348,15 @@ def year(
 @app.command()
 def scenario(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Scenario files, or shipped ones' names.")
+        list[str], typer.Argument(metavar="FILE", help="Scenario files, or shipped ones' names.")
     ],
     report: Annotated[
-        Path | None, typer.Option(help="Folder for results.json, junit.xml, report.html, record.csv.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for results.json, junit.xml, report.html, record.csv."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed instead of the file's.", min=0)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything drawn.", min=0, show_default="the file's")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Run timed scenarios with assertions, headless and as fast as possible."""
@@ -345,7 +384,9 @@ cli_attack.add_to(app)
 
 @app.command()
 def check(
-    files: Annotated[list[Path] | None, typer.Argument(help="Files or folders to validate.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE", help="Files or folders to validate.")
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of station files.")] = False,
     json_: Json = False,
 ) -> None:
@@ -380,10 +421,17 @@ def bench(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="step, relays, solver, se, loop, forecast, modbus, opcua, console, relaytest or startup."
+            metavar="NAME",
+            help="step, relays, solver, se, forecast, loop, modbus, opcua, console, relaytest or startup.",
+            show_default="all, in this order",
         ),
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Time per measurement.", min=0.5)] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help=r"Time per measurement \[s].", min=0.5, callback=finite, show_default="of each its own"
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Measure performance next to peers, in the same run, as ratios."""

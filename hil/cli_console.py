@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
-
-from rtcore.errors import HostError
 
 Url = Annotated[
     str | None,
     typer.Argument(
         metavar="URL",
-        help="Station's address, opc.tcp://HOST:PORT/gridhil; without it the one that runs on this machine.",
-        show_default=False,
+        help="OPC UA address of the station, opc.tcp://HOST:PORT/gridhil.",
+        show_default="the one that runs on this machine",
     ),
 ]
 
@@ -27,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 def console(
     url: Url = None,
-    user: Annotated[str, typer.Option("--user", help="Log in as this user; without it one observes.")] = "",
+    user: Annotated[
+        str, typer.Option("--user", metavar="NAME", help="Log in as this user; without it one observes.")
+    ] = "",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input, one line.")
     ] = False,
@@ -35,18 +33,15 @@ def console(
     is_light: Annotated[bool, typer.Option("--light", help="Light theme, for a bright terminal.")] = False,
 ) -> None:
     """Attach the operator's console to a running station; the station goes on when you leave."""
-    from hil.console_start import address, checked, identity, keys_from_terminal, log_path, password_of
+    from hil import console_start as start
 
-    where = address() if url is None else checked(url)
-    word = password_of(user, is_from_stdin=password_stdin)
-    if not sys.stdout.isatty() and "TEXTUAL_DRIVER" not in os.environ:  # in a browser it is a pipe
-        raise HostError(
-            "the console needs a terminal; for scripts there are gridhil points, OPC UA and Modbus"
-        )
-    if os.environ.get("TERM", "") in ("", "dumb"):
-        raise HostError("this terminal cannot move its cursor (TERM is empty or dumb); use another one")
+    where = start.address() if url is None else start.checked(url)
+    start.need_screen()
+    if not password_stdin and not start.is_in_browser():
+        start.keys_from_terminal()  # before anybody types a password in vain
+    word = start.password_of(user, is_from_stdin=password_stdin)
     if password_stdin:
-        keys_from_terminal()
+        start.keys_from_terminal()
     from hil.console.app import run
     from hil.console.looks import has_unicode
 
@@ -54,9 +49,9 @@ def console(
         where,
         user,
         word,
-        identity,
+        start.identity,
         is_ascii=is_ascii or not has_unicode(),
         is_light=is_light,
-        log_path=log_path(),
+        log_path=start.log_path(),
     )
     raise typer.Exit(code)

@@ -21,12 +21,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def cyberrange(
-    plan: Annotated[str, typer.Argument(metavar="FILE.toml", help="Range plan, or a shipped one's name.")],
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Range plan, or a shipped one's name.")],
     report: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, results.json, results.csv.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for report.html, results.json, results.csv."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(help="Processes.", min=1, max=1024, show_default="as many as processors")
+        int | None,
+        typer.Option(
+            help="How many processes do the runs.", min=1, max=1024, show_default="as many as processors"
+        ),
     ] = None,
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler that does the work instead.")

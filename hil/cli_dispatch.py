@@ -41,8 +41,12 @@ def study(
     penetration: Annotated[
         float, typer.Option(help=r"Share of the photovoltaic sites that take part \[%].", min=0, max=100)
     ] = 100.0,
-    start: Annotated[str, typer.Option(help="First moment, a full hour, ISO 8601.")] = "2017-04-02T00:00",
-    modes: Annotated[str, typer.Option(help="What is compared, with commas.")] = "rules,optimising",
+    start: Annotated[
+        str, typer.Option(metavar="TIME", help="First moment, a full hour, ISO 8601.")
+    ] = "2017-04-02T00:00",
+    modes: Annotated[
+        str, typer.Option(metavar="MODES", help="What is compared, with commas.")
+    ] = "rules,optimising",
     volt_var: Annotated[
         bool, typer.Option(help="Sites hold the voltage as the station says, or stay at unity power factor.")
     ] = False,
@@ -52,7 +56,9 @@ def study(
     seed: Annotated[int, typer.Option(help="Seed of the clouds.", min=0)] = 2017,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for study.csv, hours.csv, study.json, study.png."),
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder for study.csv, hours.csv, study.json, study.png."
+        ),
     ] = None,
     json_: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from hil.cli_options import EXIT_FAILED, Json, NodeFormat, compiled, moment_ns, one_form
+from hil.cli_options import EXIT_FAILED, Json, NetworkOrStation, NodeFormat, compiled, moment_ns, one_form
 from hil.output import as_csv, as_json, err
 
 
@@ -35,11 +35,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def estimate(
-    name: Annotated[
-        str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
-    ],
+    name: NetworkOrStation,
     measurements: Annotated[
-        str | None, typer.Option(metavar="FILE.csv", help="Measurement file, or a shipped one's name.")
+        str | None, typer.Option(metavar="FILE", help="Measurement file, or a shipped one's name.")
     ] = None,
     form: Annotated[
         NodeFormat | None, typer.Option("--format", help="Form of the result.", show_default="table")
@@ -53,7 +51,7 @@ def estimate(
     ] = False,
     no_removal: Annotated[bool, typer.Option("--no-removal", help="Name suspects, remove none.")] = False,
     status: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="How switches, taps and capacitors are.")
+        Path | None, typer.Option(metavar="FILE", help="TOML file of how switches, taps and capacitors are.")
     ] = None,
     open_: Annotated[
         list[str] | None, typer.Option("--open", metavar="SWITCH", help="Open switch; repeatable.")
@@ -73,9 +71,17 @@ def estimate(
         bool, typer.Option("--explain", help="What the telemetry of a station can do, and what more would.")
     ] = False,
     telemetry: Annotated[
-        str | None, typer.Option(help="Telemetry set to explain, by name or file.", show_default="station's")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Telemetry set to explain, by name or file.", show_default="the station's"
+        ),
     ] = None,
-    at: Annotated[str | None, typer.Option(help="Moment to explain it at, ISO 8601.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Moment to explain it at, ISO 8601.", show_default="the station's start"
+        ),
+    ] = None,
 ) -> None:
     """Estimate the state from a file of measurements: voltages, J, suspects; exit 1 if there is none."""
     form = one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE

@@ -24,7 +24,7 @@ def add_to(group: typer.Typer) -> None:
 def backtest(
     history: History,
     column: Column = None,
-    horizons: Annotated[str, typer.Option(help="Steps ahead, with commas.")] = "1,24",
+    horizons: Annotated[str, typer.Option(metavar="STEPS", help="Steps ahead, with commas.")] = "1,24",
     begin: Annotated[
         str | None,
         typer.Option(
@@ -32,7 +32,10 @@ def backtest(
         ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", metavar="DATE", help="Forecasts are made until then.")
+        str | None,
+        typer.Option(
+            "--to", metavar="DATE", help="Forecasts are made until then.", show_default="the last row"
+        ),
     ] = None,
     zone: Zone = None,
     start: Start = None,

@@ -32,7 +32,9 @@ def add_to(group: typer.Typer) -> None:
 
 def train(
     history: History,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model and its card.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder for the model and its card.")
+    ],
     column: Column = None,
     zone: Zone = None,
     start: Start = None,
@@ -41,7 +43,8 @@ def train(
     exogenous: Exogenous = None,
     holidays: Holidays = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the model's file.", show_default="that of the column")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the model's file.", show_default="that of the column"),
     ] = None,
     end: Annotated[
         str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from enum import StrEnum
 from typing import Annotated, TypeVar
@@ -12,7 +13,10 @@ EXIT_FAILED, EXIT_INPUT, EXIT_HOST = 1, 2, 3
 DEFAULT_STATION = "iowa240"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-StationName = Annotated[str, typer.Argument(help="Station name or file.")]
+StationName = Annotated[str, typer.Argument(metavar="STATION", help="Station, by name or file.")]
+NetworkOrStation = Annotated[
+    str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
+]
 
 
 class MapFormat(StrEnum):
@@ -40,6 +44,13 @@ def one_form(form: Form | None, json_: bool, as_json_form: Form) -> Form | None:
     if json_ and form not in (None, as_json_form):
         raise typer.BadParameter(f"--json contradicts --format {form}; keep one of them")
     return as_json_form if json_ else form
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse what is no number or has no end, where an option's limits let it pass."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 def compiled() -> None:

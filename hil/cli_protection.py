@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from hil.cli_options import DEFAULT_STATION, EXIT_FAILED, Json, NodeFormat, StationName, compiled, one_form
+from hil.cli_options import (
+    DEFAULT_STATION,
+    EXIT_FAILED,
+    Json,
+    NetworkOrStation,
+    NodeFormat,
+    StationName,
+    compiled,
+    finite,
+    one_form,
+)
 from hil.output import as_csv, as_json, as_table, err, out
 
 
@@ -21,17 +31,25 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fault(
-    name: Annotated[
-        str, typer.Argument(metavar="NETWORK|STATION", help="Network or station, by name or path.")
+    name: NetworkOrStation,
+    kind: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="3ph, 3phg, slg, ll, llg; on lines open, openg.")
     ],
-    kind: Annotated[str, typer.Option("--type", help="3ph, 3phg, slg, ll, llg; on lines open, openg.")],
-    bus: Annotated[str | None, typer.Option(help="Faulted bus.")] = None,
-    line: Annotated[str | None, typer.Option(help="Faulted line, instead of a bus.")] = None,
+    bus: Annotated[str | None, typer.Option(metavar="BUS", help="Faulted bus.")] = None,
+    line: Annotated[str | None, typer.Option(metavar="LINE", help="Faulted line, instead of a bus.")] = None,
     at: Annotated[
-        float | None, typer.Option(help="Place on the line, share of its length.", show_default="0.5")
+        float | None,
+        typer.Option(help="Place on the line, share of its length.", callback=finite, show_default="0.5"),
     ] = None,
-    phases: Annotated[str | None, typer.Option(help='Faulted phases, e.g. "ab".')] = None,
-    r: Annotated[float, typer.Option("--r", help=r"Resistance per faulted conductor \[ohm].")] = 1e-4,
+    phases: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PHASES", help="Faulted phases, like ab.", show_default="first ones of the type"
+        ),
+    ] = None,
+    r: Annotated[
+        float, typer.Option("--r", help=r"Resistance per faulted conductor \[ohm].", callback=finite)
+    ] = 1e-4,
     json_: Json = False,
 ) -> None:
     """Study a short circuit or a broken conductor: fault currents and voltages."""
@@ -105,9 +123,13 @@ def coordination(
     station: StationName = DEFAULT_STATION,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Time-current chart to write: .png, .svg or .pdf."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Time-current chart to write: .png, .svg or .pdf."
+        ),
     ] = None,
-    margin: Annotated[float, typer.Option(help=r"Least margin between two relays \[s].", min=0)] = 0.2,
+    margin: Annotated[
+        float, typer.Option(help=r"Least margin between two relays \[s].", min=0, callback=finite)
+    ] = 0.2,
     opened: Annotated[
         list[str] | None, typer.Option("--open", metavar="SWITCH", help="Study with it open; repeatable.")
     ] = None,
@@ -147,10 +169,12 @@ def coordination(
 def selectivity(
     station: StationName = DEFAULT_STATION,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Table to write, one row per case: .csv.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Table to write, one row per case: .csv."),
     ] = None,
     places: Annotated[
-        int | None, typer.Option(help="Only so many places, of every zone the same share.", min=1)
+        int | None,
+        typer.Option(help="Only so many places, of every zone the same share.", min=1, show_default="all"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the choices of places, phases and failures.", min=0)] = 1,
     json_: Json = False,

@@ -22,7 +22,12 @@ def add_to(app: typer.Typer) -> None:
 def replay(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a recorded run.")],
     station: Annotated[
-        str | None, typer.Option(help="Station file instead of the one that the run was started with.")
+        str | None,
+        typer.Option(
+            metavar="STATION",
+            help="Station, by name or file.",
+            show_default="the one that the run was started with",
+        ),
     ] = None,
     json_: Json = False,
 ) -> None:

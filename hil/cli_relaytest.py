@@ -21,9 +21,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def relaytest(
-    plan: Annotated[str, typer.Argument(metavar="PLAN.toml", help="Plan file, or a shipped one's name.")],
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Relay test plan, or a shipped one's name.")],
     report: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, results.json, readings.csv, junit.xml.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for report.html, results.json, readings.csv, junit.xml."),
     ] = None,
     json_: Json = False,
 ) -> None:

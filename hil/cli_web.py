@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from hil.cli_options import finite
 from hil.output import out
 
 
@@ -21,20 +22,36 @@ def add_to(app: typer.Typer) -> None:
 def web(
     host: Annotated[
         str,
-        typer.Option(help="Address to listen on; another than this machine's own is told with a warning."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on; beyond this machine passwords can be read, which is told.",
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
     url: Annotated[
         str | None,
-        typer.Option(help="OPC UA address of the station. Default: the station that runs on this machine."),
+        typer.Option(
+            metavar="URL",
+            help="OPC UA address of the station, opc.tcp://HOST:PORT/gridhil.",
+            show_default="the one that runs on this machine",
+        ),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token, readable by you alone. Default: a new one.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File with the token, readable by you alone.", show_default="a new token"
+        ),
     ] = None,
     sessions: Annotated[int, typer.Option(help="How many browsers at a time.", min=1, max=64)] = 4,
     idle_min: Annotated[
         float,
-        typer.Option(help=r"End a session without a key or a mouse for so long \[min]; 0: never.", min=0),
+        typer.Option(
+            help=r"End a session without a key or a mouse for so long \[min]; 0: never.",
+            min=0,
+            callback=finite,
+        ),
     ] = 480.0,
 ) -> None:
     """Show the console in browsers, each with a terminal of its own, behind a token."""

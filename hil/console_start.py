@@ -43,22 +43,46 @@ def password_of(user: str, *, is_from_stdin: bool) -> str:
     Raises
     ------
     UserInputError
-        No user is named, or no line came.
+        No user is named, or no password came.
     """
     if not user:
         if is_from_stdin:
             raise UserInputError([Problem("--password-stdin", "", "needs --user NAME")])
         return ""
     if not is_from_stdin:
-        return getpass.getpass(f"password of {user}: ")
+        try:
+            return getpass.getpass(f"password of {user}: ")
+        except EOFError:
+            raise UserInputError([Problem("password", "", "none was given")]) from None
     line = sys.stdin.readline()
     if not line.strip("\r\n"):
         raise UserInputError([Problem("--password-stdin", "", "no password came on standard input")])
     return line.rstrip("\r\n")
 
 
+def need_screen() -> None:
+    """Refuse to begin where nothing can be drawn.
+
+    Raises
+    ------
+    HostError
+        Standard output is no terminal, or one that cannot move its cursor.
+    """
+    if not sys.stdout.isatty() and not is_in_browser():
+        raise HostError(
+            "the console needs a terminal; for scripts there are gridhil points, OPC UA and Modbus"
+        )
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        raise HostError("this terminal cannot move its cursor (TERM is empty or dumb); use another one")
+
+
+def is_in_browser() -> bool:
+    """Tell whether a browser shows the console: there standard input and output are pipes."""
+    return "TEXTUAL_DRIVER" in os.environ
+
+
 def keys_from_terminal() -> None:
-    """Take keys from the terminal where standard input was a pipe with the password.
+    """Take keys from the terminal where standard input is something else: a pipe with the password.
 
     Raises
     ------
@@ -71,7 +95,7 @@ def keys_from_terminal() -> None:
         fd = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         raise HostError(
-            "standard input was the password, and there is no terminal to take keys from"
+            "standard input is not a terminal, and there is no terminal to take keys from"
         ) from None
     os.dup2(fd, 0)
     os.close(fd)

@@ -19,7 +19,7 @@ from forecasting.dispatch.dispatcher import Dispatcher
 from forecasting.dispatch.messages import MANUAL, Command
 from forecasting.dispatch.outputs import State
 from forecasting.dispatch.publication import publish, state_of
-from hil import gateway_process, kernel_cache
+from hil import damage, gateway_process, kernel_cache
 from hil.dispatch_checks import read_settings
 from hil.dispatch_forecast import DispatchForecast
 from hil.dispatch_points import DispatchPoints
@@ -87,7 +87,7 @@ class Station:
             try:
                 dispatcher.restore(kept)
             except (ValueError, KeyError, TypeError) as error:
-                self._complain(f"{self._file.path}: not taken: {type(error).__name__}: {error}")
+                self._complain(f"{self._file.path}: not taken: {damage.words_of(error)}")
         self.state = State.STARTING
         self.sim_ns: int | None = None
         self.n_failed = 0

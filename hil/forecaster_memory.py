@@ -13,6 +13,7 @@ from importlib import metadata
 import numpy as np
 
 from forecasting.service import Service
+from hil import damage
 from hil.forecast_targets import Measured
 from hil.recorder import run_folder
 from hil.runspec import RunSpec
@@ -62,7 +63,7 @@ class Memory:
                 try:
                     self._service.restore(state)
                 except (ValueError, KeyError, TypeError) as error:
-                    self._say(f"{file.path}: not taken: {type(error).__name__}: {error}")
+                    self._say(f"{file.path}: not taken: {damage.words_of(error)}")
                     continue
                 return
         self._service.warm_up(progress)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from estimation.channels import Telemetry
-from hil import private_files
+from hil import damage, private_files
 from rtcore.network.model import Network
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def unpack(body: bytes, key: Mapping[str, str]) -> dict[str, Floats]:
         header = json.loads(arrays.pop(HEADER).tobytes())
         version, told, checksum = header["version"], dict(header["key"]), header["sha256"]
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise RefusedError(f"damaged: {type(error).__name__}") from None
+        raise RefusedError(f"damaged: {damage.words_of(error)}") from None
     if version != VERSION:
         raise RefusedError(f"of version {version}, this is version {VERSION}")
     if told.get("run") != key.get("run"):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hil import private_files
+from hil import damage, private_files
 
 CHUNKS = 1000
 """Pieces of text that are compressed together."""
@@ -39,7 +39,7 @@ class StateFile:
         except FileNotFoundError:
             return None
         except (OSError, EOFError, ValueError, zlib.error) as error:
-            say(f"{self.path}: damaged, not taken: {type(error).__name__}")
+            say(f"{self.path}: damaged, not taken: {damage.words_of(error)}")
             return None
         body, _, checksum = rest.rpartition(b"\n")
         del rest

@@ -23,6 +23,7 @@ from forecasting.grid import LEAST_SHARE, STEPS_S
 from forecasting.history import Wish, history_of_steps
 from forecasting.history_report import Report
 from forecasting.series import Floats, Ints, Series
+from hil import damage
 from hil.recorder import trend_files
 from hil.recorder.run_folder import FORMAT, RUN, STATION
 from hil.recorder.trend_files import FOLDER
@@ -88,7 +89,7 @@ def read_clock(folder: Path) -> RunClock:
     except OSError as error:
         raise _refused(Path(error.filename), f"cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _refused(folder, f"{RUN} or {STATION} is damaged: {error!r}") from None
+        raise _refused(folder, f"{RUN} or {STATION} is damaged: {damage.words_of(error)}") from None
 
 
 def step_means(run_folder: Path, tags: Sequence[str], begin_ns: int, end_ns: int, step_ns: int) -> Floats:

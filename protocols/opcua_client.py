@@ -135,7 +135,7 @@ class OpcuaLink:
             return None
         value = found.Value.Value if found.Value is not None else None
         if not isinstance(value, bool | int | float):
-            faults.append(LinkError(Fault.GARBAGE, f"{place}: {type(value).__name__} is no number"))
+            faults.append(LinkError(Fault.GARBAGE, f"{place}: its value is no number"))
             return None
         return float(value != 0) if place.format == BOOL else float(value)
 
@@ -147,11 +147,11 @@ class OpcuaLink:
         except TimeoutError:
             raise LinkError(Fault.TIMEOUT, f"no answer within {limit_s:g} s") from None
         except ua.UaStatusCodeError as error:
-            raise LinkError(Fault.REFUSED, f"{type(error).__name__}") from None
+            raise LinkError(Fault.REFUSED, f"refused, {type(error).__name__}") from None  # names of OPC UA
         except OSError as error:
             raise LinkError(Fault.CLOSED, error.strerror or str(error) or "connection lost") from None
-        except Exception as error:  # noqa: BLE001 - fed with garbage, it raises whatever its decoder does
-            raise LinkError(Fault.GARBAGE, f"{type(error).__name__}: {error}") from None
+        except Exception as error:
+            raise LinkError(Fault.GARBAGE, "its answer cannot be understood") from error
 
 
 def _variant(value: float, place: OpcuaPlace) -> tuple[ua.Variant, bool]:

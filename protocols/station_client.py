@@ -451,10 +451,8 @@ class StationClient:
             raise StationError.of_status(error, self.user) from None
         except OSError as error:
             raise StationError.of_os(error, where) from None
-        except Exception as error:  # noqa: BLE001 - the library raises what it likes on what it cannot decode
-            raise StationError(
-                Trouble.LOST, f"{where}: {type(error).__name__}: {error}".rstrip(": ")
-            ) from None
+        except Exception as error:
+            raise StationError(Trouble.LOST, f"{where} gave an answer that cannot be understood") from error
 
 
 @contextlib.contextmanager

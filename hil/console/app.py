@@ -102,7 +102,8 @@ class ConsoleApp(App[None]):
             self.register_theme(theme)
         self.theme = looks.THEMES[int(is_light)].name
         self.set_class(is_ascii, "ascii")
-        self._log_path = log_path
+        self._log_path, self._last_fault = log_path, ""
+        view.link.on_fault = self._described
         self._link: asyncio.Task[None] | None = None
         self.pages = {page.TITLE_TEXT: page for page in (kind() for kind in PAGES)}
         self._presses: deque[tuple[str, float]] = deque([("", -math.inf), ("", 0.0)], maxlen=2)
@@ -234,17 +235,25 @@ class ConsoleApp(App[None]):
         if self._log_path is None:
             super()._handle_exception(error)
             return
-        text = "".join(traceback.format_exception(error))
-        where = f"; how it came about: {self._log_path}"
-        try:
-            with self._log_path.open("a", encoding="utf-8") as file:
-                file.write(f"{datetime.now(UTC).isoformat()} {self.page.TITLE_TEXT}\n{text}\n")
-        except OSError:
-            where = ""
+        where = self._described(error)
         if self._exit:
             return  # the user has left: what a screen misses while it is taken down is nobody's trouble
         self._return_code = 1
-        self.panic(Text(f"gridhil: fault of the console, {type(error).__name__}: {error}{where}"))
+        self.panic(Text(f"gridhil: fault of the console{where}"))
+
+    def _described(self, error: Exception) -> str:
+        """Write to the file how a fault came about, once while it is the same one; say where that is."""
+        if self._log_path is None:
+            return ""
+        text = "".join(traceback.format_exception(error))
+        if text != self._last_fault:
+            try:
+                with self._log_path.open("a", encoding="utf-8") as file:
+                    file.write(f"{datetime.now(UTC).isoformat()} {self.page.TITLE_TEXT}\n{text}\n")
+            except OSError as why:
+                return f"; it cannot be described in {self._log_path}: {why.strerror or why}"
+            self._last_fault = text
+        return f"; how it came about: {self._log_path}"
 
     # ---- actions
 

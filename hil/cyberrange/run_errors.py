@@ -18,4 +18,4 @@ def named(run: str, error: Exception) -> GridhilError:
         return HostError(f"{run}: {str(error) or 'out of memory'}")
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return RunError(f"{run}: {type(error).__name__}: {str(error) or 'no further word'}{place}")
+    return RunError(f"{run}: it failed: {str(error) or 'no further word'}{place}")

@@ -57,6 +57,8 @@ class Link:
         What kind of trouble ``words`` tell.
     n_connects : int
         Connections made so far.
+    on_fault : callable
+        Takes a fault of this program; returns words on where it is described, to go on with after "fault".
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Link:
         self._again = asyncio.Event()
         self.words, self.n_connects = "", 0
         self.trouble: Trouble | None = None
+        self.on_fault: Callable[[Exception], str] = lambda _: ""
         self.unknown: frozenset[str] = frozenset()
 
     @property
@@ -178,7 +181,7 @@ class Link:
                     bool(self._password) and not self._is_connected and error.trouble in FINAL_WITH_PASSWORD
                 )
             except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a screen that looks live
-                self.words, self.trouble = f"fault of this program, {type(error).__name__}: {error}", None
+                self.words, self.trouble = f"fault of this program{self.on_fault(error)}", None
             was_connected, self._is_connected = self._is_connected, False
             await self._drop()
             attempt = 0 if was_connected else attempt + 1

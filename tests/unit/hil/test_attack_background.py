@@ -42,9 +42,7 @@ def test_a_model_that_fails_changes_nothing_any_more_and_is_told() -> None:
     until(lambda: model.failure is not None)
     assert model(1.0, np.array([5.0])) == 0.0
     attack = Attack(name="x", kind=Kind.STEALTHY, channels=("A",), delta=model)
-    assert list(failures([attack])) == [
-        "x: it has no effect any more, its model failed: ValueError: no model"
-    ]
+    assert list(failures([attack])) == ["x: it has no effect any more, its model failed: no model"]
 
 
 def test_a_model_goes_by_the_simulated_time_it_is_given() -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from hil import cli
+from hil.bench.run import BENCHES
 from rtcore.errors import GridhilError, UserInputError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +51,43 @@ def test_every_help_text_survives_its_own_markup() -> None:
                 shown = said.replace("\\[", "[")
                 assert shown in " ".join(text.replace("│", " ").split()), (name, said)
                 assert "\\[" in said, (name, said)
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command that does something, with the words that call it."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path, command
+    else:
+        for name, each in below.items():
+            yield from commands(each, *path, name)
+
+
+COMMANDS = dict(commands(typer.main.get_command(cli.app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_an_option_that_takes_text_says_what_it_stands_for(path: tuple[str, ...]) -> None:
+    _, text = invoke(*path, "--help")
+    bare = [line for line in text.splitlines() if re.search(r"--\S+ .*<(str|path|list|datetime)", line)]
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("station", "STATION"), ("url", "URL"), ("report", "FOLDER"), ("at", "TIME"), ("start", "TIME")],
+)
+def test_the_same_thing_is_called_the_same_everywhere(name: str, shown: str) -> None:
+    found = {
+        (*path, p.metavar) for path, c in COMMANDS.items() for p in c.params if p.name == name and p.metavar
+    }
+    assert len(found) > 1
+    assert {row[-1] for row in found} == {shown}
+
+
+def test_the_help_names_every_benchmark_in_the_order_of_running() -> None:
+    _, text = invoke("bench", "--help")
+    assert f"{', '.join(list(BENCHES)[:-1])} or {list(BENCHES)[-1]}." in text
 
 
 def test_version_is_that_of_the_distribution() -> None:

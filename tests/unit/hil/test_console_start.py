@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from hil import console_start
 from hil.cli import app
-from rtcore.errors import UserInputError
+from rtcore.errors import HostError, UserInputError
 
 PROGRAM = """
 import os, sys
@@ -72,3 +72,27 @@ def test_a_wrong_address_ends_the_console_before_it_draws(url: str) -> None:
 
 def test_an_address_of_a_station_is_taken() -> None:
     assert console_start.checked("opc.tcp://10.0.3.7:4840/gridhil") == "opc.tcp://10.0.3.7:4840/gridhil"
+
+
+def test_a_password_is_not_asked_for_where_nothing_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("it was asked for"))
+    done = CliRunner().invoke(app, ["console", "opc.tcp://127.0.0.1:4840/gridhil", "--user", "ann"])
+    assert isinstance(done.exception, HostError)
+    assert "the console needs a terminal" in str(done.exception)
+
+
+def test_a_terminal_without_a_cursor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTUAL_DRIVER", "any")
+    monkeypatch.setenv("TERM", "dumb")
+    with pytest.raises(HostError, match="cannot move its cursor"):
+        console_start.need_screen()
+
+
+def test_no_password_at_the_prompt_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(UserInputError, match="password: none was given"):
+        console_start.password_of("ann", is_from_stdin=False)

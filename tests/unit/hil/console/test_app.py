@@ -78,5 +78,17 @@ async def test_a_fault_of_the_console_ends_in_words_with_a_file(
     assert "Traceback" in log.read_text(encoding="utf-8")
     said = capsys.readouterr().err
     assert "Traceback" not in said
-    assert "a page went wrong" in said
+    assert "a page went wrong" not in said, "that is for the file"
+    assert "ZeroDivisionError" not in said
+    assert "fault of the console" in said
     assert "console.log" in said.replace("\n", "")  # a terminal breaks the line where it will
+
+
+async def test_a_fault_that_comes_again_is_described_once(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    app = ConsoleApp(StationView(url()), log_path=log)
+    fault = ZeroDivisionError("the link went wrong")
+    async with app.run_test(size=(80, 24)):
+        said = [app.view.link.on_fault(fault) for _ in range(3)]
+    assert said == [f"; how it came about: {log}"] * 3
+    assert log.read_text(encoding="utf-8").count("the link went wrong") == 1

@@ -226,6 +226,15 @@ async def test_a_fault_of_the_program_itself_is_no_screen_that_looks_live() -> N
         rig.server.trouble = ZeroDivisionError("ours")  # type: ignore[assignment]
         await rig.until(lambda: "fault of this program" in rig.link.words)
         assert rig.link.phase is Phase.LOST
+        assert "ZeroDivisionError" not in rig.link.words
+
+
+async def test_where_a_fault_of_the_program_is_described_is_told_with_it() -> None:
+    async with linked() as rig:
+        await rig.until(lambda: rig.link.is_live)
+        rig.link.on_fault = lambda error: f"; {error} is described"
+        rig.server.trouble = ZeroDivisionError("ours")  # type: ignore[assignment]
+        await rig.until(lambda: rig.link.words == "fault of this program; ours is described")
 
 
 async def test_a_silent_plant_behind_a_station_that_answers_is_stale_and_as_old_as_its_last_step() -> None:
