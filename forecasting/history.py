@@ -19,6 +19,7 @@ from forecasting.history_report import Report, iso
 from forecasting.series import Bools, Floats, Ints, Series
 from forecasting.table import Table, choose_columns, numbers, read_table, time_column
 from rtcore.clock import NS_PER_HOUR, NS_PER_S
+from rtcore.errors import did_you_mean
 
 ASSUMED_START = dt.datetime(2017, 1, 1, tzinfo=dt.UTC)
 """Of a table that says nothing of time: a Sunday, at midnight."""
@@ -135,7 +136,7 @@ def _zone(wish: Wish, report: Report) -> dt.tzinfo | None:
 def _exogenous(table: Table, wish: Wish, report: Report) -> list[str]:
     missing = [n for n in wish.exogenous if n not in table.header]
     for name in missing:
-        report.problem("header", f"no column {name!r}")
+        report.problem("header", f"no column {name!r}{did_you_mean(name, table.header)}")
     return [n for n in wish.exogenous if n not in missing]
 
 

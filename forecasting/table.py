@@ -77,8 +77,7 @@ def choose_columns(table: Table, wanted: str | None, time: str | None, report: R
     if wanted is None:
         if len(numeric) == 1:
             return numeric
-        named = ", ".join(numeric[:12]) + (", ..." if len(numeric) > 12 else "")
-        which = f"which of {named}? name it with --column" if numeric else "no column of values"
+        which = f"which of {_listed(numeric)}? name it with --column" if numeric else "no column of values"
         report.problem("header", which)
         report.refuse()
     assert wanted is not None
@@ -86,9 +85,15 @@ def choose_columns(table: Table, wanted: str | None, time: str | None, report: R
         return [wanted]
     found = [n for n in numeric if fnmatch.fnmatchcase(n, wanted)]
     if not found:
-        report.problem("header", f"no column {wanted!r}{did_you_mean(wanted, table.header)}")
+        hint = did_you_mean(wanted, table.header)
+        report.problem("header", f"no column {wanted!r}{hint}; there are {_listed(numeric) or 'none'}")
         report.refuse()
     return found
+
+
+def _listed(names: list[str]) -> str:
+    """Return the names of columns, of many the first dozen."""
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def numbers(table: Table, column: str, report: Report) -> Floats:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from estimation.attacks import Kind, Place
 from estimation.tamper import Span
-from hil import joined_board, stop_signals
+from hil import joined_board, settings_types, stop_signals
 from hil.attack_commands import Commands
 from hil.attack_files import AttackFile, read_attacks
 from hil.attack_images import BoardImages
@@ -78,11 +78,11 @@ def networks(options: Options) -> list[IpNetwork]:
     problems, found = [], []
     for text in options.allow:
         try:
-            found.append(ipaddress.ip_network(text))
+            found.append(ipaddress.ip_network(settings_types.network(text)))
         except ValueError as error:
             problems.append(Problem("--allow", "", str(error)))
     try:
-        is_loopback = ipaddress.ip_address(options.listen).is_loopback
+        is_loopback = ipaddress.ip_address(settings_types.address(options.listen)).is_loopback
     except ValueError as error:
         problems.append(Problem("--listen", "", str(error)))
     else:
@@ -143,7 +143,9 @@ class _Run:
             left = ", ".join(f"{slot} ({self._bench.value(f'{slot}.LEFT_S'):.0f} s left)" for slot in on)
             self._say(f"others falsify points already: {left}; CLEAR of a slot ends it at once")
         try:
-            for line in await self._wire.start(options.listen, options.port, options.opcua_port):
+            for line in await self._wire.start(
+                settings_types.address(options.listen), options.port, options.opcua_port
+            ):
                 self._say(line)
             if self._file.at(Place.WIRE) or self._file.commands:
                 self._bench.command({f"{ARM}.ARM": 1})

@@ -178,6 +178,14 @@ def points(
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
+def _processor(number: int | None) -> int | None:
+    """Refuse a processor that this machine has not; one that we may not use is for the report."""
+    is_there = number is None or number in os.sched_getaffinity(0)
+    if not is_there and not Path(f"/sys/devices/system/cpu/cpu{number}").exists():
+        raise typer.BadParameter(f"this machine has no processor {number}")
+    return number
+
+
 @app.command()
 def doctor(
     seconds: Annotated[
@@ -185,7 +193,12 @@ def doctor(
     ] = 2.0,
     cpu: Annotated[
         int | None,
-        typer.Option(help="Processor to probe, by number.", min=0, show_default="the loop's: the last one"),
+        typer.Option(
+            help="Processor to probe, by number.",
+            min=0,
+            callback=_processor,
+            show_default="the loop's: the last one",
+        ),
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -453,7 +466,9 @@ def _speed(text: str | None) -> float | str | None:
     except ValueError:
         value = 0.0
     if not 0.0 < value <= 100_000.0:
-        raise typer.BadParameter(f'speed {text!r}: "max", or a number > 0 and <= 100000')
+        raise typer.BadParameter(
+            f"{text!r} is neither max nor a number > 0 and <= 100000", param_hint="'--speed'"
+        )
     return value
 
 

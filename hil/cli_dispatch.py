@@ -66,14 +66,16 @@ def study(
     os.environ.update({**ONE_THREAD, **os.environ})  # matrices are small
     wanted = tuple(m.strip() for m in modes.split(","))
     if not wanted or any(m not in MODES for m in wanted) or len(set(wanted)) < len(wanted):
-        raise typer.BadParameter(f"{modes!r}: rules, optimising, or both with a comma", param_hint="--modes")
+        raise typer.BadParameter(
+            f"{modes!r}: rules, optimising, or both with a comma", param_hint="'--modes'"
+        )
     compiled()
     from hil import dispatch_study
     from hil import dispatch_study_report as report
     from hil.progress import progress
     from hil.station import read_plan
 
-    start_ns = moment_ns(start, read_plan(station).station.utc_offset_s)
+    start_ns = moment_ns(start, read_plan(station).station.utc_offset_s, "--start")
     assert start_ns is not None
     if output is not None:
         check_folder(output, "--output")

@@ -95,7 +95,7 @@ def estimate(
     if telemetry is not None or at is not None:
         raise typer.BadParameter("--telemetry and --at belong to --explain")
     if measurements is None:
-        raise typer.BadParameter("give --measurements FILE.csv, or --explain")
+        raise typer.BadParameter("give --measurements FILE, or --explain")
     compiled()
     from hil import estimate_command, estimate_view, studies
     from hil.estimate_status import read_status

@@ -61,7 +61,7 @@ def compiled() -> None:
         kernel_cache.prepare()
 
 
-def moment_ns(text: str | None, utc_offset_s: int) -> int | None:
+def moment_ns(text: str | None, utc_offset_s: int, option: str = "--at") -> int | None:
     """Return UTC [ns] of a command-line moment; one without an offset is at ``utc_offset_s``."""
     if text is None:
         return None
@@ -72,7 +72,8 @@ def moment_ns(text: str | None, utc_offset_s: int) -> int | None:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date and time like 2017-07-12T12:00:00-06:00") from None
+        what = f"{text!r} is not a date and time like 2017-07-12T12:00:00-06:00"
+        raise typer.BadParameter(what, param_hint=f"'{option}'") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.timezone(dt.timedelta(seconds=utc_offset_s)))
     return utc_ns(moment)

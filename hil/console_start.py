@@ -101,7 +101,7 @@ def keys_from_terminal() -> None:
     os.close(fd)
 
 
-def checked(url: str) -> str:
+def checked(url: str, option: str = "URL") -> str:
     """Return an address of the form that a station's has.
 
     Raises
@@ -114,7 +114,7 @@ def checked(url: str) -> str:
     try:
         check_url(url)
     except StationError as error:
-        raise UserInputError([Problem("URL", "", str(error))]) from None
+        raise UserInputError([Problem(option, "", str(error))]) from None
     return url
 
 

@@ -48,6 +48,9 @@ def run(
     in_force = read_groups(groups)
     if output is not None:
         coordination_chart.check_file(output)
+    both = {name.lower() for name in opened} & {name.lower() for name in closed}
+    if both:
+        raise UserInputError([Problem("--open", "", f"{name} is to be closed as well") for name in both])
     plan = read_plan(station)
     if plan.scheme is None:
         what = "has no protection scheme; its file names one with station.protection"

@@ -47,9 +47,7 @@ def find_measurements(name: str) -> Path:
         return path
     if re.fullmatch(r"[\w-]+", name) and (shipped / f"{name}.csv").is_file():
         return shipped / f"{name}.csv"
-    known = sorted(p.stem for p in shipped.glob("*.csv"))
-    what = f"no such measurement file{did_you_mean(name, known)}; shipped: {', '.join(known) or 'none'}"
-    raise UserInputError([Problem(name, "", what)])
+    raise paths.absent(path, "measurement file", sorted(p.stem for p in shipped.glob("*.csv")))
 
 
 def read_measurements(path: Path, network: Network) -> MeasurementSet:

@@ -8,6 +8,7 @@ directory when nobody asks but the command line).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -89,12 +90,36 @@ def find(kind: Kind, name: str, near: Path | None = None) -> Path:
             return path
     searched = ", ".join(str(p) for p in candidates)
     present = next((p for p in candidates if p.exists()), None)
+    if not name:
+        raise NotFoundError("''", f"no {ONE[kind]} is named; shipped: {', '.join(names(kind)) or 'none'}")
     if present is not None:
-        raise NotFoundError(name, f"{present} is not {_described(kind)}; searched: {searched}")
+        called = f"{present} is a folder," if kind in FILES and present.is_dir() else f"{present} is"
+        raise NotFoundError(name, f"{called} not {_described(kind)}; searched: {searched}")
+    local = (near or Path()) / Path(name).expanduser()
+    if kind in FILES and local.is_file():
+        raise NotFoundError(name, f"is not {_described(kind)}: the name of one ends in .toml")
     hint = did_you_mean(name.lower().removesuffix(".toml"), names(kind))
     known = ", ".join(names(kind)) or "none"
     what = f"no {ONE[kind]} {name!r}{hint}; searched: {searched}; shipped: {known}"
     raise NotFoundError(name, what)
+
+
+def absent(path: Path, called: str, shipped: Sequence[str]) -> UserInputError:
+    """Return what to raise for a path, or a shipped name, that is no file.
+
+    Parameters
+    ----------
+    called : str
+        What is looked for: "range plan".
+    shipped : sequence of str
+        Names that would do.
+    """
+    known = f"shipped: {', '.join(shipped) or 'none'}"
+    if path.is_dir():
+        what = f"is a folder; a {called} is needed; {known}"
+    else:
+        what = f"no such {called}{did_you_mean(path.stem, shipped)}; {known}"
+    return UserInputError([Problem(str(path), "", what)])
 
 
 def _candidates(kind: Kind, name: str, near: Path | None) -> list[Path]:
@@ -121,5 +146,6 @@ def _is_item(kind: Kind, path: Path) -> bool:
 
 def _described(kind: Kind) -> str:
     if kind in FILES:
-        return f"a {ONE[kind]} file"
+        called = f"{ONE[kind].removesuffix(' file')} file"
+        return f"an {called}" if called[0] in "aeiou" else f"a {called}"
     return f"a {ONE[kind].removesuffix(' folder')} folder (no {MARKER[kind]} in it)"

@@ -131,7 +131,11 @@ def read_run(folder: Path) -> RecordedRun:
         Everything that is damaged or not there.
     """
     if not folder.is_dir():
-        raise UserInputError([Problem(str(folder), "", "no such folder; name the folder of a recorded run")])
+        what = "is a file" if folder.exists() else "no such folder"
+        raise UserInputError([Problem(str(folder), "", f"{what}; name the folder of a recorded run")])
+    if not any((folder / name).exists() for name in (RUN, SOE, IMAGES)):
+        what = f"is not the folder of a recorded run (no {RUN} in it)"
+        raise UserInputError([Problem(str(folder), "", what)])
     run, problems = _run_file(folder / RUN)
     records, damaged = _records(folder / SOE)
     problems += damaged

@@ -68,9 +68,7 @@ def find(name: str) -> Path:
         return path
     if path.name == name and not path.suffix and shipped.is_file():
         return shipped
-    hint = did_you_mean(path.stem, names())
-    what = f"no such scenario file{hint}; shipped: {', '.join(names()) or 'none'}"
-    raise UserInputError([Problem(name, "", what)])
+    raise paths.absent(path, "scenario file", names())
 
 
 def read_scenario(name_or_path: str | Path, seed: int | None = None) -> Scenario:

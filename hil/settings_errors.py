@@ -42,6 +42,11 @@ TOML_TYPE = {
     dict: "a table",
 }
 
+UNREADABLE: dict[type[OSError], str] = {
+    FileNotFoundError: "no such file",
+    IsADirectoryError: "is a folder; a file is needed",
+}
+
 
 class Section(pydantic.BaseModel):
     """Base of every table of a user's TOML file: frozen, strict, no unknown keys."""
@@ -67,7 +72,7 @@ def load_toml(path: Path) -> tuple[dict[str, Any], list[Problem]]:
     except UnicodeDecodeError as error:
         return {}, [Problem(str(path), f"byte {error.start}", "not UTF-8 text; save the file as UTF-8")]
     except OSError as error:
-        return {}, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
+        return {}, [Problem(str(path), "", UNREADABLE.get(type(error), f"cannot be read: {error.strerror}"))]
 
 
 def check_model(model: type[M], raw: Any, file: str, prefix: str = "") -> tuple[M | None, list[Problem]]:

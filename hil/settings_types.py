@@ -71,7 +71,8 @@ def _moment(value: Any) -> dt.datetime:
     return moment
 
 
-def _network(value: Any) -> str:
+def network(value: Any) -> str:
+    """Return an address range as it is written; ValueError says what is wrong with it."""
     try:
         return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
     except ValueError:
@@ -86,7 +87,8 @@ def _network_hint(value: Any) -> str:
         return ""
 
 
-def _address(value: Any) -> str:
+def address(value: Any) -> str:
+    """Return an IP address as it is written; ValueError says what is wrong with it."""
     if value == "localhost":
         return "127.0.0.1"
     try:
@@ -115,10 +117,10 @@ Moment = Annotated[
 ]
 """Date and time with a UTC offset."""
 
-Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+Network = Annotated[str, BeforeValidator(network), WithJsonSchema({"type": "string"})]
 """Address range in CIDR notation."""
 
-Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string"})]
+Address = Annotated[str, BeforeValidator(address), WithJsonSchema({"type": "string"})]
 """IP address to bind; ``localhost`` means 127.0.0.1."""
 
 Offset = Annotated[str, BeforeValidator(_offset), WithJsonSchema({"type": "string"})]

@@ -104,8 +104,7 @@ def find_plan(name: str) -> Path:
     shipped = sorted(p.stem for p in folder.glob("*.toml"))
     if path.name == name and path.suffix in ("", ".toml") and path.stem in shipped:
         return folder / f"{path.stem}.toml"
-    hint = did_you_mean(path.stem, shipped)
-    raise UserInputError([Problem(name, "", f"no such range plan{hint}; shipped: {', '.join(shipped)}")])
+    raise paths.absent(path, "range plan", shipped)
 
 
 def read_plan_file(path: Path) -> RangePlan:

@@ -17,7 +17,7 @@ from hil.cyberrange.draw import ATTACKED, CALIBRATE, VERIFY, Job
 from hil.cyberrange.job import Result, carry_out
 from hil.cyberrange.plan import RangePlan
 from hil.supervisor import die_with_parent
-from rtcore.errors import HostError
+from rtcore.errors import HostError, Problem, UserInputError
 
 CONNECT_S = 10.0
 """How long a scheduler may take to answer [s]."""
@@ -97,7 +97,10 @@ def _on_cluster(plan: RangePlan, jobs: Sequence[Job], address: str) -> Iterator[
     distributed = _distributed()
     try:
         client = distributed.Client(address, timeout=CONNECT_S)
-    except (OSError, ValueError, TimeoutError) as error:
+    except ValueError:
+        what = f"{address!r} is no address of a Dask scheduler; one looks like tcp://127.0.0.1:8786"
+        raise UserInputError([Problem("--dask", "", what)]) from None
+    except (OSError, TimeoutError) as error:
         raise HostError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
         [payload] = client.scatter([pickle.dumps(plan)], broadcast=True)

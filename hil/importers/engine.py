@@ -138,7 +138,8 @@ class Session:
 def compiled(master: Path) -> Session:
     """Compile a master script and settle its controls; UserInputError carries the engine's own words."""
     if not master.is_file():
-        raise UserInputError([Problem(str(master), "", "no such file; an OpenDSS master script is needed")])
+        what = "is a folder" if master.is_dir() else "no such file"
+        raise UserInputError([Problem(str(master), "", f"{what}; an OpenDSS master script is needed")])
     dss = new_context()
     from dss import DSSException
 

@@ -35,7 +35,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hil.paths import config_dir
+from hil.paths import absent, config_dir
 from hil.relaytest import schema as sc
 from hil.relaytest.bench import Facts, RelayFacts
 from hil.relaytest.element import Element
@@ -91,10 +91,7 @@ def find_plan(name: str) -> Path:
         return path
     if path.name == name and shipped.is_file():
         return shipped
-    names = sorted(p.stem for p in folder.glob("*.toml"))
-    hint = did_you_mean(path.stem, names)
-    what = f"no such file, and no shipped plan{hint}; shipped: {', '.join(names) or 'none'}"
-    raise UserInputError([Problem(name, "", what)])
+    raise absent(path, "relay test plan", sorted(p.stem for p in folder.glob("*.toml")))
 
 
 def read_plan(path: Path, facts_of: FactsOf) -> Plan:

@@ -13,10 +13,11 @@ from pathlib import Path
 from aiohttp import web
 
 from hil import ports
+from hil.console_start import checked
 from hil.own_addresses import own_addresses
 from hil.web.access import Access, is_loopback, names_of, new_token, read_token
 from hil.web.server import ConsoleServer
-from rtcore.errors import HostError, Problem, UserInputError
+from rtcore.errors import HostError
 
 Say = Callable[[str], object]
 
@@ -64,9 +65,8 @@ def run(options: Options, say: Say, argv: Sequence[str] | None = None) -> None:
     UserInputError
         The address of the station or the token is none.
     """
-    if options.url is not None and not options.url.startswith("opc.tcp://"):
-        what = f"{options.url!r} is no address of a station; it looks like opc.tcp://127.0.0.1:4840/gridhil"
-        raise UserInputError([Problem("--url", "", what)])
+    if options.url is not None:
+        checked(options.url, "--url")
     token = new_token() if options.token_file is None else read_token(options.token_file)
     server = ConsoleServer(
         argv or console_command(options.url),

@@ -215,6 +215,7 @@ def mw_from(row: int) -> np.ndarray:
         (lines_of(load()), Wish(zone="Mars"), "'Mars' is no time zone"),
         (lines_of(load()), Wish(holidays="XQ"), "no country"),
         (lines_of(load()), Wish(exogenous=("temp",)), "no column 'temp'"),
+        (lines_of(load()), Wish(column="mw"), "no column 'mw'; there are "),
         (lines_of(load()), Wish(start=START), "holds time stamps; give no start"),
         ([*lines_of(load()), "2017-09-31T00:00:00-06:00,5"], Wish(), "line 1442, column 'time'"),
         ([*lines_of(load()), "2917-09-30T00:00:00-06:00,5"], Wish(), "is a year wrong?"),

@@ -343,8 +343,11 @@ def test_the_proxy_listens_beyond_this_machine_only_for_named_networks() -> None
     assert networks(Options()) == []
     with pytest.raises(UserInputError, match="reaches beyond this machine"):
         networks(Options(listen="0.0.0.0"))
-    with pytest.raises(UserInputError, match="does not appear to be an IPv4"):
+    with pytest.raises(UserInputError, match="--allow: 'nobody' is not an address range; write it like 127"):
         networks(Options(listen="0.0.0.0", allow=("nobody",)))
+    with pytest.raises(UserInputError, match="--listen: 'nobody' is not an IP address; write it like 127"):
+        networks(Options(listen="nobody"))
+    assert networks(Options(listen="localhost")) == []
     assert [str(n) for n in networks(Options(listen="0.0.0.0", allow=("192.168.1.0/24",)))] == [
         "192.168.1.0/24"
     ]

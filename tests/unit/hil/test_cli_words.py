@@ -34,6 +34,23 @@ def test_a_wrong_value_is_told_with_what_is_needed(arguments: str, said: str) ->
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("run --speed soon", "'soon' is neither max nor a number > 0 and <= 100000"),
+        ("powerflow iowa240 --at noon", "'noon' is not a date and time like 2017-07-12T12:00:00-06:00"),
+        ("dispatch study --start noon", "'noon' is not a date and time like 2017-07-12T12:00:00-06:00"),
+        ("dispatch study --modes magic", "'magic': rules, optimising, or both with a comma"),
+        ("doctor --cpu 99999", "this machine has no processor 99999"),
+    ],
+)
+def test_a_value_that_a_command_refuses_itself_is_told_with_its_option(arguments: str, said: str) -> None:
+    words = arguments.split()
+    done = CliRunner().invoke(cli.app, words, env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert f"Invalid value for '{words[-2]}': {said}" in done.output
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         "run --duration inf",

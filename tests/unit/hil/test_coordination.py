@@ -296,10 +296,10 @@ def test_commands_of_the_documentation_run(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_a_chart_that_cannot_be_written_is_the_hosts_fault(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = study()
-    target = tmp_path / "nowhere" / "c.png"
+    target = Path("/proc/c.png")
     monkeypatch.setattr(coordination_command, "run", lambda *_, **__: draw(found, target, "x"))
     monkeypatch.setattr("sys.argv", ["gridhil", "coordination", "-o", str(target)])
     with pytest.raises(SystemExit) as ended:
@@ -308,3 +308,8 @@ def test_a_chart_that_cannot_be_written_is_the_hosts_fault(
     assert (
         capsys.readouterr().err == f"gridhil: {target}: cannot write the chart: No such file or directory\n"
     )
+
+
+def test_a_switch_cannot_be_both_open_and_closed() -> None:
+    with pytest.raises(UserInputError, match="--open: cb_202 is to be closed as well"):
+        coordination_command.run("iowa240", None, opened=["CB_202"], closed=["cb_202"])

@@ -56,3 +56,32 @@ def test_a_misspelt_name_is_answered_with_the_nearest_one_and_the_places_searche
 def test_a_folder_without_its_main_file_is_not_taken_for_one_of_its_kind(tmp_path: Path) -> None:
     with pytest.raises(paths.NotFoundError, match=r"is not a network folder \(no network\.toml in it\)"):
         paths.find("networks", str(tmp_path))
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").mkdir()
+    with pytest.raises(paths.NotFoundError, match=r"lab\.toml is a folder, not a station file; searched"):
+        paths.find("stations", str(tmp_path / "lab.toml"))
+    with pytest.raises(paths.NotFoundError, match="is a folder, not an attack file; searched"):
+        paths.find("attacks", str(tmp_path / "lab.toml"))
+
+
+def test_a_file_of_another_suffix_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab.txt").write_text("")
+    with pytest.raises(paths.NotFoundError, match=r"is not a station file: the name of one ends in \.toml"):
+        paths.find("stations", "lab.txt")
+
+
+def test_no_name_at_all_is_answered_with_those_there_are() -> None:
+    with pytest.raises(paths.NotFoundError, match="no station is named; shipped: iowa240"):
+        paths.find("stations", "")
+
+
+def test_what_is_absent_is_told_from_a_folder_and_with_the_nearest_name(tmp_path: Path) -> None:
+    said = paths.absent(tmp_path / "smal", "range plan", ["large", "small"])
+    assert said.problems[0].what == "no such range plan; did you mean 'small'?; shipped: large, small"
+    said = paths.absent(tmp_path, "range plan", [])
+    assert said.problems[0].what == "is a folder; a range plan is needed; shipped: none"

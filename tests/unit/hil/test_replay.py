@@ -334,7 +334,12 @@ def test_a_whole_folder_is_read(recording: Recording) -> None:
 
 
 def test_a_folder_of_something_else_is_one_report(tmp_path: Path) -> None:
-    assert [name for name, _, _ in problems(tmp_path)] == ["images.journal", "run.json", "soe.journal"]
+    ((_, place, what),) = problems(tmp_path)
+    assert (place, what) == ("", "is not the folder of a recorded run (no run.json in it)")
+    (tmp_path / run_folder.SOE).write_bytes(b"")
+    assert {"images.journal", "run.json"} <= {name for name, _, _ in problems(tmp_path)}
+    ((_, _, what),) = problems(tmp_path / run_folder.SOE)
+    assert what == "is a file; name the folder of a recorded run"
     assert problems(tmp_path / "nowhere") == [
         ("nowhere", "", "no such folder; name the folder of a recorded run")
     ]

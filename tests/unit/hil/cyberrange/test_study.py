@@ -220,6 +220,8 @@ def test_a_cluster_that_is_not_there_is_the_hosts_failure(
     monkeypatch.setattr("hil.cyberrange.study.CONNECT_S", 0.2)
     with pytest.raises(HostError, match="no Dask scheduler answers"):
         run(plan, 1, lambda _done, _all: None, dask="tcp://127.0.0.1:1")
+    with pytest.raises(UserInputError, match="--dask: 'nowhere' is no address of a Dask scheduler"):
+        run(plan, 1, lambda _done, _all: None, dask="nowhere")
 
 
 def test_a_setting_that_the_plant_refuses_is_the_users_mistake(plan: RangePlan) -> None:

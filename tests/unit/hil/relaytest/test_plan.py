@@ -124,7 +124,7 @@ def test_test_without_settings_that_needs_them_is_refused(tmp_path: Path) -> Non
 
 def test_file_that_is_no_toml_and_plan_that_is_nowhere_are_said(tmp_path: Path) -> None:
     assert any("not TOML" in what for what in problems(tmp_path, "[[").values())
-    with pytest.raises(UserInputError, match="no shipped plan; did you mean 'si_51'"):
+    with pytest.raises(UserInputError, match="no such relay test plan; did you mean 'si_51'"):
         find_plan("si_52")
 
 

@@ -119,3 +119,11 @@ async def test_consoles_end_with_a_server_that_is_killed() -> None:
             server.kill()
             await server.communicate()
     await until_gone(pid)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://127.0.0.1:4840", "opc.tcp://", "opc.tcp://127.0.0.1:99999/gridhil"]
+)
+def test_a_wrong_address_of_the_station_is_refused_before_anything_listens(url: str) -> None:
+    with pytest.raises(UserInputError, match=r"--url: .* is no address of a station; one looks like opc"):
+        run(Options(url=url, port=0), lambda _: pytest.fail("it listened"))
