@@ -131,8 +131,10 @@ def read_run(folder: Path) -> RecordedRun:
         Everything that is damaged or not there.
     """
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "no such folder"
-        raise UserInputError([Problem(str(folder), "", f"{what}; name the folder of a recorded run")])
+        what = "is a file; name the folder of a recorded run"
+        if not folder.exists():
+            what = "no such folder; name the folder of a recorded run"
+        raise UserInputError([Problem(str(folder), "", what)])
     if not any((folder / name).exists() for name in (RUN, SOE, IMAGES)):
         what = f"is not the folder of a recorded run (no {RUN} in it)"
         raise UserInputError([Problem(str(folder), "", what)])
