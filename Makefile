@@ -32,7 +32,8 @@ run: install ## start the default station; Ctrl-C stops it
 	@exec $(BIN)/gridhil run $(ARGS)
 
 # First a station and a scenario compile the kernels while tests run that need none. Then what keeps time or counts processes
-# has the machine to itself; at last what only computes shares the processors.
+# has the machine to itself; at last what only computes shares the processors. What keeps time is made once more where it failed,
+# and both are in the output: a shared host stops everything for hundreds of milliseconds now and then.
 UNCOMPILED := $(addprefix tests/unit/,examples forecasting hil/importers hil/recorder hil/relaytest protocols \
 	$(patsubst %,hil/test_%.py,credentials network_files point_files profiles settings user_command users)) \
 	$(addprefix tests/protocol/test_,modbus_refusals.py modbus_wire_vectors.py modbus_writes.py \
@@ -49,7 +50,11 @@ ifeq ($(ARGS),)
 		$(BIN)/gridhil scenario breaker_trip_and_close) >$$state/log 2>&1 & \
 	$(BIN)/python -m pytest $(APART) $(UNCOMPILED) || worst=$$?; \
 	wait; rm -rf $$state; \
-	$(BIN)/python -m pytest $(IN_TURN) $(addprefix --ignore=,$(UNCOMPILED)) || worst=$$?; \
+	$(BIN)/python -m pytest $(IN_TURN) $(addprefix --ignore=,$(UNCOMPILED)); code=$$?; \
+	if [ $$code = 1 ]; then echo "make test: what failed of those that keep time, once more"; \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures=none \
+			$(IN_TURN) $(addprefix --ignore=,$(UNCOMPILED)); code=$$?; fi; \
+	[ $$code = 0 ] || worst=$$code; \
 	$(BIN)/python -m pytest $(APART) $(BESIDE) \
 		$(addprefix --ignore=,$(UNCOMPILED) $(IN_TURN)) || worst=$$?; \
 	exit $$worst
