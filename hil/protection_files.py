@@ -44,6 +44,7 @@ from typing import Any
 from hil.plant_settings import declare_all, listed, value_problems
 from hil.protection_vt_check import missing_phases
 from hil.settings_errors import load_toml
+from hil.toml_words import shown
 from rtcore.assembly.instances import terminal_names
 from rtcore.component import REGISTRY, ParameterError, Spec, settings_kind
 from rtcore.errors import Problem, UserInputError, did_you_mean
@@ -129,7 +130,7 @@ class _Draft:
         self.known(head, ("title",), "scheme", "key")
         title = head.get("title", "")
         if not isinstance(title, str):
-            self.problem("scheme", f"title = {title!r}: must be a text")
+            self.problem("scheme", f"title = {shown(title)}: must be a text")
         self.read_defaults(self.table(raw, "defaults"))
         if len(self.breakers or ()) > BREAKERS_MAX:
             n = len(self.breakers or ())
@@ -152,7 +153,7 @@ class _Draft:
             if kind not in allowed:
                 self.problem(place, f"unknown function; allowed: {', '.join(allowed)}{_near(kind, allowed)}")
             elif not isinstance(values, dict):
-                self.problem(place, f"{values!r}: must be a table of settings")
+                self.problem(place, f"{shown(values)}: must be a table of settings")
             else:
                 self.defaults[kind] = self.values(REGISTRY[kind], values, place)
 
@@ -173,7 +174,7 @@ class _Draft:
         value = raw.get(key, {})
         if isinstance(value, dict):
             return value
-        self.problem(f"{place}.{key}".strip("."), f"{value!r}: must be a table")
+        self.problem(f"{place}.{key}".strip("."), f"{shown(value)}: must be a table")
         return {}
 
     def known(self, raw: Mapping[str, Any], allowed: Collection[str], place: str, called: str) -> None:
@@ -210,7 +211,7 @@ class _Draft:
     def named(self, word: Any, names: Collection[str] | None, called: str, place: str) -> bool:
         """Tell whether a name is one of those that there are; those of an unread network are not known."""
         if not isinstance(word, str):
-            self.problem(place, f"{called} = {word!r}: must be a name")
+            self.problem(place, f"{called} = {shown(word)}: must be a name")
             return False
         if names is None or word in names:
             return True
@@ -233,7 +234,7 @@ class _RelayDraft:
     def read(self) -> Relay | None:
         """Return the relay as far as it could be read."""
         if not isinstance(self.raw, dict):
-            self.problem(f"{self.raw!r}: must be a table")
+            self.problem(f"{shown(self.raw)}: must be a table")
             return None
         self._check_name(self.name, "")
         self._split()
@@ -336,7 +337,7 @@ class _RelayDraft:
                     place, f"a further group is one of 2..{GROUPS_MAX}; group 1 is the element's own"
                 )
             elif not isinstance(table, dict):
-                self.draft.problem(place, f"{table!r}: must be a table of elements")
+                self.draft.problem(place, f"{shown(table)}: must be a table of elements")
             else:
                 found[number] = table
                 self.draft.known(table, list(self.elements), place, "element")
@@ -349,7 +350,7 @@ class _RelayDraft:
             what = "group is the number of the group in force; the table is [relay.<name>.groups.2.<element>]"
             self.problem(what)
         elif not isinstance(group, int) or isinstance(group, bool) or not 1 <= group <= GROUPS_MAX:
-            self.problem(f"group = {group!r}: must be a whole number 1..{GROUPS_MAX}")
+            self.problem(f"group = {shown(group)}: must be a whole number 1..{GROUPS_MAX}")
         elif group > n_groups:
             self.problem(f"group = {group}: there is no [{self.place}.groups.{group}]; groups: 1..{n_groups}")
         else:
@@ -393,7 +394,7 @@ class _RelayDraft:
         """Return the settings of an element in a further group."""
         place = f"{self.place}.groups.{number}.{_key(name)}"
         if not isinstance(raw, dict):
-            self.draft.problem(place, f"{raw!r}: must be a table of settings")
+            self.draft.problem(place, f"{shown(raw)}: must be a table of settings")
             return None
         own = _own_keys(spec)
         for key in raw:
@@ -407,13 +408,13 @@ class _RelayDraft:
     def _flag(self, words: Mapping[str, Any], key: str, element: str) -> bool:
         value = words.get(key, False)
         if not isinstance(value, bool):
-            self.problem(f"{key} = {value!r}: must be true or false", element)
+            self.problem(f"{key} = {shown(value)}: must be true or false", element)
         return value is True
 
     def _trips(self, value: Any, element: str) -> tuple[str, ...]:
         """Return the breakers of an element's row of the trip matrix."""
         if not isinstance(value, list):
-            self.problem(f"trips = {value!r}: must be a list of breakers", element)
+            self.problem(f"trips = {shown(value)}: must be a list of breakers", element)
             return ()
         place = f"{self.place}.{_key(element)}"
         good = [w for w in value if self.draft.named(w, self.draft.breakers, "trips: breaker", place)]
@@ -428,7 +429,7 @@ class _RelayDraft:
             return str(value)
         there = f"there are {', '.join(known)}" if known else f"the relay has no {DIRECTIONAL}"
         near = _near(value.removeprefix("-"), known) if isinstance(value, str) else ""
-        self.problem(f"direction = {value!r}: no {DIRECTIONAL} of this relay; {there}{near}", element)
+        self.problem(f"direction = {shown(value)}: no {DIRECTIONAL} of this relay; {there}{near}", element)
         return ""
 
     def _check_role(self, e: Element) -> None:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import pydantic
 from pydantic_core import ErrorDetails
 
+from hil.settings_types import NAME_RULE
+from hil.toml_words import called, shown
 from rtcore.errors import Problem, did_you_mean
 
 M = TypeVar("M", bound=pydantic.BaseModel)
@@ -22,7 +24,9 @@ M = TypeVar("M", bound=pydantic.BaseModel)
 NEEDED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text in quotes",
@@ -33,14 +37,15 @@ NEEDED = {
     "dict_type": "a table",
 }
 
-TOML_TYPE = {
-    bool: "true/false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "a table",
+PATTERNS = {
+    "^[a-z0-9][a-z0-9_-]{0,39}$": NAME_RULE,
+    "^[a-z][a-z0-9_]*$": "lower-case letters, digits and '_', beginning with a letter",
+    "^[a-z][a-z0-9_]{0,30}$": "lower-case letters, digits and '_', at most 31, beginning with a letter",
+    "^[abc]{1,3}$": "one to three of a, b, c, like ab",
+    "^/[A-Za-z0-9_./-]*$": "a path like /gridhil",
+    r"^opc\.tcp://[^\s/]+(/\S*)?$": "an address like opc.tcp://127.0.0.1:4840/gridhil",
 }
+"""Form of a text -> what it is in words."""
 
 UNREADABLE: dict[type[OSError], str] = {
     FileNotFoundError: "no such file",
@@ -98,7 +103,10 @@ def key_path(loc: tuple[int | str, ...], prefix: str = "") -> str:
 
 def _problem(model: type[pydantic.BaseModel], raw: Any, e: ErrorDetails, file: str, prefix: str) -> Problem:
     loc = _real_path(raw, e["loc"], is_missing=e["type"] == "missing")
-    return Problem(file, key_path(loc, prefix), _sentence(model, e, loc))
+    said, value = _sentence(model, e, loc), e["input"]
+    if said.startswith(repr(value)):  # the value as this program has it; the user knows it as in the file
+        said = shown(value) + said[len(repr(value)) :]
+    return Problem(file, key_path(loc, prefix), said)
 
 
 def _real_path(raw: Any, loc: tuple[int | str, ...], *, is_missing: bool) -> tuple[int | str, ...]:
@@ -122,7 +130,7 @@ def _sentence(model: type[pydantic.BaseModel], e: ErrorDetails, loc: tuple[int |
     if kind == "missing":
         return "this key is missing and has no default"
     if kind in NEEDED:
-        return f"{value!r} is {_toml_type(value)}; {NEEDED[kind]} is needed"
+        return f"{value!r} is {called(value)}; {NEEDED[kind]} is needed"
     if kind in ("literal_error", "enum"):
         return _not_listed(value, str(ctx["expected"]))
     if kind == "value_error":
@@ -132,14 +140,10 @@ def _sentence(model: type[pydantic.BaseModel], e: ErrorDetails, loc: tuple[int |
         limit = next(iter(ctx.values()))
         return f"{value!r} is out of range; must be {limits[kind]} {limit}"
     if kind == "string_pattern_mismatch":
-        return f"{value!r} is not allowed; must match {ctx['pattern']}"
+        return f"{value!r} is not allowed; write {PATTERNS.get(ctx['pattern'], ctx['pattern'])}"
     if kind in ("string_too_short", "too_short"):
         return f"{value!r} is empty; at least one is needed"
     return f"{value!r}: {e['msg'][:1].lower()}{e['msg'][1:]}"
-
-
-def _toml_type(value: Any) -> str:
-    return TOML_TYPE.get(type(value), type(value).__name__)
 
 
 def _not_listed(value: Any, expected: str) -> str:

@@ -9,8 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from hil.toml_words import shown
+
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NAME = "[a-z0-9][a-z0-9_-]{0,39}"
+NAME_RULE = "lower-case letters, digits, '-' and '_', at most 40, beginning with a letter or digit"
 OFFSET = re.compile(r"(?:(?P<utc>Z)|(?P<sign>[+-])(?P<h>\d\d):(?P<m>\d\d))")
 
 
@@ -65,9 +68,9 @@ def _moment(value: Any) -> dt.datetime:
         except ValueError:
             moment = None
     if not isinstance(moment, dt.datetime):
-        raise ValueError(f"{str(value)!r} is not a date and time; write it like 2017-07-12T12:00:00-06:00")
+        raise ValueError(f"{shown(value)} is not a date and time; write it like 2017-07-12T12:00:00-06:00")
     if moment.tzinfo is None:
-        raise ValueError(f"{str(value)!r} has no UTC offset; write it like 2017-07-12T12:00:00-06:00")
+        raise ValueError(f"{shown(value)} has no UTC offset; write it like 2017-07-12T12:00:00-06:00")
     return moment
 
 
@@ -81,9 +84,11 @@ def network(value: Any) -> str:
 
 
 def _network_hint(value: Any) -> str:
+    if not isinstance(value, str):
+        return ""
     try:
         return f"; did you mean {str(ipaddress.ip_network(value, strict=False))!r}?"
-    except (ValueError, TypeError):
+    except ValueError:
         return ""
 
 
@@ -99,13 +104,12 @@ def address(value: Any) -> str:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(NAME, value):
-        what = "lower-case letters, digits, '-' and '_', at most 40, beginning with a letter or digit"
-        raise ValueError(f"{value!r} is not a name; {what}")
+        raise ValueError(f"{value!r} is not a name; {NAME_RULE}")
     return value
 
 
 def _offset(value: Any) -> str:
-    parse_offset_s(value if isinstance(value, str) else str(value))
+    parse_offset_s(value if isinstance(value, str) else shown(value))
     return str(value)
 
 

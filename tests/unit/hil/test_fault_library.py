@@ -138,7 +138,7 @@ def test_every_mistake_of_a_file_is_named_at_once(tmp_path: Path, iowa: Network)
     assert "missing" in found["fault[1].at"] and "no meaning" in found["fault[1].duration_s"]
     assert "there twice" in found["fault[1].name"]
     assert found["fault[2].phases"] == "'c': the place has only b"
-    assert "must match" in found["fault[3].name"] and "did you mean" in found["fault[3].type"]
+    assert "beginning with a letter" in found["fault[3].name"] and "did you mean" in found["fault[3].type"]
     assert "out of range" in found["fault[3].r_ohm"]
     assert found["fault[4].bus"] == "either bus or line is needed, and not both"
     assert "break on lines" in found["fault[5].type"]

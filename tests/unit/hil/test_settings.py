@@ -131,7 +131,7 @@ def test_plant_tables_are_taken_as_written(folder: Path) -> None:
     [
         ("[plant]\nspeed = 1\n", "plant.speed: 1 is a whole number; a table is needed"),
         ("[plant.generator]\nh_s = 5.0\n", "plant.generator.h_s: 5.0 is a number; a table is needed"),
-        ("[[plant.generator]]\nh_s = 5.0\n", "plant.generator: [{'h_s': 5.0}] is a list; a table is needed"),
+        ("[[plant.generator]]\nh_s = 5.0\n", "plant.generator: [{ h_s = 5.0 }] is a list; a table is needed"),
     ],
 )
 def test_a_plant_parameter_in_the_wrong_depth_is_refused(folder: Path, plant: str, says: str) -> None:
@@ -171,7 +171,7 @@ x = 1
         "station.name: 'Lab 1' is not a name": "lower-case letters",
         "station.network: no network 'iowa24x'": "searched: ",
         "time.speed: 0 is not allowed": "greater than 0",
-        "time.start: '2017-07-12 12:00:00' has no UTC offset": "write it like",
+        "time.start: 2017-07-12T12:00:00 has no UTC offset": "write it like",
     }
     assert len(found) == len(expected), "\n".join(found)
     for line, (begins, holds) in zip(found, expected.items(), strict=True):
