@@ -7,6 +7,7 @@ Heavy modules are imported inside the command that needs them.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -505,7 +506,8 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", EXIT_HOST)
+        is_input = error.errno == errno.ENAMETOOLONG  # no host knows such a name
+        _fail(f"{place}{error.strerror or error}", EXIT_INPUT if is_input else EXIT_HOST)
     except stop_signals.Stopped as stopped:
         _fail("interrupted", stop_signals.exit_code(stopped.number))
 

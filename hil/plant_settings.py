@@ -16,6 +16,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from hil import toml_words
 from rtcore.component import REGISTRY, ParameterError, Spec, check_params
 from rtcore.errors import Problem, did_you_mean
 
@@ -205,7 +206,7 @@ def _type_problem(field: dc.Field[Any], value: Any) -> str:
     if is_good:
         return ""
     in_unit = f" [{unit}]" if unit else ""
-    return f"{field.name} = {_toml(value)}: must be {need}{in_unit} ({field.metadata['doc']})"
+    return f"{field.name} = {toml_words.shown(value)}: must be {need}{in_unit} ({field.metadata['doc']})"
 
 
 def _is_finite(value: float) -> bool:
@@ -213,10 +214,6 @@ def _is_finite(value: float) -> bool:
         return math.isfinite(value)
     except OverflowError:  # TOML whole numbers have no end
         return False
-
-
-def _toml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _has_parameters(kind: str) -> bool:

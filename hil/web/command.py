@@ -17,7 +17,7 @@ from hil.console_start import checked
 from hil.own_addresses import own_addresses
 from hil.web.access import Access, is_loopback, names_of, new_token, read_token
 from hil.web.server import ConsoleServer
-from rtcore.errors import HostError
+from rtcore.errors import HostError, Problem, UserInputError
 
 Say = Callable[[str], object]
 
@@ -63,8 +63,10 @@ def run(options: Options, say: Say, argv: Sequence[str] | None = None) -> None:
     HostError
         The port cannot be had, or the token file cannot be used.
     UserInputError
-        The address of the station or the token is none.
+        The address to listen on, that of the station or the token is none.
     """
+    if not options.host:  # the system would listen on every address
+        raise UserInputError([Problem("--host", "", "no address is named; 0.0.0.0 is every one")])
     if options.url is not None:
         checked(options.url, "--url")
     token = new_token() if options.token_file is None else read_token(options.token_file)

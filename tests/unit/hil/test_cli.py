@@ -152,6 +152,12 @@ def test_a_full_disk_is_one_line_and_a_fault_of_the_host(arguments: tuple[str, .
     assert (done.returncode, done.stderr) == (3, "gridhil: No space left on device\n")
 
 
+def test_a_name_that_no_file_can_have_is_the_users_mistake() -> None:
+    done = program("points", "n" * 300)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("n.toml: File name too long\n")
+
+
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -127,3 +127,8 @@ async def test_consoles_end_with_a_server_that_is_killed() -> None:
 def test_a_wrong_address_of_the_station_is_refused_before_anything_listens(url: str) -> None:
     with pytest.raises(UserInputError, match=r"--url: .* is no address of a station; one looks like opc"):
         run(Options(url=url, port=0), lambda _: pytest.fail("it listened"))
+
+
+def test_an_empty_address_does_not_listen_on_every_one() -> None:
+    with pytest.raises(UserInputError, match="--host: no address is named"):
+        run(Options(host="", port=0), lambda _: pytest.fail("it listened"))
