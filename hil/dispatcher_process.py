@@ -19,13 +19,13 @@ from forecasting.dispatch.dispatcher import Dispatcher
 from forecasting.dispatch.messages import MANUAL, Command
 from forecasting.dispatch.outputs import State
 from forecasting.dispatch.publication import publish, state_of
-from hil import damage, gateway_process, kernel_cache
+from hil import damage, gateway_process
 from hil.dispatch_checks import read_settings
 from hil.dispatch_forecast import DispatchForecast
 from hil.dispatch_points import DispatchPoints
 from hil.dispatch_site import site_of
 from hil.forecaster_setup import ClearSky
-from hil.gateway_process import say
+from hil.gateway_process import Complaints, behind, say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.published_board import PublishedBoard
 from hil.publishers import DISPATCHER, FORECASTER
@@ -48,7 +48,6 @@ SHOWN_S = 1.0
 KEEP_S = 30.0
 """Its state is written so often at least [s]."""
 STATE = "dispatcher-state.json.gz"
-SAID_MAX = 100
 WHO = Who("dispatch", "", "dispatcher", "plan", OPERATOR)
 
 
@@ -71,7 +70,7 @@ class Station:
         forecasts: DispatchForecast,
         decide_ns: int,
     ) -> None:
-        self._said: set[str] = set()
+        self._complain = Complaints()
         self._gateway, self._desk, self.dispatcher = gateway, desk, dispatcher
         self._points, self._forecasts, self._decide_ns = points, forecasts, decide_ns
         first = spec.n_core
@@ -141,12 +140,6 @@ class Station:
                 tag = self._gateway.points[write[0]].tag
                 self._complain(f"{tag} = {write[1]:g}: refused: {verdict.reason.name.lower()}")
 
-    def _complain(self, text: str) -> None:
-        """Say something that was not said before."""
-        if text not in self._said and len(self._said) < SAID_MAX:
-            self._said.add(text)
-            say(text, is_error=True)
-
 
 def make_station(spec: RunSpec, gateway: Gateway, desk: CommandDesk) -> Station:
     """Return the dispatcher of a run, from the station's files."""
@@ -197,14 +190,7 @@ async def serve(spec: RunSpec) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
-
-    def run(spec: RunSpec) -> int:
-        os.nice(NICE)
-        kernel_cache.prepare()
-        asyncio.run(serve(spec))
-        return 0
-
-    return gateway_process.main("hil.dispatcher_process", arguments, run)
+    return gateway_process.main("hil.dispatcher_process", arguments, behind(NICE, serve))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ import numpy as np
 from estimation.outputs import Why
 from estimation.pseudo_levels import Levels
 from estimation.reading import Output, Reading
-from hil import gateway_process, joined_board, kernel_cache
-from hil.gateway_process import CORE_MEMORY_S, say
+from hil import gateway_process, joined_board
+from hil.gateway_process import CORE_MEMORY_S, Complaints, behind, say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.learned_file import NAME, LearnedFile, Learner
 from hil.published_board import PublishedBoard
@@ -41,8 +41,6 @@ SETTLE_SHARE = 0.6
 """Scan and work after it take so much of the time between two scans, as far as it comes in slices."""
 SETTLE_LEAST = 0.2
 """Time for that work in any case, of the time between two scans: else slow scans end all doubts."""
-SAID_MAX = 100
-"""Different complaints in the log."""
 
 
 class Scanner(Learner, Protocol):
@@ -119,7 +117,7 @@ class Scans:
         self.reader, self._levels = reader, levels
         self._learned, self._period_s = learned, period_s
         self._image, self._scanner, self._board, self._sim_ns = image, scanner, board, sim_ns
-        self._said: set[str] = set()
+        self._complain = Complaints()
         self.n_scans = self.n_failed = 0
 
     async def scan(self) -> None:
@@ -133,7 +131,7 @@ class Scans:
             asked = self._image.due(sim_ns)
             fetched = await self.reader.read(asked)
             for fault in fetched.faults:
-                self.complain(f"{self.reader.where}: {fault}")
+                self._complain(f"{self.reader.where}: {fault}")
             self._image.take(sim_ns, asked, fetched)
             if self._levels is not None:
                 self._scanner.level(self._levels(sim_ns))
@@ -142,7 +140,7 @@ class Scans:
             self._board.publish(output, sim_ns, time.perf_counter() - started_s)
         except Exception as error:  # noqa: BLE001 - whatever it is, the points say so and the next scan comes
             self.n_failed += 1
-            self.complain(f"scan failed: {type(error).__name__}: {error}")
+            self._complain(f"scan failed: {type(error).__name__}: {error}")
             self._board.publish_failure(sim_ns)
             return
         try:
@@ -152,18 +150,12 @@ class Scans:
                 self._learned.keep(sim_ns)
         except Exception as error:  # noqa: BLE001 - what was published stays
             self.n_failed += 1
-            self.complain(f"tests behind a scan failed: {type(error).__name__}: {error}")
+            self._complain(f"tests behind a scan failed: {type(error).__name__}: {error}")
 
     def end(self) -> None:
         """Keep what was learned."""
         if self._learned is not None:
             self._learned.save()
-
-    def complain(self, text: str) -> None:
-        """Say something that was not said before."""
-        if text not in self._said and len(self._said) < SAID_MAX:
-            self._said.add(text)
-            say(text, is_error=True)
 
 
 async def serve(spec: RunSpec) -> None:
@@ -211,14 +203,7 @@ def _scans(spec: RunSpec, reader: TelemetryReader, core: joined_board.JoinedBoar
 
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
-
-    def run(spec: RunSpec) -> int:
-        os.nice(NICE)
-        kernel_cache.prepare()
-        asyncio.run(serve(spec))
-        return 0
-
-    return gateway_process.main("hil.estimator_process", arguments, run)
+    return gateway_process.main("hil.estimator_process", arguments, behind(NICE, serve))
 
 
 if __name__ == "__main__":

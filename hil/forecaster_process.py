@@ -27,7 +27,7 @@ from forecasting.publication import publish
 from hil import gateway_process, joined_board
 from hil.forecast_targets import Measured, measured_of
 from hil.forecaster_worker import Asked, Begun, Closed, Failed, Late, Progress, work
-from hil.gateway_process import CORE_MEMORY_S, say
+from hil.gateway_process import CORE_MEMORY_S, Complaints, say
 from hil.gateway_status import SERVING, STARTING, GatewayStatus
 from hil.joined_board import JoinedBoard
 from hil.process_alarms import ProcessAlarms, process_alarms
@@ -57,8 +57,6 @@ END_S = 0.4
 WAITING_MAX = 10_000
 """Steps that may wait for the worker, and that are kept for one that is started anew."""
 FALLBACK, DRIFT, FAILED = "is_fallback_sp", "is_drift_sp", "is_failed_sp"
-SAID_MAX = 100
-"""Different complaints in the log."""
 
 
 class Worker:
@@ -225,7 +223,7 @@ class Forecaster:
         self._is_shown = True
         self._has_failed = False
         self._sim_ns: int | None = None
-        self._said: set[str] = set()
+        self._complain = Complaints()
 
     def sample(self) -> bool:
         """Take a sample of the plant; give steps that are over to the worker, take what it has made.
@@ -290,12 +288,6 @@ class Forecaster:
     def _speed_up(self) -> float:
         """Return simulated seconds a second that the newest issue would keep up with; NaN before it."""
         return math.nan if self._issue is None else self._issue.step_ns / NS_PER_S / self._worker.took_s
-
-    def _complain(self, text: str) -> None:
-        """Say something that was not said before."""
-        if text not in self._said and len(self._said) < SAID_MAX:
-            self._said.add(text)
-            say(text, is_error=True)
 
 
 def serve(spec: RunSpec, spec_path: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
-from hil import joined_board, segment
+from hil import joined_board, kernel_cache, segment
 from hil.runspec import RunSpec
 from hil.supervisor import EXIT_HOST, die_with_parent
 from protocols.gateway import Gateway
@@ -19,6 +21,8 @@ from rtcore.ring import EventReader, Producer, RingPair
 EXIT_INPUT = 2
 CORE_MEMORY_S = 20.0
 """How long a gateway waits for the core to make its memory; the core does that first thing [s]."""
+COMPLAINTS_MAX = 100
+"""Different complaints in the log."""
 
 
 def attach(spec: RunSpec, producer: str, *, has_events: bool = False) -> Gateway:
@@ -58,8 +62,33 @@ def main(module: str, arguments: Sequence[str], serve: Callable[[RunSpec], int])
         return EXIT_HOST
 
 
+def behind(nice: int, serve: Callable[[RunSpec], Coroutine[Any, Any, None]]) -> Callable[[RunSpec], int]:
+    """Return ``serve`` as ``main`` takes it, for a process that computes behind all others."""
+
+    def run(spec: RunSpec) -> int:
+        os.nice(nice)
+        kernel_cache.prepare()
+        asyncio.run(serve(spec))
+        return 0
+
+    return run
+
+
 def say(text: str, *, is_error: bool = False) -> None:
     """Write a line for the log at once."""
     stream = sys.stderr if is_error else sys.stdout
     stream.write(text + "\n")
     stream.flush()
+
+
+class Complaints:
+    """What goes wrong again and again, told in the log once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        """Say something that was not said before."""
+        if text not in self._said and len(self._said) < COMPLAINTS_MAX:
+            self._said.add(text)
+            say(text, is_error=True)

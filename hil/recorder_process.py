@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hil import joined_board, segment
-from hil.gateway_process import CORE_MEMORY_S
+from hil.gateway_process import CORE_MEMORY_S, say
 from hil.gateway_status import SERVING
 from hil.recorder import images, run_folder
 from hil.recorder.alarms import alarms_of
@@ -143,7 +143,7 @@ class Recorder:
         thread.join()
         self._finish()
         if self._failed is not None:
-            _complain(f"{self.folder / run_folder.SOE}: {self._failed.strerror}")
+            say(f"{self.folder / run_folder.SOE}: {self._failed.strerror}", is_error=True)
             return 1
         return 0
 
@@ -247,7 +247,7 @@ class Recorder:
 
     def _note(self, name: str, error: Exception) -> None:
         if self._n_errors < 100:
-            _complain(f"{name}: {error}")
+            say(f"{name}: {error}", is_error=True)
         self._n_errors += 1
 
     def _beat(self) -> None:
@@ -274,15 +274,10 @@ class Recorder:
         self._beat()
 
 
-def _complain(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
 def main(arguments: list[str]) -> int:
     """Run the process; return its exit code."""
     if len(arguments) != 1:
-        _complain("usage: python -m hil.recorder_process SPEC_JSON")
+        say("usage: python -m hil.recorder_process SPEC_JSON", is_error=True)
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
     die_with_parent()
@@ -290,14 +285,13 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     try:
         recorder = Recorder(RunSpec.load(Path(arguments[0])), stopping)
-        sys.stdout.write(f"ready records in {recorder.folder}\n")
-        sys.stdout.flush()
+        say(f"ready records in {recorder.folder}")
         return recorder.run()
     except HostError as error:
-        _complain(str(error))
+        say(str(error), is_error=True)
     except OSError as error:
         what = f"{error.filename or 'records'}: cannot be written: {error.strerror}"
-        _complain(f"{what}; recorder.enabled = false runs the station without records")
+        say(f"{what}; recorder.enabled = false runs the station without records", is_error=True)
     return EXIT_HOST
 
 
