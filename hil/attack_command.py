@@ -23,6 +23,7 @@ from hil.attack_proxy import IpNetwork
 from hil.attack_slots import ARM, hold_s
 from hil.attack_truth import TruthLog
 from hil.attack_wire import Wire
+from hil.output import print_line
 from hil.relaytest.live import bench_of
 from hil.run_command import within_reach
 from hil.running_stations import running_station
@@ -225,7 +226,7 @@ class _Run:
         t_s = self._clock_s()
         self._truth.note(t_s, text, **more)
         self._truth.keep(self._spans(), t_s)
-        self._out.print(f"{t_s:8.3f} s  {text}", highlight=False, markup=False, soft_wrap=True)
+        print_line(self._out, f"{t_s:8.3f} s  {text}")
 
 
 def lines(file: AttackFile, find: Callable[[str], int]) -> Iterator[str]:

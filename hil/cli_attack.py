@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from hil.cli_options import Json, compiled, finite
-from hil.output import as_json, out
+from hil.output import as_json, out, print_line
 
 
 def add_to(app: typer.Typer) -> None:
@@ -64,7 +64,7 @@ def attack(
 
     if show:
         for line in attack_command.shown(file, station):
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
+            print_line(out, line)
         return
     options = attack_command.Options(
         station=station,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hil.cli_options import finite
-from hil.output import out
+from hil.output import out, print_line
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,4 +65,4 @@ def web(
         sessions_max=sessions,
         idle_s=idle_min * 60.0,
     )
-    command.run(options, lambda line: out.print(line, highlight=False, markup=False, soft_wrap=True))
+    command.run(options, lambda line: print_line(out, line))

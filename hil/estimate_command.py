@@ -8,7 +8,6 @@ is the estimate without the suspects, under the status as it was given: hypothes
 from __future__ import annotations
 
 import dataclasses as dc
-import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from estimation.topology_evidence import contradicted
 from estimation.wls import Estimate, Estimator, threshold
 from hil.measurement_files import MeasurementSet
 from hil.nominal_loads import with_loads
+from hil.output import finite
 from rtcore.network.model import Network
 
 SWITCHES_MAX = 3
@@ -227,7 +227,7 @@ class _Run:
         return {
             "measurement": self.names[found.index],
             "rn": found.rn,
-            "error": _number(found.error),
+            "error": finite(found.error),
             "unit": UNIT[self.estimator.measurements[found.index].kind],
             "alike": [self.names[i] for i in found.alike if i < self.n],
         }
@@ -249,11 +249,11 @@ class _Run:
                     "is_pseudo": m.is_pseudo,
                     "value": float(self.z[i]),
                     "sigma": float(self.sigma[i]),
-                    "fitted": _number(estimate.fitted[i]),
-                    "residual": _number(self.z[i] - estimate.fitted[i]),
-                    "rn": _number(named.get(i, rn[i])),
-                    "redundancy": _number(analysis.omega[i]),
-                    "detectable": _number(analysis.detectable[i]),
+                    "fitted": finite(estimate.fitted[i]),
+                    "residual": finite(self.z[i] - estimate.fitted[i]),
+                    "rn": finite(named.get(i, rn[i])),
+                    "redundancy": finite(analysis.omega[i]),
+                    "detectable": finite(analysis.detectable[i]),
                     "state": state,
                 }
             )
@@ -287,9 +287,4 @@ def _of_tap(found: Hypothesis, status: Status) -> dict[str, Any]:
 
 
 def _j_of(j: float, dof: int) -> dict[str, Any]:
-    return {"j": _number(j), "dof": dof, "threshold": _number(threshold(dof))}
-
-
-def _number(value: float) -> float | None:
-    """Return a JSON number; None where there is none."""
-    return float(value) if math.isfinite(value) else None
+    return {"j": finite(j), "dof": dof, "threshold": finite(threshold(dof))}

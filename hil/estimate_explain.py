@@ -22,6 +22,7 @@ from estimation.pseudo import History, Pseudo
 from estimation.telemetry_design import TESTABLE, Design, Worth, states_of_loads
 from estimation.telemetry_scan import TelemetryScan
 from hil.load_history import history_of
+from hil.output import finite
 from hil.settings_types import iso
 from hil.station import Plan
 from hil.telemetry_channels import Binder, NoMeasurementError
@@ -176,9 +177,9 @@ class _Study:
             "channel": self.names[i],
             "unit": UNIT[self.telemetry.channels[i].measurement.kind],
             "value": float(self.fitted[i]),
-            "sigma": _number(self.sigma[i]),
-            "redundancy": _number(omega),
-            "detectable": _number(self.analysis.detectable[i]),
+            "sigma": finite(self.sigma[i]),
+            "redundancy": finite(omega),
+            "detectable": finite(self.analysis.detectable[i]),
             "is_testable": is_testable,
             "is_critical": bool(self.analysis.critical[i]),
             "alike": [self.names[j] for j in self._alike(i)],
@@ -298,7 +299,3 @@ def _ratio(value: float, of: float) -> float:
 
 def _bus(node: str) -> str:
     return node.rpartition(".")[0]
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hil.output import as_pairs, as_table, out
+from hil.output import as_pairs, as_table, out, print_line
 
 ROWS = 12
 """Rows of the tables of the worst."""
@@ -16,9 +16,9 @@ def show(doc: dict[str, Any]) -> None:
     """Print what an estimate found."""
     if not doc["converged"]:
         if doc["unobservable"]:
-            _line(f"not observable: {_listed(doc['unobservable'])}")
+            print_line(out, f"not observable: {_listed(doc['unobservable'])}")
         if doc["switch_suspect"]:
-            _line(_switch_words(doc["switch_suspect"]))
+            print_line(out, _switch_words(doc["switch_suspect"]))
         return
     as_pairs(_summary(doc))
     rows = [r for r in doc["measurements"] if r["rn"] is not None]
@@ -30,7 +30,7 @@ def show(doc: dict[str, Any]) -> None:
     columns = ("measurement", "value", "residual", "rn", "Omega/R", "state")
     as_table(title, columns, [_residual_cells(r) for r in rows[:ROWS]])
     for line in _words(doc):
-        _line(line)
+        print_line(out, line)
 
 
 def _summary(doc: dict[str, Any]) -> dict[str, Any]:
@@ -119,18 +119,18 @@ def show_design(doc: dict[str, Any]) -> None:
         }
     )
     if doc["history"]:
-        _line(doc["history"])
+        print_line(out, doc["history"])
     weak = [c for c in doc["channels"] if c["redundancy"] is not None and not c["is_testable"]]
     weak.sort(key=lambda c: c["redundancy"])
     unused = len(doc["channels"]) - doc["n_testable"] - len(weak)
-    _line(f"not used, behind open switches or out of range: {unused}")
+    print_line(out, f"not used, behind open switches or out of range: {unused}")
     out.print(f"channels that cannot be tested: {len(weak)}, the weakest {min(ROWS, len(weak))}:")
     for c in weak[:ROWS]:
-        _line(f"  {c['channel']}: {_detectable(c)}; {c['why']}")
+        print_line(out, f"  {c['channel']}: {_detectable(c)}; {c['why']}")
     groups = sorted(doc["groups"], key=len, reverse=True)
     out.print(f"cannot be told apart: {len(groups)} groups, the largest {min(ROWS, len(groups))}:")
     for group in groups[:ROWS]:
-        _line(f"  {_listed(group)}")
+        print_line(out, f"  {_listed(group)}")
     _show_candidates(doc)
 
 
@@ -141,13 +141,9 @@ def _detectable(channel: dict[str, Any]) -> str:
     return f"found from {channel['detectable']:.4g} {channel['unit']} on (sigma {channel['sigma']:.3g})"
 
 
-def _line(text: str) -> None:
-    out.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 def _show_candidates(doc: dict[str, Any]) -> None:
     if not doc["candidates"]:
-        _line("the station has no measuring point that the set does not read")
+        print_line(out, "the station has no measuring point that the set does not read")
         return
     columns = ("meter", "V mean", "V worst", "P mean", "more testable", "of its own")
     rows = [
@@ -164,4 +160,4 @@ def _show_candidates(doc: dict[str, Any]) -> None:
     title = f"standard deviations (mpu, W) with one more meter, best {len(rows)} of {len(doc['candidates'])}"
     as_table(title, columns, rows)
     for aim, found in doc["best"].items():
-        _line(f"best for {aim}: {found}")
+        print_line(out, f"best for {aim}: {found}")

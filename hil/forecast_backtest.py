@@ -14,7 +14,7 @@ from forecasting.history import Wish
 from forecasting.history_report import iso
 from forecasting.series import Series
 from hil.forecast_history import moment, read_any
-from hil.output import as_table, out
+from hil.output import as_table, out, print_line
 from hil.progress import progress
 from rtcore.errors import Problem, UserInputError
 
@@ -59,7 +59,7 @@ def run(history: str, wish: Wish, options: Options, talk: Console) -> dict[str, 
     """
     series, reading = read_any(history, wish)
     for note in reading.notes:
-        talk.print(f"{reading.file}: {note}", highlight=False, markup=False, soft_wrap=True)
+        print_line(talk, f"{reading.file}: {note}")
     _check_horizons(options.horizons, series)
     ends = [moment(text, name, series) for text, name in ((options.begin, "--from"), (options.end, "--to"))]
     window = window_of(series, ends[0], ends[1], options.horizons)

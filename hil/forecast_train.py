@@ -21,7 +21,7 @@ from forecasting.residual_lstm import RECIPE, ResidualLstm
 from forecasting.seasonal import Seasonal
 from forecasting.series import Series
 from hil.forecast_history import moment, read_any
-from hil.output import as_table
+from hil.output import as_table, print_line
 from hil.output_places import make_folder
 from hil.progress import progress
 from rtcore.errors import Problem, UserInputError
@@ -61,7 +61,7 @@ def run(
     series, report = read_any(history, wish)
     series = _until(options.end, series)
     for note in report.notes:
-        talk.print(f"{history}: {note}", highlight=False, markup=False, soft_wrap=True)
+        print_line(talk, f"{history}: {note}")
     trained = retraining.check_length(series, options.scored_days, history)
     model = _place(folder, options.name or series.name)
     seasonal = Seasonal(series.per_day, workers=SEASONS_AT_ONCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -52,6 +53,16 @@ def as_pairs(pairs: Mapping[str, Any]) -> None:
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         out.print(f"{name:<{width}}  {_cell(value)}", highlight=False, soft_wrap=True)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Print a line as it is: no markup, no highlights, no line breaks."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def finite(value: float | None) -> float | None:
+    """Return what JSON can say: null for what is not a number or has no limit."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _cell(value: Any) -> str:

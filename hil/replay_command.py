@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses as dc
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from hil import paths
+from hil.output import print_line
 from hil.recorder.configuration import config_hash, part_hashes
 from hil.recorder.run_folder import host
 from hil.replay import RELATIVE, Outcome, replay
@@ -174,10 +176,7 @@ def show(report: Report, out: Console) -> None:
     """Say what was found."""
     recorded, outcome, difference = report.recorded, report.outcome, report.outcome.difference
     run = recorded.run
-
-    def line(text: str) -> None:
-        out.print(text, highlight=False, markup=False, soft_wrap=True)
-
+    line = functools.partial(print_line, out)
     for text in report.why:
         line(f"note: {text}")
     if recorded.n_uncovered:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hil import kernel_cache
 from hil import scenario_report as sr
+from hil.output import print_line
 from hil.output_places import make_folder
 from hil.progress import progress
 from hil.scenario import run
@@ -40,7 +41,7 @@ def run_files(
     reports = []
     kernel_cache.prepare()
     if not kernel_cache.has(kernel_cache.HEADLESS):
-        _line(err, "compiling the kernels for this machine, once (two to four minutes) ...")
+        print_line(err, "compiling the kernels for this machine, once (two to four minutes) ...")
     for scenario in scenarios:
         with progress(scenario.name, err) as tick, kernel_cache.compiling(kernel_cache.HEADLESS):
             done = run(scenario, tick)
@@ -49,7 +50,7 @@ def run_files(
         reports.append(report)
     if folder is not None:
         written = sr.write(folder, reports)
-        _line(out, f"report: {', '.join(str(p) for p in written if p.suffix in ('.html', '.xml'))}")
+        print_line(out, f"report: {', '.join(str(p) for p in written if p.suffix in ('.html', '.xml'))}")
     return reports
 
 
@@ -74,18 +75,14 @@ def _read(files: Sequence[str], seed: int | None) -> list[Scenario]:
 def _say(report: sr.Report, out: Console) -> None:
     done, results = report.run, report.results
     for r in results:
-        _line(out, f"{r.verdict}  {r.title}: {r.message}")
+        print_line(out, f"{r.verdict}  {r.title}: {r.message}")
     if done.not_converged:
-        _line(out, f"note: the power flow did not converge in {done.not_converged} steps")
+        print_line(out, f"note: the power flow did not converge in {done.not_converged} steps")
     passed = sum(r.is_passed for r in results)
     pace = f"{done.simulated_s:.6g} s simulated in {done.wall_s:.3g} s"
     factor = f"{done.realtime_factor:.3g} times real time"
     what = f"{done.scenario.name}: {passed} of {len(results)} passed"
-    _line(out, f"{report.verdict}  {what}, {pace} ({factor}), seed {done.scenario.seed}")
-
-
-def _line(out: Console, text: str) -> None:
-    out.print(text, highlight=False, markup=False, soft_wrap=True)
+    print_line(out, f"{report.verdict}  {what}, {pace} ({factor}), seed {done.scenario.seed}")
 
 
 def document(reports: Sequence[sr.Report]) -> dict[str, Any]:

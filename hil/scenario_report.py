@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from hil.output import finite
 from hil.output_places import make_folder
 from hil.scenario import Happening, Run
 from hil.scenario_html import html
@@ -173,19 +174,14 @@ def _result(scenario: str, r: Result) -> dict[str, Any]:
         "tag": r.tag,
         "points": r.n_tags,
         "points_failed": r.n_failed,
-        "measured": _number(r.measured),
+        "measured": finite(r.measured),
         "unit": r.unit,
-        "min": _number(r.low),
-        "max": _number(r.high),
-        "at_s": _number(r.at_s),
+        "min": finite(r.low),
+        "max": finite(r.high),
+        "at_s": finite(r.at_s),
         "from_s": r.from_s,
         "to_s": r.to_s,
     }
-
-
-def _number(value: float | None) -> float | None:
-    """Return what JSON can say; a limit that is none is null."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _event(run: Run, h: Happening) -> dict[str, Any]:

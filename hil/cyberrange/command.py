@@ -16,7 +16,7 @@ from hil.cyberrange.plan import find_plan, read_plan_file
 from hil.cyberrange.report import write
 from hil.cyberrange.scoring import score
 from hil.cyberrange.study import run
-from hil.output import as_table
+from hil.output import as_table, print_line
 from hil.output_places import make_folder
 from hil.progress import progress
 
@@ -55,7 +55,7 @@ def run_file(
     say(doc, out)
     if folder is not None:
         written = write(folder, doc)
-        _line(out, f"report: {', '.join(str(p) for p in written)}")
+        print_line(out, f"report: {', '.join(str(p) for p in written)}")
     return doc
 
 
@@ -69,16 +69,18 @@ def say(doc: dict[str, Any], out: Console) -> None:
         as_table(f"{doc['plan']['seeds']} runs each", columns, rows)
     days = max(d["verification"]["days"] or 0.0 for d in doc["detectors"])
     bounds = ", ".join(_bound(d) for d in doc["detectors"])
-    _line(out, f"false alarms per day in {days:.3g} days (95 % bound): {bounds}")
+    print_line(out, f"false alarms per day in {days:.3g} days (95 % bound): {bounds}")
     chance = [x for x in (d["false_alarm_in_attack_upper"] for d in doc["detectors"]) if x is not None]
     if chance:
         minutes = f"{doc['plan']['attack_min']:g} minutes"
-        _line(out, f"a false alarm within {minutes} (at that bound): {percents(min(chance), max(chance))}")
+        print_line(
+            out, f"a false alarm within {minutes} (at that bound): {percents(min(chance), max(chance))}"
+        )
     for line in doc["blind_spots"]:
-        _line(out, f"not seen: {line}")
+        print_line(out, f"not seen: {line}")
     for e in doc["expectations"]:
-        _line(out, f"{e['verdict']}  {e['expected']}")
-    _line(out, f"{doc['verdict']}  {doc['plan']['name']}, seed {doc['seed']}")
+        print_line(out, f"{e['verdict']}  {e['expected']}")
+    print_line(out, f"{doc['verdict']}  {doc['plan']['name']}, seed {doc['seed']}")
 
 
 def _seen(rows: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -105,7 +107,3 @@ def _bound(d: dict[str, Any]) -> str:
     v = d["verification"]
     per_day, upper = ("-" if v[k] is None else f"{v[k]:.2g}" for k in ("per_day", "upper_95_per_day"))
     return f"{d['name']} {per_day} ({upper})"
-
-
-def _line(out: Console, text: str) -> None:
-    out.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hil.output import print_line
 from hil.output_places import make_folder
 from hil.relaytest.bench import Bench
 from hil.relaytest.document import document
@@ -64,7 +65,7 @@ def run_file(
         label = shot.record.plan.label if not shot.is_search else ""
         whys = [r.why for r in shot.readings if r.verdict != PASS]
         why = shot.invalid or "; ".join(whys)
-        _line(out, f"{shot.verdict:<12}  {result.name} {shot.number} {label}  {why}".rstrip())
+        print_line(out, f"{shot.verdict:<12}  {result.name} {shot.number} {label}  {why}".rstrip())
 
     with bench_of(plan) as (bench, station):
         facts = dc.replace(plan.facts, dt_s=bench.facts.dt_s)  # the host may have decided on the step
@@ -75,11 +76,11 @@ def run_file(
         progress.end(done.verdict, "" if broken is None else _why(broken))
     doc = document(done, station, "" if broken is None else _why(broken))
     for result in done.tests:
-        _line(out, f"{result.verdict:<12}  {result.name}: {said(result)}")
-    _line(out, f"{doc['verdict']}  {plan.head.name}: {_said(doc)}")
+        print_line(out, f"{result.verdict:<12}  {result.name}: {said(result)}")
+    print_line(out, f"{doc['verdict']}  {plan.head.name}: {_said(doc)}")
     if folder is not None:
         written = write(folder, doc)
-        _line(out, f"report: {', '.join(str(p) for p in written)}")
+        print_line(out, f"report: {', '.join(str(p) for p in written)}")
     if broken is not None:
         raise broken
     return doc
@@ -108,7 +109,3 @@ def _said(doc: Mapping[str, Any]) -> str:
     if doc["broken_off"]:
         counts += f"; broken off: {doc['broken_off']}"
     return f"shots: {counts}{meaning.get(doc['verdict'], '')}"
-
-
-def _line(out: Console, text: str) -> None:
-    out.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from hil.output import finite
 from hil.relaytest.bench import Injection
 from hil.relaytest.plan import Plan
 from hil.relaytest.recording import Recording, Stretch
-from hil.relaytest.results import FAIL, INVALID, Reading, Shot, TestResult, finite, said
+from hil.relaytest.results import FAIL, INVALID, Reading, Shot, TestResult, said
 from hil.relaytest.runner import Run
 from hil.relaytest.shot_model import ShotRecord, State
 from hil.relaytest.uncertainty import Calibration

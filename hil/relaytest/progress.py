@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hil import private_files
+from hil.output import finite
 from hil.relaytest.plan import Plan
-from hil.relaytest.results import Reading, Shot, TestResult, finite
+from hil.relaytest.results import Reading, Shot, TestResult
 from hil.relaytest.uncertainty import Calibration
 
 RUNNING, FINISHED, BROKEN_OFF = "running", "finished", "broken off"

@@ -164,8 +164,3 @@ def said(t: TestResult) -> str:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}" if abs(value) < 10.0 else f"{value:.6g}"
-
-
-def finite(value: float | None) -> float | None:
-    """Return what JSON can say."""
-    return value if value is not None and math.isfinite(value) else None
