@@ -45,7 +45,7 @@ class Estimation:
         found = model.of_template(ESTIMATOR)
         if not found:
             return None
-        channels = {instance(model, d): d for d in model.of_template(RESIDUAL)}
+        channels = {model.instance(d): d for d in model.of_template(RESIDUAL)}
         return cls(found[0], model.of_template(DETECTOR), channels, _compared(model))
 
     def channel(self, number: float | None) -> str:
@@ -67,11 +67,6 @@ def regulator_name(model: StationModel, number: float | None) -> str:
     return name or ("" if not number else f"number {number:.0f} of the network")
 
 
-def instance(model: StationModel, device: str) -> str:
-    """Return what a device shows: the name behind the kind in its points' source."""
-    return model.devices[device][0].source.partition(".")[2]
-
-
 def _by_number(names: tuple[str, ...], number: float | None) -> str:
     k = int(number or 0)
     return names[k - 1] if 0 < k <= len(names) else ""
@@ -84,7 +79,7 @@ def _compared(model: StationModel) -> tuple[Compared, ...]:
             meters.setdefault(item.bus, item.device)
     rows = []
     for device in model.of_template(ESTIMATE):
-        bus = instance(model, device)
+        bus = model.instance(device)
         meter = meters.get(bus, "")
         pairs = tuple(
             (f"{device}.{v}", f"{meter}.{v}")

@@ -58,16 +58,12 @@ def targets_of(model: StationModel) -> list[Target]:
     """Return the targets of a station, sums before sites; none for a station without forecasts."""
     scores: dict[str, list[tuple[int, str]]] = {}
     for device in model.of_template(*SCORES):
-        name, _, steps = _instance(model, device).rpartition(".")
+        name, _, steps = model.instance(device).rpartition(".")
         if steps.isdigit():
             scores.setdefault(name, []).append((int(steps), device))
     how = {f.device: f for f in model.forecasts}
     devices = (*model.of_template(FORECAST), *model.of_template(SITE))
-    return [Target(d, tuple(sorted(scores.get(_instance(model, d), ()))), how.get(d)) for d in devices]
-
-
-def _instance(model: StationModel, device: str) -> str:
-    return model.devices[device][0].source.partition(".")[2]
+    return [Target(d, tuple(sorted(scores.get(model.instance(d), ()))), how.get(d)) for d in devices]
 
 
 def midpoints(values: Sequence[float], step_h: float, age_h: float) -> tuple[list[float], list[float]]:

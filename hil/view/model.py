@@ -173,6 +173,10 @@ class StationModel:
         points = self.devices.get(device, ())
         return tuple(p.tag for p in points if not names or p.name in names)
 
+    def instance(self, device: str) -> str:
+        """Return what a device shows: the name behind the kind in its points' source."""
+        return self.devices[device][0].source.partition(".")[2]
+
     def has(self, tag: str) -> bool:
         """Tell whether the station has a point."""
         return tag in self.points

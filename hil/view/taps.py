@@ -40,12 +40,8 @@ def regulators_of(model: StationModel) -> tuple[Regulator, ...]:
 
 def banks_of(model: StationModel) -> tuple[Bank, ...]:
     """Return capacitor banks, each with the control that is named as it is."""
-    controls = {_component(model, d): d for d in model.of_template("capacitor_control")}
-    return tuple(Bank(d, controls.get(_component(model, d), "")) for d in model.of_template("capacitor"))
-
-
-def _component(model: StationModel, device: str) -> str:
-    return model.devices[device][0].source.partition(".")[2]
+    controls = {model.instance(d): d for d in model.of_template("capacitor_control")}
+    return tuple(Bank(d, controls.get(model.instance(d), "")) for d in model.of_template("capacitor"))
 
 
 def history_of(

@@ -17,6 +17,7 @@ from hil.console.dialogs.acknowledge import AcknowledgeDialog
 from hil.console.page import Page
 from hil.console.pages.alarm_rows import ALARM_HEADS, alarm_cells, event_head, event_line
 from hil.console.widgets.line_list import LineList
+from hil.console.widgets.selected_key import selected_key
 from hil.view import events as ev
 from hil.view.alarms import AlarmRow
 from hil.view.model import StationModel
@@ -159,10 +160,7 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         self._say("" if rows or self._mode == EVENTS else nothing)
 
     def _selected_alarm(self) -> str | None:
-        table: DataTable[Text] = self.query_one("#alarm-table", DataTable)
-        if not table.row_count:
-            return None
-        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+        return selected_key(self.query_one("#alarm-table", DataTable))
 
     def action_acknowledge(self) -> None:
         """Acknowledge the selected alarm."""

@@ -10,6 +10,8 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import DataTable
 
+from hil.console.widgets.selected_key import selected_key
+
 LEFT, RIGHT = "left", "right"
 
 
@@ -77,9 +79,7 @@ class DeviceTable(DataTable[Text]):
     @property
     def selected(self) -> str | None:
         """Key of the row under the cursor."""
-        if not self.row_count:
-            return None
-        return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+        return selected_key(self)
 
 
 def _aligned(text: Text, side: str) -> Text:

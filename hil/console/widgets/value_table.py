@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from hil.console.looks import Palette, style_of
+from hil.console.widgets.selected_key import selected_key
 from hil.view.model import StationModel
 from hil.view.reading import text_of
 from hil.view.station_view import StationView
@@ -82,6 +83,4 @@ class ValueTable(DataTable[Cell]):
     @property
     def selected(self) -> str | None:
         """Name of the row under the cursor."""
-        if not self.row_count:
-            return None
-        return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
+        return selected_key(self)
