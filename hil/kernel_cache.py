@@ -60,7 +60,7 @@ def prepare(say: Callable[[str], None] = lambda _text: None, root: Path = ROOT) 
         path = Path(inherited)
         return KernelCache(path, (path / MARK).exists(), _expected_s(path.parent), True)
     assert "numba" not in sys.modules, "kernel_cache.prepare() comes before the first import of numba"
-    name = f"{_version('gridhil')}-{digest(root)}"
+    name = f"{version_of('gridhil')}-{digest(root)}"
     cache = _kept(name, say) or _temporary(say)
     os.environ["NUMBA_CACHE_DIR"] = str(cache.path)
     os.environ[READY] = "1"
@@ -111,7 +111,7 @@ def digest(root: Path = ROOT) -> str:
             body = path.read_bytes()
             total.update(f"{path.relative_to(root)} {len(body)}\n".encode())
             total.update(body)
-    tools = [f"{tool} {_version(tool)}" for tool in ("numba", "llvmlite", "numpy")]
+    tools = [f"{tool} {version_of(tool)}" for tool in ("numba", "llvmlite", "numpy")]
     total.update("\n".join([*tools, platform.python_version(), platform.machine()]).encode())
     return total.hexdigest()[:12]
 
@@ -170,7 +170,8 @@ def _expected_s(home: Path) -> float | None:
     return None
 
 
-def _version(distribution: str) -> str:
+def version_of(distribution: str) -> str:
+    """Return the version of a distribution; "none" where it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

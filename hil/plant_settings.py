@@ -75,7 +75,7 @@ def read_plant(
     for kind, tables in raw.items():
         if kind not in kinds:
             what = f"unknown kind; allowed: {', '.join(sorted(kinds))}{did_you_mean(kind, kinds)}"
-            problems.append(Problem(file, f"plant.{_key(kind)}", what))
+            problems.append(Problem(file, f"plant.{toml_key(kind)}", what))
             continue
         names = None if instances is None else instances[kind]
         reader = _Kind(REGISTRY[kind], names, (stated or {}).get(kind, {}), file)
@@ -179,7 +179,7 @@ class _Kind:
             return None
 
     def _problem(self, word: str, what: str) -> None:
-        self.problems.append(Problem(self.file, f"plant.{_key(self.spec.kind)}.{_key(word)}", what))
+        self.problems.append(Problem(self.file, f"plant.{toml_key(self.spec.kind)}.{toml_key(word)}", what))
 
 
 def value_problems(spec: Spec, values: Mapping[str, Any]) -> list[str]:
@@ -227,6 +227,6 @@ def listed(names: Collection[str]) -> str:
     return (", ".join(shown) or "(none)") + more
 
 
-def _key(word: str) -> str:
+def toml_key(word: str) -> str:
     """Return a key as a user would write it in a TOML table's name."""
     return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else f'"{word}"'

@@ -41,7 +41,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from hil.plant_settings import declare_all, listed, value_problems
+from hil.plant_settings import declare_all, listed, toml_key, value_problems
 from hil.protection_vt_check import missing_phases
 from hil.settings_errors import load_toml
 from hil.toml_words import shown
@@ -149,7 +149,7 @@ class _Draft:
     def read_defaults(self, tables: Mapping[str, Any]) -> None:
         allowed = [*self.functions, INPUTS]
         for kind, values in tables.items():
-            place = f"defaults.{_key(kind)}"
+            place = f"defaults.{toml_key(kind)}"
             if kind not in allowed:
                 self.problem(place, f"unknown function; allowed: {', '.join(allowed)}{_near(kind, allowed)}")
             elif not isinstance(values, dict):
@@ -165,7 +165,7 @@ class _Draft:
                 what = (
                     f"breaker {relay.breaker!r} is that of {', '.join(others)}, too; one relay, one breaker"
                 )
-                self.problem(f"relay.{_key(relay.name)}", what)
+                self.problem(f"relay.{toml_key(relay.name)}", what)
 
     # ---- what all tables share ----------------------------------------------------------------
 
@@ -225,11 +225,11 @@ class _RelayDraft:
     """One relay's table."""
 
     def __init__(self, draft: _Draft, name: str, raw: Any) -> None:
-        self.draft, self.name, self.raw, self.place = draft, name, raw, f"relay.{_key(name)}"
+        self.draft, self.name, self.raw, self.place = draft, name, raw, f"relay.{toml_key(name)}"
         self.elements: dict[str, Mapping[str, Any]] = {}
 
     def problem(self, what: str, element: str = "") -> None:
-        self.draft.problem(f"{self.place}.{_key(element)}" if element else self.place, what)
+        self.draft.problem(f"{self.place}.{toml_key(element)}" if element else self.place, what)
 
     def read(self) -> Relay | None:
         """Return the relay as far as it could be read."""
@@ -330,7 +330,7 @@ class _RelayDraft:
         """Return the tables of the groups from 2 on; one left out between two is as group 1."""
         found: dict[int, Mapping[str, Any]] = {}
         for word, table in self.draft.table(self.raw, "groups", self.place).items():
-            place = f"{self.place}.groups.{_key(word)}"
+            place = f"{self.place}.groups.{toml_key(word)}"
             number = int(word) if re.fullmatch(r"[0-9]{1,9}", word) else 0
             if not 2 <= number <= GROUPS_MAX:
                 self.draft.problem(
@@ -361,7 +361,7 @@ class _RelayDraft:
 
     def _element(self, name: str, raw: Mapping[str, Any], groups: list[Mapping[str, Any]]) -> Element | None:
         """Return one element, None where its function or settings are wrong."""
-        place = f"{self.place}.{_key(name)}"
+        place = f"{self.place}.{toml_key(name)}"
         function = raw.get("function")
         if function not in self.draft.functions:
             allowed = ", ".join(self.draft.functions)
@@ -392,7 +392,7 @@ class _RelayDraft:
 
     def _in_group(self, spec: Spec, name: str, base: Mapping[str, Any], raw: Any, number: int) -> Any:
         """Return the settings of an element in a further group."""
-        place = f"{self.place}.groups.{number}.{_key(name)}"
+        place = f"{self.place}.groups.{number}.{toml_key(name)}"
         if not isinstance(raw, dict):
             self.draft.problem(place, f"{shown(raw)}: must be a table of settings")
             return None
@@ -400,7 +400,7 @@ class _RelayDraft:
         for key in raw:
             if key in own:
                 self.draft.problem(
-                    place, f"{key} is the same in all groups; it stands in [{self.place}.{_key(name)}]"
+                    place, f"{key} is the same in all groups; it stands in [{self.place}.{toml_key(name)}]"
                 )
         values = self.draft.values(spec, {k: v for k, v in raw.items() if k not in own}, place)
         return self.draft.made(spec, {**base, **values}, place)
@@ -416,7 +416,7 @@ class _RelayDraft:
         if not isinstance(value, list):
             self.problem(f"trips = {shown(value)}: must be a list of breakers", element)
             return ()
-        place = f"{self.place}.{_key(element)}"
+        place = f"{self.place}.{toml_key(element)}"
         good = [w for w in value if self.draft.named(w, self.draft.breakers, "trips: breaker", place)]
         for word in {w for w in good if good.count(w) > 1}:
             self.problem(f"trips: breaker {word!r} stands there twice", element)
@@ -536,8 +536,3 @@ def _as_declared(spec: Spec, name: str, value: Any) -> Any:
 
 def _near(word: Any, allowed: Collection[str]) -> str:
     return did_you_mean(word, allowed) if isinstance(word, str) else ""
-
-
-def _key(word: str) -> str:
-    """Return a key as a user would write it in a TOML table's name."""
-    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else f'"{word}"'

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from hil.bench.cpu_time import cpu_s
 from hil.bench.terminal import Terminal, terminal
 from hil.console.registry import PAGES
 from rtcore.errors import HostError
@@ -138,16 +139,10 @@ def _drained(screen: Terminal, processes: list[int], seconds: float) -> list[flo
 
 
 def _cpu_pct(processes: list[int], seconds: float) -> list[float]:
-    before, started = [_cpu_s(p) for p in processes], time.monotonic()
+    before, started = [cpu_s(p) for p in processes], time.monotonic()
     time.sleep(seconds)
     wall_s = time.monotonic() - started
-    return [round(100.0 * (_cpu_s(p) - b) / wall_s, 1) for p, b in zip(processes, before, strict=True)]
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process so far, user and system [s]."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return [round(100.0 * (cpu_s(p) - b) / wall_s, 1) for p, b in zip(processes, before, strict=True)]
 
 
 def _rss_mb(pid: int) -> float:

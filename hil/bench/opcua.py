@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from hil import segment
+from hil.bench.cpu_time import cpu_s
 from hil.runspec import RunSpec
 from protocols.opcua_probe import watch
 from rtcore import board as bd
@@ -59,9 +59,9 @@ def _measure(pid: int, url: str, seconds: float) -> dict[str, float]:
         assert client.stdout is not None
         if client.stdout.readline().strip() != "watching":
             raise HostError("the measuring client did not start")
-        before, started = _cpu_s(pid), time.monotonic()
+        before, started = cpu_s(pid), time.monotonic()
         time.sleep(seconds)
-        core_pct = 100.0 * (_cpu_s(pid) - before) / (time.monotonic() - started)
+        core_pct = 100.0 * (cpu_s(pid) - before) / (time.monotonic() - started)
         answer, _ = client.communicate(timeout=CLIENT_EXTRA_S)
     if client.returncode != 0:
         raise HostError("the measuring client failed")
@@ -88,12 +88,6 @@ def _client(url: str, seconds: float) -> None:
         "client": "asyncua, own process",
     }
     sys.stdout.write(json.dumps(row) + "\n")
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process so far, user and system [s]."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _make_station(directory: Path) -> Path:

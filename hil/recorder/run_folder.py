@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -54,13 +53,13 @@ def open_folder(spec: RunSpec) -> Path:
 
 def host() -> dict[str, Any]:
     """Return what the bits of a run depend on beside its input: lock, kernels, processor."""
-    versions = {tool: _version(tool) for tool in TOOLS} | {"python": platform.python_version()}
+    versions = {tool: kernel_cache.version_of(tool) for tool in TOOLS} | {"python": platform.python_version()}
     lock = "\n".join(f"{k}=={v}" for k, v in sorted(versions.items()))
     return {
         "lock_hash": hashlib.sha256(lock.encode()).hexdigest(),
         "kernels": kernel_cache.digest(),
         "cpu_model": cpu_model(),
-        "versions": versions | {"gridhil": _version("gridhil")},
+        "versions": versions | {"gridhil": kernel_cache.version_of("gridhil")},
     }
 
 
@@ -97,10 +96,3 @@ def _save(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.rename(path)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
