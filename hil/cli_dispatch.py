@@ -64,11 +64,7 @@ def study(
 ) -> None:
     """Run the same weeks by the rules and by the dispatcher: peak, violations, taps, cost."""
     os.environ.update({**ONE_THREAD, **os.environ})  # matrices are small
-    wanted = tuple(m.strip() for m in modes.split(","))
-    if not wanted or any(m not in MODES for m in wanted) or len(set(wanted)) < len(wanted):
-        raise typer.BadParameter(
-            f"{modes!r}: rules, optimising, or both with a comma", param_hint="'--modes'"
-        )
+    wanted = _modes(modes)
     compiled()
     from hil import dispatch_study
     from hil import dispatch_study_report as report
@@ -103,3 +99,11 @@ def study(
     as_table(f"{station}, {weeks} weeks from {start}", columns, report.table_rows(doc))
     for note in report.notes(doc):
         out.print(note, highlight=False, soft_wrap=True)
+
+
+def _modes(text: str) -> tuple[str, ...]:
+    """Return what is compared."""
+    wanted = tuple(m.strip() for m in text.split(","))
+    if not wanted or any(m not in MODES for m in wanted) or len(set(wanted)) < len(wanted):
+        raise typer.BadParameter(f"{text!r}: rules, optimising, or both with a comma", param_hint="'--modes'")
+    return wanted

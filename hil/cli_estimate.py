@@ -5,28 +5,12 @@ As in ``hil.cli``, heavy modules are imported inside the command that needs them
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from hil import cli_estimate_options as of
+from hil.cli_estimate_options import SourceModel, Taps
 from hil.cli_options import EXIT_FAILED, Json, NetworkOrStation, NodeFormat, compiled, moment_ns, one_form
 from hil.output import as_csv, as_json, err
-
-
-class SourceModel(StrEnum):
-    """What is known of the EMFs upstream."""
-
-    BALANCED = "balanced"
-    FREE = "free"
-
-
-class Taps(StrEnum):
-    """Where taps come from."""
-
-    GIVEN = "given"
-    ESTIMATED = "estimated"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,52 +20,21 @@ def add_to(app: typer.Typer) -> None:
 
 def estimate(
     name: NetworkOrStation,
-    measurements: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Measurement file, or a shipped one's name.")
-    ] = None,
-    form: Annotated[
-        NodeFormat | None, typer.Option("--format", help="Form of the result.", show_default="table")
-    ] = None,
+    measurements: of.Measurements = None,
+    form: of.Form = None,
     json_: Json = False,
-    source: Annotated[
-        SourceModel, typer.Option(help="EMFs upstream: a balanced set, or any (needs angles).")
-    ] = SourceModel.BALANCED,
-    robust: Annotated[
-        bool, typer.Option("--robust", help="Huber's estimate: suspects weigh less and stay.")
-    ] = False,
-    no_removal: Annotated[bool, typer.Option("--no-removal", help="Name suspects, remove none.")] = False,
-    status: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of how switches, taps and capacitors are.")
-    ] = None,
-    open_: Annotated[
-        list[str] | None, typer.Option("--open", metavar="SWITCH", help="Open switch; repeatable.")
-    ] = None,
-    close: Annotated[
-        list[str] | None, typer.Option(metavar="SWITCH", help="Closed switch; repeatable.")
-    ] = None,
-    tap: Annotated[
-        list[str] | None, typer.Option(metavar="REG=N", help="Tap of a regulator; repeatable.")
-    ] = None,
-    taps: Annotated[Taps, typer.Option(help="Taps as given, or where J is least.")] = Taps.GIVEN,
-    load_sigma: Annotated[
-        float | None,
-        typer.Option(help=r"Take unmeasured loads as nominal, with this sigma \[%].", min=0.1, max=1000.0),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="What the telemetry of a station can do, and what more would.")
-    ] = False,
-    telemetry: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Telemetry set to explain, by name or file.", show_default="the station's"
-        ),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Moment to explain it at, ISO 8601.", show_default="the station's start"
-        ),
-    ] = None,
+    source: of.Source = SourceModel.BALANCED,
+    robust: of.Robust = False,
+    no_removal: of.NoRemoval = False,
+    status: of.Switching = None,
+    open_: of.Open = None,
+    close: of.Close = None,
+    tap: of.Tap = None,
+    taps: of.TapsFrom = Taps.GIVEN,
+    load_sigma: of.LoadSigma = None,
+    explain: of.Explain = False,
+    telemetry: of.Telemetry = None,
+    at: of.At = None,
 ) -> None:
     """Estimate the state from a file of measurements: voltages, J, suspects; exit 1 if there is none."""
     form = one_form(form, json_, NodeFormat.JSON) or NodeFormat.TABLE
