@@ -115,8 +115,7 @@ class StationError(Exception):
         if error.errno == errno.ECONNREFUSED or isinstance(error, ConnectionRefusedError):
             return cls(
                 Trouble.NO_ANSWER,
-                f"nothing listens at {where}; unless the station there is about to serve, start it there "
-                "with: gridhil run",
+                f"nothing listens at {where}: start a station there (gridhil run), or wait for it",
             )
         if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
             return cls(Trouble.NO_ANSWER, f"{where} cannot be reached from here: {error.strerror}")

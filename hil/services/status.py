@@ -91,6 +91,8 @@ class StatusReader:
         if not _is_running(self._core_pid):
             self._core_pid = _sibling("hil.core_process")
         row = _process("core", {"beat_ns": beat_ns, "state": SERVING, "pid": self._core_pid})
+        if self._board.published < 0:
+            return row | {"state": "starting"}
         return row if self._core_pid or row["state"] != "gone" else row | {"state": "silent"}
 
     # ---- loop

@@ -23,6 +23,7 @@ FINAL = (Trouble.WRONG_URL, Trouble.LOGIN)
 FINAL_WITH_PASSWORD = (Trouble.NO_STATION, Trouble.SECURITY, Trouble.CERTIFICATE)
 """Trouble in connecting after which a password is not offered again by itself."""
 PLANT_SILENT = "PLANT SILENT: the station answers, its plant does not step"
+PLANT_STARTING = "PLANT STARTING: no data yet; the first start on a machine takes minutes"
 
 
 class Phase(enum.Enum):
@@ -120,7 +121,12 @@ class Link:
         """Tell whether what is shown holds now."""
         return self.phase is Phase.LIVE
 
-    def plant_silent(self, age_s: float | None) -> None:
+    @property
+    def had_data(self) -> bool:
+        """Tell whether the plant has stepped, so that what is shown has an age."""
+        return self.words != PLANT_STARTING
+
+    def plant_silent(self, age_s: float | None, words: str = PLANT_SILENT) -> None:
         """Take for how long the plant has been silent though the station answers [s]; None: it steps."""
         if age_s is None:
             self._plant_s = None
@@ -129,7 +135,7 @@ class Link:
             return
         since_s = self._clock_s() - age_s
         self._plant_s = since_s if self._plant_s is None else min(self._plant_s, since_s)
-        self.words = PLANT_SILENT
+        self.words = words
 
     def watch(self, tags: Iterable[str]) -> None:
         """Watch exactly these from now on."""

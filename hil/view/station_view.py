@@ -17,7 +17,7 @@ from typing import Any
 
 from hil.view.alarms import AlarmRow, alarm_rows
 from hil.view.history import History
-from hil.view.link import Link, Phase
+from hil.view.link import PLANT_STARTING, Link, Phase
 from hil.view.model import StationModel
 from hil.view.reading import NOTHING, Reading
 from protocols.station_client import Identity, StationClient, Update
@@ -31,7 +31,7 @@ HEALTH = (
 )  # fmt: skip
 """Watched whatever is shown."""
 HEARTBEAT = HEALTH[0]
-SERVING = "serving"
+SERVING, STARTING = "serving", "starting"
 VERIFY = "Nobody knows whether it was done: verify at the device"
 ALARMS_S = 1.0
 
@@ -219,7 +219,9 @@ class StationView:
         processes: list[dict[str, Any]] = self.status.get("processes", [])
         core = next((p for p in processes if p.get("name") == "core"), None)
         beat = self._values.get(HEARTBEAT)
-        if core is not None and core["state"] != SERVING:
+        if core is not None and core["state"] == STARTING:
+            self.link.plant_silent(0.0, PLANT_STARTING)
+        elif core is not None and core["state"] != SERVING:
             self.link.plant_silent(core.get("beat_age_s") or 0.0)
         else:
             self.link.plant_silent(0.0 if beat is not None and beat.status.startswith("Bad") else None)

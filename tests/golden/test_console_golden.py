@@ -23,7 +23,7 @@ SETTLED_S = 20.0
 """A screen looks the same twice within this, on a busy machine too [s]."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 IN_VIEW = {
-    "Overview": ("LIVE", "FDR_B", "frequency", "overruns", "1 alarm,"),
+    "Overview": ("LIVE", "FDR_B", "frequency", "overruns", "alarms: 1 active,"),
     "One-line": ("FDR_B", "DEAD", "CB_201"),
     "Feeders": ("FDR_A", "V", "pf"),
     "Protection": ("FDR_B.R_CB_201", "OPEN", "79"),
@@ -94,6 +94,20 @@ async def test_an_ascii_terminal_gets_ascii_alone(title: str, update_golden: boo
     for words in IN_VIEW[title]:
         assert words in text, f"{words!r} is not in view:\n{text}"
     compare(HERE / f"{slug(title)}_ascii.txt", text, is_update=update_golden)
+    broad, _ = await drawn(title, (120, 40), is_ascii=True)
+    assert broad.isascii(), sorted({c for c in broad if not c.isascii()})
+
+
+async def test_the_palette_of_an_ascii_terminal_is_ascii_too() -> None:
+    app = ConsoleApp(frozen("iowa240"), is_ascii=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.5)
+        await pilot.press(*"trend")
+        await pilot.pause(1.0)
+        shown = screen_text(pilot)
+        assert "trend" in shown.lower()
+        assert shown.isascii(), sorted({c for c in shown if not c.isascii()})
 
 
 @pytest.mark.parametrize("title", [page.TITLE_TEXT for page in PAGES])

@@ -102,6 +102,8 @@ class ArmDialog(Dialog[None]):
         finally:
             self._is_waiting = False
         self.query_one("#arm-words", Static).update(verdict_text(outcome, self, tag))
+        if tag == ARM and outcome.is_done:
+            self.query_one("#close").focus()  # Enter goes on; letters are no words for the field any more
 
 
 def verdict_text(outcome: Outcome, dialog: Dialog[None], what: str) -> Text:

@@ -107,7 +107,9 @@ class TrendDialog(Dialog[None]):
     async def _read(self) -> None:
         end = datetime.fromtimestamp(self._now_s(), UTC)
         begin = datetime.fromtimestamp(self._now_s() - SPANS[self._span][1], UTC)
-        count = max(2, min(10_000, 2 * self.query_one("#trend-plot").size.width))
+        # before it was ever laid out the plot has no width: the terminal's then
+        width = self.query_one("#trend-plot").size.width or self.app.size.width
+        count = max(2, min(10_000, 2 * width))
         try:
             found = await self.view.trend(self.tag, begin, end, count)
         except StationError as error:

@@ -14,6 +14,8 @@ ALARM_HEADS = ("", "Severity", "Point", "State", "Since (UTC)", "Count", "Acknow
 STATE_WORDS = {ACK_ACTIVE: "acknowledged", UNACK_CLEARED: "over"}
 WIDE = 100
 """Columns from which on everything of an event is shown."""
+WHAT = 28
+"""Columns for what happened; longer texts push what follows."""
 
 
 def alarm_cells(row: AlarmRow, palette: Palette, signs: Signs, is_live: bool) -> list[Text]:
@@ -35,7 +37,7 @@ def event_head(width: int) -> str:
     """Return the heads over the events."""
     if width < WIDE:
         return f"{'time':<12} {'kind':<8} {'point':<26} what"
-    return f"{'number':>8}  {'time (UTC)':<23} {'kind':<8} {'point':<30} {'what':<36} who"
+    return f"{'number':>8}  {'time (UTC)':<23} {'kind':<8} {'point':<30} {'what':<{WHAT}} by, why"
 
 
 def event_line(row: EventRow, width: int, palette: Palette, sought: str) -> Text:
@@ -50,7 +52,7 @@ def event_line(row: EventRow, width: int, palette: Palette, sought: str) -> Text
             text.append(f"  {row.who}", "dim")
     else:
         text.append(f"{row.seq:>8}  {at:%Y-%m-%d} {stamp} ", "dim").append(f"{row.kind:<8.8} ")
-        text.append(f"{row.tag:<30} ", "bold").append(f"{row.text:<36} ").append(row.who, "dim")
+        text.append(f"{row.tag:<30} ", "bold").append(f"{row.text:<{WHAT}} ").append(row.who, "dim")
     if sought:
         text.highlight_words([sought], f"bold underline {palette.warn}", case_sensitive=False)
     return text

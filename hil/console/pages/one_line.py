@@ -97,7 +97,6 @@ not from meters. The selected device's own measurements stand beside the map.
     OneLinePage #map-side { width: 40; height: 100%; padding: 0 1; border-left: vkey $panel; }
     OneLinePage.-narrow #map-body { layout: vertical; }
     OneLinePage.-narrow #map-side { width: 100%; height: 8; border-left: none; background: $surface; }
-    .ascii OneLinePage #map-side { border-left: none; background: $surface; }
     OneLinePage #map-find { display: none; height: 1; border: none; padding: 0 1; }
     OneLinePage #map-find.asked { display: block; }
     """

@@ -207,7 +207,7 @@ def _recorder(seen: Seen) -> Text:
     if not found:
         return Text("off" + seen.mark, seen.dim)
     trouble = found.get("lost") or found.get("errors") or found.get("disk") != "ok"
-    words = f"{found.get('seq', 0)} events, disk {found.get('disk', DASH)}, lost {found.get('lost', 0)}"
+    words = f"disk {found.get('disk', DASH)}, lost {found.get('lost', 0)}, {found.get('seq', 0)} events"
     return Text(words + seen.mark, seen.palette.bad if trouble else seen.dim)
 
 
@@ -274,8 +274,9 @@ def commands(seen: Seen) -> Text:
         result = str(row["result"])
         style = seen.palette.good if result.lower() == "done" else seen.palette.warn
         text.append(("\n" if k else "") + f"{at:%H:%M:%S} ", "dim")
+        # the verdict first: it must be in view where a line is cut
+        text.append(f"{result}{seen.mark} ", seen.dim or style)
         text.append(_written(seen.model, row["writes"]), seen.dim or "bold")
-        text.append(f" {result}{seen.mark}", seen.dim or style)
         text.append(f" {row.get('user') or row.get('peer') or row.get('protocol', '')}", "dim")
     return text
 
@@ -297,7 +298,7 @@ def processes(seen: Seen) -> Text:
     """Who serves, with how many clients, requests and refusals."""
     heads, widths = ("clients", "requests", "refused"), (8, 10, 8)
     if seen.width < NARROW:
-        heads, widths = ("cl.", "asked", "refused"), (4, 7, 8)
+        heads, widths = ("cl.", "asked", "ref."), (4, 7, 6)
     text = Text(f"{'':<18}" + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True)), "dim")
     for row in seen.view.status.get("processes", []):
         is_well = row["state"] == "serving"

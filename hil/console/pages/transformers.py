@@ -20,7 +20,7 @@ from hil.console.widgets.device_table import LEFT, RIGHT, DeviceTable
 from hil.console.widgets.facts import Facts
 from hil.console.widgets.pen import Pen
 from hil.console.widgets.plot import Plot, Series
-from hil.console.widgets.transformer_facts import regulator_lines, transformer_lines
+from hil.console.widgets.transformer_facts import bands_away, regulator_lines, transformer_lines
 from hil.console.widgets.verdict import OneKey
 from hil.view import taps
 from hil.view.model import StationModel
@@ -221,7 +221,11 @@ station's records, where it keeps any, and goes on live.
         asks_s = self.view.number(f"{control}.TIMER")
         if asks_s:
             return Text(f"asks since {asks_s:.0f} s", self.palette.warn)
-        return Text("?" if asks_s is None else "in band", "dim" if asks_s is None else self.palette.good)
+        away = bands_away(self.view, control)
+        if asks_s is None or away is None:
+            return Text("?", "dim")
+        # in manual nothing asks for a tap, however far the voltage is away
+        return Text("in band", self.palette.good) if abs(away) <= 1.0 else Text("off band", self.palette.warn)
 
     def _draw_bank(self, pen: Pen, bank: taps.Bank) -> None:
         table, device, control = self.query_one("#banks", DeviceTable), bank.device, bank.control
@@ -266,7 +270,8 @@ station's records, where it keeps any, and goes on live.
         for k, row in enumerate(self._regulators):
             hours, values = self._stairs(f"{row.device}.TAP")
             colour = self.palette.phase["abc".find(row.phase) if row.phase in ("a", "b", "c") else k % 3]
-            series.append(Series(row.device, hours, values, colour))
+            # a letter or number to draw with: colour alone tells nothing where there is none
+            series.append(Series(row.device, hours, values, colour, marker=row.phase or str(k + 1)))
         span_h = max([LEAST_H, *(-h for s in series for h in s.x)])
         low, high = _range([v for s in series for v in s.y])
         stale = "" if self.view.link.is_live else " (stale)"

@@ -66,6 +66,8 @@ class DevicePanel(Static):
         lines = [Text("nothing selected: n, p or the mouse", "dim")]
         if thing is not None and view.model is not None:
             head = _head(topology, thing, scene, palette)
+            if not view.link.is_live:
+                head = [Text(f"{line.plain}?", "dim italic") for line in head]
             if self.content_size.width >= BROAD:
                 head = [head[0], Text("   ").join(head[1:])]
             lines = [*head, *self._points(view, thing, palette)]

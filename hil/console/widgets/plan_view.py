@@ -69,16 +69,17 @@ class PlanView(Container):
         colours = (palette.live, palette.note, palette.warn, palette.good, palette.bad)
         series = []
         shown = [c for c in self._columns if c.head.endswith("[kW]")]
-        for column, colour in zip(shown, colours, strict=False):
+        for number, (column, colour) in enumerate(zip(shown, colours, strict=False), 1):
             pairs = [(k, view.reading(tag)) for k, tag in enumerate(column.steps, 1)]
             known = [
                 (k, r.number) for k, r in pairs if r.number is not None and r.grade in ("good", "uncertain")
             ]
             label = column.head.removesuffix(" [kW]")
-            series.append(Series(label, [float(k) for k, _ in known], [float(v) for _, v in known], colour))
+            at, values, marker = [float(k) for k, _ in known], [float(v) for _, v in known], str(number)
+            series.append(Series(label, at, values, colour, marker=marker))
             now = view.number(column.now) if column.now else None
             if now is not None:
-                series.append(Series("", [0.0], [now], colour, is_points=True))
+                series.append(Series("", [0.0], [now], colour, is_points=True, marker=marker))
         title = "planned power [kW]" + ("" if view.link.is_live else " (stale)")
         ticks = [(float(k), NOW if k == 0 else f"+{k}") for k in range(0, N_STEPS + 1, 4)]
         plot = self.query_one("#plan-plot", Plot)

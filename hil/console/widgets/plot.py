@@ -65,7 +65,6 @@ class Plot(PlotextPlot):
         plt = self.plt
         plt.clear_data()
         plt.clear_figure()
-        marker = "*" if is_ascii else "braille"
         for s in series:
             if len(s.x):
                 draw = plt.scatter if s.is_points else plt.plot
@@ -73,7 +72,7 @@ class Plot(PlotextPlot):
                     list(s.x),
                     list(s.y),
                     color=_rgb(s.colour),
-                    marker=s.marker or marker,
+                    marker=s.marker or ("braille" if not is_ascii else "." if s.is_points else "*"),
                     label=s.label or None,
                 )
         for _, at in limits:

@@ -49,7 +49,7 @@ def _first_line(app: ConsoleApp) -> list[str | tuple[str, str]]:
     parts: list[str | tuple[str, str]] = [(f" {PHASE_TEXT[link.phase]} ", f"bold reverse {colour}"), " "]
     parts += [(view.model.name if view.model else view.url, "bold")]
     if not link.is_live:
-        age = f"data {link.age_s:.0f} s old, " if view.model else ""
+        age = f"data {link.age_s:.0f} s old, " if view.model and link.had_data else ""
         return [*parts, (f"  {age}{link.words or 'no sign of life'}", colour)]
     parts.append(f"  data {max(link.age_s, 0.0):.1f} s old")
     simulated = _simulated(view)
@@ -82,8 +82,8 @@ def _alarms(app: ConsoleApp) -> str | tuple[str, str]:
     if not active and not unseen:
         return f"  no alarms{mark}"
     style = f"bold {palette.bad}" if unseen else palette.warn
-    noun = "alarm" if active == 1 else "alarms"
-    return (f"  {app.signs.alarm} {active}{mark} {noun}, {unseen}{mark} not acknowledged", style)
+    words = f"{active}{mark} active, {unseen}{mark} not acknowledged"
+    return (f"  {app.signs.alarm} alarms: {words}", style)
 
 
 def _simulated(view: StationView) -> str:

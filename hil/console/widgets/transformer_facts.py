@@ -8,6 +8,7 @@ from hil.console.widgets.bar import scale
 from hil.console.widgets.facts import fact
 from hil.console.widgets.pen import Pen
 from hil.view.relays import Level
+from hil.view.station_view import StationView
 from hil.view.taps import Regulator
 
 NAME = 10
@@ -86,14 +87,18 @@ def regulator_lines(pen: Pen, regulator: Regulator, width: int) -> list[Text]:
     ]  # fmt: skip
 
 
+def bands_away(view: StationView, control: str) -> float | None:
+    """Return how far a relay's voltage is from its set value, in halves of its band; None where not known."""
+    seen, wanted, band = (view.number(f"{control}.{n}") for n in ("V", "V_SP", "BAND_SP"))
+    return None if seen is None or wanted is None or not band else (seen - wanted) / (band / 2.0)
+
+
 def _voltage(pen: Pen, control: str, width: int) -> Text:
     """Return where the voltage lies about its band: ``( )`` are the ends of the band."""
-    view = pen.view
-    seen, wanted, band = (view.number(f"{control}.{n}") for n in ("V", "V_SP", "BAND_SP"))
     width = max(min(width, 31), 11)
-    if seen is None or wanted is None or not band:
+    away = bands_away(pen.view, control)
+    if away is None:
         return Text("?" * width, "dim italic")
-    away = (seen - wanted) / (band / 2.0)
     cells = list(scale(away, -BANDS, BANDS, width, is_ascii=pen.is_ascii))
     for end, sign in ((-1.0, "("), (1.0, ")")):
         at = round((end + BANDS) / (2.0 * BANDS) * (width - 1))

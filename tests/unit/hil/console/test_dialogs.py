@@ -221,6 +221,41 @@ async def test_a_key_that_acts_at_once_sends_one_command_however_long_it_is_held
         assert board.sent == [("R.TAP_SP", 2.0)]
 
 
+async def test_a_trend_asks_for_as_many_rows_as_it_will_draw_from_the_first_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    async def trend(
+        _self: StationView, _tag: str, _from: object, _to: object, n: int
+    ) -> tuple[list[Any], ...]:
+        asked.append(n)
+        return [], [], []
+
+    monkeypatch.setattr(Board, "trend", trend)
+    app = ConsoleApp(Board())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, lambda: app.action_trend("R.TAP"), "nothing is recorded")
+        await pilot.press("1")
+        await until(pilot, lambda: len(asked) > 1)
+    assert min(asked) > 100, "two rows are no history"
+
+
+async def test_once_armed_enter_closes_the_dialog_and_letters_go_nowhere() -> None:
+    app = ConsoleApp(board := Board())
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, app.action_arm, "Arm the laboratory")
+        screen.query_one("#word", Input).value = "ARM"
+        await pilot.press("enter")
+        await until_shown(pilot, "DONE")
+        await pilot.press("f")
+        assert screen.query_one("#word", Input).value == ""
+        await pilot.pause(BOUNCE_S)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is not screen)
+    assert board.sent == [("LAB.ARM.ARM", None)]
+
+
 async def test_with_the_cursor_on_a_bank_no_tap_is_moved() -> None:
     app = ConsoleApp(board := Board())
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

@@ -26,5 +26,7 @@ def test_no_alarms_is_said_only_of_a_station_that_was_asked() -> None:
 
 
 def test_a_count_says_whether_it_holds_now() -> None:
-    assert shown(is_live=True, is_read=True, alarms=(ALARM,)).endswith("1 alarm, 1 not acknowledged")
-    assert shown(is_live=False, is_read=True, alarms=(ALARM,) * 2).endswith("2? alarms, 2? not acknowledged")
+    assert shown(is_live=True, is_read=True, alarms=(ALARM,)).endswith("alarms: 1 active, 1 not acknowledged")
+    assert shown(is_live=False, is_read=True, alarms=(ALARM,) * 2).endswith(
+        "alarms: 2? active, 2? not acknowledged"
+    )

@@ -32,6 +32,7 @@ class Station:
         self.board = bd.Board(bytearray(bd.board_bytes(len(POINTS))), len(POINTS))
         self.board.format(generation=1)
         self.board.ctl[bd.CTL_BEAT_NS] = time.monotonic_ns()
+        self.board.ctl[bd.CTL_PUB] = 0
         self.reader = StatusReader(spec, self.board)
 
     def read(self, **sessions: Any) -> dict[str, Any]:
@@ -102,6 +103,13 @@ def test_one_whose_heartbeat_stopped_is_silent_and_gone_when_it_does_not_run(
     words[-1] = ended.pid
     path.write_bytes(words.tobytes())
     assert station.process("modbus")["state"] == "gone"
+
+
+def test_a_core_that_has_published_nothing_yet_is_starting_however_long_it_compiles(spec: RunSpec) -> None:
+    station = Station(spec)
+    station.board.ctl[bd.CTL_BEAT_NS] = time.monotonic_ns() - 61_000_000_000
+    station.board.ctl[bd.CTL_PUB] = -1
+    assert station.process("core")["state"] == "starting"
 
 
 def test_a_dead_core_is_no_more_serving(station: Station) -> None:

@@ -17,6 +17,7 @@ from tests.support.console_models import model_of
 
 SERVING = {"name": "core", "state": "serving", "beat_age_s": 0.01}
 SILENT = {"name": "core", "state": "silent", "beat_age_s": 4.0}
+STARTING = {"name": "core", "state": "starting", "beat_age_s": 61.0}
 
 
 class Client:
@@ -119,3 +120,14 @@ async def test_alarms_are_known_once_they_were_read_and_not_before() -> None:
         await task
     view._take_model(model_of())
     assert not view.knows_alarms
+
+
+def test_a_plant_that_is_being_prepared_is_not_called_silent_and_has_no_age() -> None:
+    view = viewed(lambda: None)
+    view._take_status({"processes": [STARTING]})
+    assert view.link.phase is Phase.STALE
+    assert view.link.words.startswith("PLANT STARTING: no data yet")
+    assert not view.link.had_data
+    view._take_status({"processes": [SERVING]})
+    assert view.link.phase is Phase.LIVE
+    assert view.link.had_data
