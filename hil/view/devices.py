@@ -67,6 +67,10 @@ EFFECTS: dict[tuple[str, str], tuple[str, float]] = {
     ("microgrid", "island"): ("is_island", 1.0),
 }
 """(template, control) -> what the device shows once it was carried out: (attribute, value)."""
+FOLLOWS = {("regulator", "tap_sp"): "tap", ("relay", "group_sp"): "group"}
+"""(template, setpoint) -> attribute that becomes equal to it, in its own time."""
+WHOLE = ("tap_sp", "group_sp")
+"""Setpoints that take whole numbers alone."""
 
 
 def is_allowed(role: str, point: PointInfo) -> bool:
@@ -136,14 +140,24 @@ def needs(model: StationModel, device: str) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def effect(model: StationModel, point: PointInfo) -> tuple[str, float] | None:
-    """Return tag and value that show that a control was carried out, None where nothing does."""
-    found = EFFECTS.get((point.template, point.attr))
+def effect(model: StationModel, point: PointInfo, wanted: float | None = None) -> tuple[str, float] | None:
+    """Return tag and value that show that a command was carried out, None where nothing does.
+
+    Parameters
+    ----------
+    wanted : float or None
+        Value of a setpoint. Where nothing follows it, it shows itself.
+    """
+    kind = point.template, point.attr
+    if wanted is None:
+        found, own = EFFECTS.get(kind), None
+    else:
+        found, own = (FOLLOWS[kind], wanted) if kind in FOLLOWS else None, (point.tag, wanted)
     if found is None:
-        return None
+        return own
     attr, value = found
     tags = [p.tag for p in model.devices[point.device] if p.attr == attr and p.kind != CONTROL]
-    return (tags[0], value) if tags else None
+    return (tags[0], value) if tags else own
 
 
 def problem_of_value(point: PointInfo, text: str) -> str:
@@ -154,6 +168,8 @@ def problem_of_value(point: PointInfo, text: str) -> str:
         return "a number is wanted" if text.strip() else ""
     if not point.minimum <= value <= point.maximum:
         return f"outside {range_text(point)}"
+    if point.attr in WHOLE and value % 1.0:
+        return "a whole number is wanted"
     return ""
 
 

@@ -51,6 +51,7 @@ class OperateDialog(Dialog[None]):
         self._value: float | None = None
         self._selected_s = 0.0
         self._sent: tuple[PointInfo, float | None, Outcome, float] | None = None
+        self._moved: tuple[float | None, float] = (None, 0.0)
 
     # ---- what there is
 
@@ -334,6 +335,7 @@ class OperateDialog(Dialog[None]):
         finally:
             self._is_waiting = False
         self._sent = (point, value, outcome, self.clock_s())
+        self._moved = (None, self.clock_s())
         self._give_up("")
         close = self.query_one("#close")  # what is pressed in haste now must not begin the next command
         close.display = True
@@ -358,18 +360,20 @@ class OperateDialog(Dialog[None]):
         if self._sent is None or model is None:
             return Text()
         point, value, outcome, sent_s = self._sent
-        wanted = devices.effect(model, point) if value is None else (point.tag, value)
+        wanted = devices.effect(model, point, value)
         if wanted is None or outcome.verdict is Verdict.REFUSED:
             return Text()
         tag, expected = wanted
         reading = self.view.reading(tag)
+        if reading.number != self._moved[0]:
+            self._moved = reading.number, self.clock_s()
         shown = text_of(model.points.get(tag), reading, has_unit=True)
         text = Text(f"\nreads back: {tag} {shown}", "bold")
         if not reading.is_usable or reading.number is None:
             text.append("  (not live: do not rely on it)", self.palette.bad)
         elif devices.is_same(expected, reading.number):
             text.append("  as commanded", self.palette.good)
-        elif self.clock_s() - sent_s > READ_BACK_S:
+        elif self.clock_s() - max(sent_s, self._moved[1]) > READ_BACK_S:
             text.append("  NOT as commanded: verify at the device", f"bold {self.palette.bad}")
         else:
             text.append("  ...", "dim")

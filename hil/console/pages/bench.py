@@ -28,7 +28,7 @@ class BenchPage(Page):
     KEY: ClassVar[str] = "b"
     TITLE_TEXT: ClassVar[str] = "Test bench"
     AUTO_FOCUS = "#rt-shots"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (150, "-wide")]
     HELP: ClassVar[str] = """
 A relay test puts ideal sources in place of a relay's instrument transformers, lets the device under test see
 them over its own connection, and judges what it does. It is started on the station's machine:

@@ -34,7 +34,7 @@ TITLES = {
 }
 HEADS = {
     "#se-detectors": ("detector", "value", "limit", "alarm", "alarms"),
-    "#se-residuals": ("channel", "sigmas", "counts as", "measured"),
+    "#se-residuals": ("channel", "sigmas", "use", "measured"),
     "#se-compared": ("bus, meter", "", "est. V", "meas. V", "diff %"),
 }
 

@@ -109,6 +109,22 @@ def test_the_effect_of_a_trip_is_an_open_52a() -> None:
     assert devices.effect(MODEL, FAULT) is None, "this slot has no point that shows it"
 
 
+def test_a_tap_and_a_settings_group_are_read_back_where_they_are_and_other_setpoints_from_themselves() -> (
+    None
+):
+    model = model_of(
+        point("R.TAP_SP", "regulator", kind="setpoint", attr="tap_sp"),
+        point("R.TAP", "regulator", attr="tap"),
+        point("Q.GROUP_SP", "relay", kind="setpoint", attr="group_sp"),
+        point("V.V_SP", "avr", kind="setpoint", attr="v_sp"),
+        point("V.V", "avr", attr="v"),
+    )
+    assert devices.effect(model, model.points["R.TAP_SP"], 6.0) == ("R.TAP", 6.0)
+    assert devices.effect(model, model.points["Q.GROUP_SP"], 2.0) == ("Q.GROUP_SP", 2.0), "nothing shows it"
+    assert devices.effect(model, model.points["V.V_SP"], 121.0) == ("V.V_SP", 121.0)
+    assert devices.problem_of_value(model.points["R.TAP_SP"], "0.5") == "a whole number is wanted"
+
+
 def test_what_is_read_back_may_be_rounded_to_a_float32() -> None:
     assert devices.is_same(0.1, 0.10000000149011612)
     assert not devices.is_same(0.1, 0.1001)
