@@ -31,7 +31,7 @@ TICKS_MIN = (10.0, 8.0, 6.0, 4.0, 2.0, 0.0)
 NONE = """This station has no state estimator.
 
 One that has a table \\[estimation] in its file, and a point list with the estimator's points, has one: the
-shipped stations iowa240 and iowa240-prot do. What it needs: docs/estimation.md."""
+shipped station iowa240 does. What it needs: docs/estimation.md."""
 
 
 class EstimatorPage(Page):

@@ -196,7 +196,7 @@ class Sheet:
 
     def _name(self, key: str, cell: tuple[int, int], text: str, gap: int, *, is_needed: bool) -> None:
         """Write a name beside a cell, behind a gap, where it covers no other, and few lines."""
-        best: tuple[int, int, int] | None = None
+        best: tuple[int, int, int, int] | None = None
         for column, row in _beside(cell, len(text), gap):
             cells = [(c, row) for c in range(column, column + len(text))]
             if not (self.grid.has(*cells[0]) and self.grid.has(*cells[-1])):
@@ -204,13 +204,25 @@ class Sheet:
             around = {(column - 1, row), (column + len(text), row)} - {cell}
             if any(c in self._taken for c in (*cells, *around)):
                 continue
+            doubt = self._doubt(key, cell, cells)
             cost = sum(r * self.grid.columns + c in self._inked for c, r in cells)
-            if best is None or cost < best[0]:
-                best = (cost, column, row)
-        if best is not None and (is_needed or best[0] <= FEW):
-            _, column, row = best
+            if doubt <= int(is_needed) and (best is None or (doubt, cost) < best[:2]):
+                best = (doubt, cost, column, row)
+        if best is not None and (is_needed or best[1] <= FEW):
+            _, _, column, row = best
             self.names.append(Name(key, column, row, text))
             self._taken.update((c, row) for c in range(column, column + len(text)))
+
+    def _doubt(self, key: str, cell: tuple[int, int], cells: Sequence[tuple[int, int]]) -> int:
+        """Return whose a name looks: 0 that of its own symbol, 1 another one is as near, 2 one is nearer."""
+        first, last, row = cells[0][0], cells[-1][0], cells[0][1]
+
+        def away(at: tuple[int, int]) -> float:
+            return math.hypot(max(first - at[0], at[0] - last, 0), 2.0 * (at[1] - row))
+
+        own = away(cell)
+        nearest = min((away(at) for other, at in self.spots.items() if other != key), default=math.inf)
+        return 0 if nearest > own else 1 if nearest == own else 2
 
 
 def _beside(cell: tuple[int, int], length: int, gap: int) -> Iterator[tuple[int, int]]:
