@@ -89,6 +89,14 @@ def operable(model: StationModel) -> tuple[str, ...]:
     return tuple(d for d in model.devices if operations(model, d))
 
 
+def whole(model: StationModel, device: str) -> str:
+    """Return the device that takes commands: this one, or what it is a part of (``R_CB_101_50BF``)."""
+    found = device
+    while found in model.devices and not operations(model, found):
+        found = found.rpartition("_")[0]
+    return found if found in model.devices else device
+
+
 def state_points(model: StationModel, device: str) -> tuple[PointInfo, ...]:
     """Return what shows a device's state: position and locks first, then states, then measurements."""
     points = [p for p in model.devices.get(device, ()) if p.kind in (STATUS, ANALOG) or p.states is not None]

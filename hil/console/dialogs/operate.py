@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from hil.console.dialogs.dialog import BOUNCE_S, Dialog, verdict_style
 from hil.console.looks import style_of
 from hil.view import devices
+from hil.view.code_words import table
 from hil.view.model import CONTROL, PointInfo, StationModel
 from hil.view.reading import number_text, text_of
 from hil.view.station_view import Outcome, Verdict
@@ -172,7 +173,8 @@ class OperateDialog(Dialog[None]):
             return Text(f"Execute?  {point.tag} := {_shown(point, self._value)}   (now {now})", "bold")
         if point.states is not None:
             return Text(f"{point.tag} is {now}. Which state?", "bold")
-        return Text(f"{point.tag} is {now}. New value, {devices.range_text(point)}:", "bold")
+        meanings = ", ".join(f"{number} {words}" for number, words in table(point.description).items())
+        return Text(f"{point.tag} is {now}. New value, {meanings or devices.range_text(point)}:", "bold")
 
     def _reasons(self, point: PointInfo) -> Text:
         model = self.view.model
@@ -383,4 +385,6 @@ class OperateDialog(Dialog[None]):
 def _shown(point: PointInfo, value: float) -> str:
     if point.states is not None:
         return point.states[int(value)]
+    if words := table(point.description).get(int(value)):
+        return f"{value:g}, {words}"
     return f"{number_text(value)} {point.unit}".rstrip()

@@ -10,7 +10,7 @@ from hil.console.looks import Palette, Signs
 from hil.view.alarms import ACK_ACTIVE, UNACK_CLEARED, AlarmRow
 from hil.view.events import EventRow
 
-ALARM_HEADS = ("", "Severity", "Point", "State", "Since (UTC)", "Count", "Acknowledged", "Description")
+ALARM_HEADS = ("", "Severity", "Point", "State", "Since (UTC)", "Description", "Count", "Acknowledged")
 STATE_WORDS = {ACK_ACTIVE: "acknowledged", UNACK_CLEARED: "over"}
 WIDE = 100
 """Columns from which on everything of an event is shown."""
@@ -27,8 +27,8 @@ def alarm_cells(row: AlarmRow, palette: Palette, signs: Signs, is_live: bool) ->
     acked = " ".join(part for part in (row.acked_by, row.comment and f"({row.comment})") if part)
     cells = (
         signs.alarm if not row.is_acknowledged else " ", row.severity, row.tag,
-        f"{row.shown}, {state}" + ("" if is_live else "?"), f"{since:%m-%d %H:%M:%S}", str(row.count),
-        acked, row.text,
+        f"{row.shown}, {state}" + ("" if is_live else "?"), f"{since:%m-%d %H:%M:%S}", row.text,
+        str(row.count), acked,
     )  # fmt: skip
     return [Text(cell, style) for cell in cells]
 

@@ -18,6 +18,7 @@ from hil.console.page import Page
 from hil.console.pages.alarm_rows import ALARM_HEADS, alarm_cells, event_head, event_line
 from hil.console.widgets.line_list import LineList
 from hil.console.widgets.selected_key import selected_key
+from hil.view import devices
 from hil.view import events as ev
 from hil.view.alarms import AlarmRow
 from hil.view.model import StationModel
@@ -158,6 +159,15 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         if selected is not None and any(r.tag == selected for r in rows):
             table.move_cursor(row=table.get_row_index(selected), animate=False)
         self._say("" if rows or self._mode == EVENTS else nothing)
+        self._tell_selected()
+
+    @on(DataTable.RowHighlighted, "#alarm-table")
+    def _tell_selected(self) -> None:
+        """Say below the list what the selected alarm is: its column may be cut."""
+        row = next((r for r in self._listed_alarms if r.tag == self._selected_alarm()), None)
+        if row is not None and self._mode == ALARMS:
+            comment = f"; acknowledged: {row.comment}" if row.comment else ""
+            self.query_one("#words", Static).update(Text(f"{row.tag}: {row.text}{comment}", "dim"))
 
     def _selected_alarm(self) -> str | None:
         return selected_key(self.query_one("#alarm-table", DataTable))
@@ -317,7 +327,7 @@ filter takes words that must all be there, `-word` must not: `cb_101 status`, `c
         tag = self._selected_tag()
         model = self.view.model
         if tag and model is not None and model.has(tag):
-            self.console.action_operate(model.points[tag].device)
+            self.console.action_operate(devices.whole(model, model.points[tag].device))
 
     def action_trend(self) -> None:
         """Show the trend of the selected row's point."""

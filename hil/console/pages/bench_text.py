@@ -42,7 +42,8 @@ def state(look: Look, found: BenchState | None, trouble: str, *, is_asked: bool,
     )
     done = bar(found.share, BAR_WIDTH, is_ascii=is_ascii)
     text.append(f"{done} {found.shots_done} of {found.shots_planned} shots")
-    text.append(f"   test {found.test_number} of {found.tests} {found.test}, {found.shot} of {found.shots}\n")
+    part = f"   test {found.test_number} of {found.tests}"
+    text.append(f"{part} {found.test}, {found.shot} of {found.shots}\n" if found.test else f"{part}\n")
     text.append_text(_counts(look, found))
     text.append(f"   delay of the connection {_delay(found.uncertainty)}\n")
     began, last = (

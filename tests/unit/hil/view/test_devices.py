@@ -109,6 +109,17 @@ def test_the_effect_of_a_trip_is_an_open_52a() -> None:
     assert devices.effect(MODEL, FAULT) is None, "this slot has no point that shows it"
 
 
+def test_a_part_without_commands_is_operated_as_the_whole_that_has_them() -> None:
+    model = model_of(
+        point("F.R_CB_50BF.TRIPPED", "breaker_failure_50bf", kind="status", states=("NO", "YES")),
+        point("F.R_CB.RESET_LOCKOUT", "relay", kind="control", attr="reset_lockout"),
+        point("SUB.LOOP.LATE", "loop"),
+    )
+    assert devices.whole(model, "F.R_CB_50BF") == "F.R_CB"
+    assert devices.whole(model, "F.R_CB") == "F.R_CB"
+    assert devices.whole(model, "SUB.LOOP") == "SUB.LOOP", "nothing of it takes commands"
+
+
 def test_a_tap_and_a_settings_group_are_read_back_where_they_are_and_other_setpoints_from_themselves() -> (
     None
 ):
