@@ -216,35 +216,49 @@ def step(  # type: ignore[no-untyped-def]
         t["is_remote"] = breaker["is_remote_sp"][b]
         t["is_tagged"] = 1.0 if t["is_hot_line_sp"] != 0.0 or breaker["is_tagged_sp"][b] != 0.0 else 0.0
         _command(p, s, i, is_driven[i], is_told_to_trip[i], dt_s)
-        position = position_of(breaker["is_52a"][b], breaker["is_52b"][b])
+        recloses = t["recloses"]
         is_trip = 1.0 if trip[i] > 0.0 else 0.0
         is_blocking = 1.0 if is_blocking_pickup[i] > 0.0 else 0.0
         is_sequence = 1.0 if seq_pickup[i] > 0.0 else 0.0
-        # Instants of what changed in this step, -1 for what did not.
-        moved_s = pickup_s = tripped_s = -1.0
-        if position != t["position"]:
-            moved_s = within(breaker["moved_ago_s"][b], dt_s)
-        if is_blocking != t["is_blocking"] or is_sequence != t["is_sequence"]:
-            pickup_s = with_network_s
-        if is_trip != t["is_trip"]:
-            tripped_s = with_network_s if trip_ago_s[i] < 0.0 else within(trip_ago_s[i], dt_s)
-        now_s, recloses = dt_s, t["recloses"]
-        while moved_s >= 0.0 or pickup_s >= 0.0 or tripped_s >= 0.0:
-            next_s = max(moved_s, pickup_s, tripped_s)
-            _pass(p, s, i, breaker, b, is_close_permitted[i], now_s, next_s)
-            now_s = next_s
-            if moved_s == next_s:  # at one instant: contacts, then pickups, then trips
-                _move(p, s, i, position, now_s)
-                moved_s = -1.0
-            elif pickup_s == next_s:
-                _pick_up(p, s, i, is_blocking, is_sequence, now_s)
-                pickup_s = -1.0
-            else:
-                _trip(p, s, i, is_trip, now_s)
-                tripped_s = -1.0
-        _pass(p, s, i, breaker, b, is_close_permitted[i], now_s, 0.0)
+        with_trip_s = with_network_s if trip_ago_s[i] < 0.0 else within(trip_ago_s[i], dt_s)
+        _follow(
+            p, s, i, breaker, b, is_trip, is_blocking, is_sequence, is_close_permitted[i], with_network_s,
+            with_trip_s, dt_s,
+        )  # fmt: skip
         if t["state"] == LOCKOUT and t["recloses"] != recloses:
             breaker["close_coil"][b] = 0.0  # overtaken within its own step
+
+
+@kernel
+def _follow(  # type: ignore[no-untyped-def]
+    p, s, i, breaker, b, is_trip, is_blocking, is_sequence, is_permitted, with_network_s, with_trip_s, dt_s
+):
+    """Go through the step from instant to instant; ``with_network_s``, ``with_trip_s``: when, if at all."""
+    t = s[i]
+    position = position_of(breaker["is_52a"][b], breaker["is_52b"][b])
+    # Instants of what changed in this step, -1 for what did not.
+    moved_s = pickup_s = tripped_s = -1.0
+    if position != t["position"]:
+        moved_s = within(breaker["moved_ago_s"][b], dt_s)
+    if is_blocking != t["is_blocking"] or is_sequence != t["is_sequence"]:
+        pickup_s = with_network_s
+    if is_trip != t["is_trip"]:
+        tripped_s = with_trip_s
+    now_s = dt_s
+    while moved_s >= 0.0 or pickup_s >= 0.0 or tripped_s >= 0.0:
+        next_s = max(moved_s, pickup_s, tripped_s)
+        _pass(p, s, i, breaker, b, is_permitted, now_s, next_s)
+        now_s = next_s
+        if moved_s == next_s:  # at one instant: contacts, then pickups, then trips
+            _move(p, s, i, position, now_s)
+            moved_s = -1.0
+        elif pickup_s == next_s:
+            _pick_up(p, s, i, is_blocking, is_sequence, now_s)
+            pickup_s = -1.0
+        else:
+            _trip(p, s, i, is_trip, now_s)
+            tripped_s = -1.0
+    _pass(p, s, i, breaker, b, is_permitted, now_s, 0.0)
 
 
 @kernel
