@@ -155,7 +155,7 @@ class Rig:
         world.faults.arming["is_armed"][0], world.faults.arming["time_left_s"][0] = 1.0, ARMED_S
         if case.life == FAILURE:
             relay = [r.name for r in self.scheme.relays].index(case.expected.relay)
-            world.breaker["fail_trip_sp"][world.relays.own[relay]] = JAMMED
+            world.breakers.s["fail_trip_sp"][world.relays.own[relay]] = JAMMED
 
     def _events(self, begin_s: float) -> list[Event]:
         epoch_ns, found = self.engine.setup.clock.epoch_ns, []
@@ -168,7 +168,7 @@ class Rig:
     def _is_busy(self) -> bool:
         """Tell whether somebody is about to trip, to open, to close or to melt."""
         w = self.engine.world
-        states, fuses = w.breaker["state"], w.fuses.s
+        states, fuses = w.breakers.s["state"], w.fuses.s
         return bool(
             np.any(w.x[self._tripping + PICKUP] != 0.0)
             or np.any(w.relays.s["sealed"] != 0.0)

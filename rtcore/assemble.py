@@ -11,6 +11,7 @@ from rtcore import board as bd
 from rtcore import ring as rg
 from rtcore.assembly import (
     controls,
+    elements,
     harmonics,
     injections,
     inverters,
@@ -21,15 +22,7 @@ from rtcore.assembly import (
 )
 from rtcore.assembly.instances import OPTIONAL, chosen, instances
 from rtcore.assembly.loads import Sky
-from rtcore.assembly.places import (
-    branch_numbers,
-    bus_nodes,
-    first_rows,
-    poles,
-    terminal_named,
-    terminal_rows_of,
-    unit_numbers,
-)
+from rtcore.assembly.places import bus_nodes
 from rtcore.assembly.point_arrays import point_arrays
 from rtcore.assembly.store import Floats, Plant, Store
 from rtcore.clock import NS_PER_HOUR, NS_PER_S, SimClock
@@ -48,7 +41,7 @@ from rtcore.plant.regulator import Regulator
 from rtcore.points import Point
 from rtcore.protection.scheme import Scheme
 from rtcore.waves import Complex, no_waves
-from rtcore.world import K_IS_SOLVED, World
+from rtcore.world import K_IS_SOLVED, Words, World
 
 _REGISTERED = (Capacitor, Load, LoopHealth, Regulator, Terminal)  # importing a module declares its kind
 
@@ -110,25 +103,28 @@ def bindable(
 
 def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
     """Assemble a station's world and its harmonic scan; deterministic for a given setup."""
-    network, grid = setup.network, Grid(setup.network)
+    grid = Grid(setup.network)
+    bound = {p.source for p in setup.points} | protection.frequencies_needed(setup.scheme)
+    store = Store(chosen(instances(setup.network, setup.scheme), bound, setup.plant), setup.plant)
+    _initial_state(store, setup)
+    world = _world(setup, grid, store)
+    world.counters[K_IS_SOLVED] = 1
+    world.regulators.s["wait_s"] = world.regulators.p["tap_time_s"]
+    for i in world.points.statuses:
+        world.status_before[i] = store.x[world.points.instrument["source"][i]]
+    return world, harmonics.harmonics(grid, store, setup.plant), grid
+
+
+def _world(setup: Setup, grid: Grid, store: Store) -> World:
     rng = np.random.default_rng(setup.seed)
     more = np.random.default_rng([setup.seed, 1])  # its own stream: what is drawn above stays as it is
     apart = np.random.default_rng([setup.seed, 2])  # likewise
     keys = [draw_key(r) for r in (rng, rng, more, apart, apart)]
-    instances_there = instances(network, setup.scheme)
-    bound = {p.source for p in setup.points} | protection.frequencies_needed(setup.scheme)
-    names = chosen(instances_there, bound, setup.plant)
-    store = Store(names, setup.plant)
-    terminals = [terminal_named(name) for name in names["terminal"]]
-    _initial_state(store, setup)
-    n = len(setup.points)
-    image = bd.blank_image(n)
-    rows, of, phase = terminal_rows_of(grid, terminals)
-    capacitors = [(f"capacitor.{c.name}", 1) for c in network.capacitors]
-    profile = setup.profile or _constant_profile(network)
+    image = bd.blank_image(len(setup.points))
+    profile = setup.profile or _constant_profile(setup.network)
     weather = loads.weather_arrays(store, setup.sky)
-    ambient_degc = float(weather.s["ambient_degc"][0])
-    world = World(
+    ambient_degc, m_per_unit = float(weather.s["ambient_degc"][0]), float(weather.p["m_per_unit"][0])
+    return World(
         grid=grid.arrays,
         v_good=grid.arrays.v.copy(),
         x=store.x,
@@ -142,81 +138,48 @@ def build_world(setup: Setup) -> tuple[World, Harmonics, Grid]:
         thermal=controls.thermals(grid, store, ambient_degc),
         tap_changers=controls.tap_changers(grid, store),
         storage=inverters.storage(grid, store),
-        sites=inverters.sites(
-            grid, store, ambient_degc=ambient_degc, m_per_unit=float(weather.p["m_per_unit"][0])
-        ),
+        sites=inverters.sites(grid, store, ambient_degc=ambient_degc, m_per_unit=m_per_unit),
         microgrids=controls.microgrids(grid, store),
         sheds=controls.sheds(grid, store),
         dispatches=controls.dispatches(store),
         banks=controls.banks(grid, store, time_of_day_s=_local_s(setup)),
         totals=store.rows("loads"),
-        load_p=store.params(
-            "load",
-            ripple_pu=[setup.ripple_pu] * len(network.loads),
-            ripple_tau_s=[setup.ripple_tau_s] * len(network.loads),
-        ),
-        load=store.rows("load"),
-        load_columns=store.columns("load"),
-        load_branch=branch_numbers(grid),
-        bus_at=bus_nodes(grid, names["bus"]),
+        loads=elements.loads(grid, store, ripple_pu=setup.ripple_pu, ripple_tau_s=setup.ripple_tau_s),
+        bus_at=bus_nodes(grid, store.names("bus")),
         bus_columns=store.columns("bus"),
-        terminal_rows=rows,
-        terminal_of=of,
-        terminal_phase=phase,
-        terminal_columns=store.columns("terminal"),
-        breaker_p=store.params("breaker"),
-        breaker=store.rows("breaker"),
-        breaker_units=poles(grid, names["breaker"]),
-        breaker_poles=switching.poles_of(grid, names["breaker"]),
+        terminals=elements.terminals(grid, store),
+        breakers=elements.breakers(grid, store),
         fuses=switching.fuses(grid, store),
         faults=switching.faults(store, setup.fault_library),
         attacks=switching.attacks(store, setup.points),
         change=np.zeros(1),
         relays=protection.relays(grid, store, setup.scheme, apart, setup.clock.dt_ns * 1e-9),
-        injections=injections.injections(store, network, setup.scheme, setup.playback),
+        injections=injections.injections(store, setup.network, setup.scheme, setup.playback),
         waves=no_waves(len(store.names("relay"))),
-        regulator_p=store.params(
-            "regulator",
-            step_pu=[r.step_pu for r in network.regulators],
-            mid_pu=[r.mid_pu for r in network.regulators],
-            tap_max=[float(r.tap_highest) for r in network.regulators],
-        ),
-        regulator=store.rows("regulator"),
-        regulator_units=unit_numbers(grid, [f"regulator.{r.name}" for r in network.regulators]),
-        capacitor=store.rows("capacitor"),
-        capacitor_units=unit_numbers(grid, [f"capacitor.{c.name}" for c in network.capacitors]),
-        capacitor_rows=grid.terminal_rows(capacitors),
-        capacitor_first=first_rows(grid, capacitors),
+        regulators=elements.regulators(grid, store),
+        capacitors=elements.capacitors(grid, store),
         loop=store.rows("loop"),
         profile_p=np.ascontiguousarray(profile.p_w),
         profile_q=np.ascontiguousarray(profile.q_var),
-        times=np.array(
-            [
-                setup.clock.epoch_ns,
-                setup.clock.dt_ns,
-                profile.start_ns,
-                profile.step_ns,
-                profile.wraps,
-                setup.utc_offset_s * NS_PER_S,
-            ],
-            np.int64,
-        ),
+        times=_times(setup, profile),
         noise=quantile_table(),
         keys=np.array(keys, np.uint64),
         points=point_arrays(setup.points, setup.instruments, setup.unit_factor, store, grid, rng),
         image=image.words,
         values=image.values,
         quality=image.quality,
-        status_before=np.zeros(n),
+        status_before=np.zeros(len(setup.points)),
         events=np.zeros(rg.EVENT_BYTES // 8, np.int64)[rg.HEADER_WORDS :],
         group=np.zeros(GROUP_MAX * RECORD_WORDS, np.int64),
         counters=np.zeros(16, np.int64),
     )
-    world.counters[K_IS_SOLVED] = 1
-    world.regulator["wait_s"] = world.regulator_p["tap_time_s"]
-    for i in world.points.statuses:
-        world.status_before[i] = store.x[world.points.instrument["source"][i]]
-    return world, harmonics.harmonics(grid, store, setup.plant), grid
+
+
+def _times(setup: Setup, profile: Profile) -> Words:
+    """Return what the step needs to know about time, in the order of the ``T_`` numbers."""
+    clock, utc_offset_ns = setup.clock, setup.utc_offset_s * NS_PER_S
+    start_ns, step_ns, wraps = profile.start_ns, profile.step_ns, profile.wraps
+    return np.array([clock.epoch_ns, clock.dt_ns, start_ns, step_ns, wraps, utc_offset_ns], np.int64)
 
 
 def _local_s(setup: Setup) -> float:

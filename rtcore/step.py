@@ -98,7 +98,7 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
     """
     take_fp_flags()  # whatever else ran in this thread is not the plant's
     g, emf, counters, times = w.grid, w.emf, w.counters, w.times
-    unit, emfs, breakers = g.unit, g.emfs, w.breaker
+    unit, emfs, breakers = g.unit, g.emfs, w.breakers
     dt_s = times[T_DT] * 1e-9
     sim_ns = times[T_EPOCH] + step * times[T_DT]
     t_s = (step * times[T_DT]) * 1e-9
@@ -111,22 +111,22 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
     row, following, part = interval(w.profile_p.shape[0], start, length, wraps, sim_ns)
     key = step_key(w.keys[0], step)
     _demand(
-        w.load_p, w.load, w.totals, w.profile_p, w.profile_q, row, following, part, w.noise, key, dt_s,
+        w.loads.p, w.loads.s, w.totals, w.profile_p, w.profile_q, row, following, part, w.noise, key, dt_s,
         g.loads, w.parts.now,
     )  # fmt: skip
     # 3 mechanisms, hand-over between grid and island
     before_s, w.change[0] = w.change[0], 0.0
     changed = strike_faults(w.faults, w.attacks, g, w.change, w.keys[3], w.values, w.quality, dt_s)
     changed += move_breakers(
-        w.breaker_p, breakers, w.breaker_units, w.breaker_poles, w.sync.s, g, w.change, w.keys[3], t_s,
+        breakers.p, breakers.s, breakers.units, breakers.poles, w.sync.s, g, w.change, w.keys[3], t_s,
         TWO_PI * emf.f0_hz, dt_s,
     )  # fmt: skip
     changed += burn_fuses(w.fuses, g, w.change, before_s, dt_s)
-    changed += _regulator_step(w.regulator_p, w.regulator, w.regulator_units, unit, dt_s)
-    changed += _capacitor_step(w.capacitor, w.capacitor_units, unit)
+    changed += _regulator_step(w.regulators.p, w.regulators.s, w.regulators.units, unit, dt_s)
+    changed += _capacitor_step(w.capacitors.s, w.capacitors.units, unit)
     keep_following(w.storage.s, w.storage.emf_of, emf.owner, w.source.shape[0])
     if step > 0:  # before there is a first solution the grid looks lost
-        hand_over(w.microgrids, w.storage.p, w.storage.s, breakers, w.sync.s, emf.f0_hz, dt_s)
+        hand_over(w.microgrids, w.storage.p, w.storage.s, breakers.s, w.sync.s, emf.f0_hz, dt_s)
     # 4 machines and inverters
     emf.turns[:] = 1.0
     changed += move_sources(w.source, w.machines, emfs.unit, unit)
@@ -154,19 +154,20 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
     measure_batteries(w.storage, emfs, g.v)
     measure_sites(w.sites, g.v)
     if is_solved:
-        _measure_loads(g, w.load_branch, w.load_columns, w.totals)
+        _measure_loads(g, w.loads.branch, w.loads.columns, w.totals)
         _measure_buses(g.v, w.bus_at, w.bus_columns)
-        _measure_terminals(g.v, unit, w.terminal_rows, w.terminal_of, w.terminal_phase, w.terminal_columns)
-        _measure_capacitors(w.capacitor, g.v, unit, w.capacitor_rows, w.capacitor_first)
+        t = w.terminals
+        _measure_terminals(g.v, unit, t.rows, t.of, t.phase, t.columns)
+        _measure_capacitors(w.capacitors.s, g.v, unit, w.capacitors.rows, w.capacitors.first)
         q = w.frequencies
         _measure_frequencies(q.p, q.s, q.at, g.v, g.owner, emf.theta_rad, emf.f_hz, dt_s)
-        check_synchronism(w.sync, breakers, g.v, g.base_v, g.owner, emf.f_hz)
+        check_synchronism(w.sync, breakers.s, g.v, g.base_v, g.owner, emf.f_hz)
         measure_strikes(w.faults, g, ago_s, dt_s)
-    inject(w.injections, w.relays.own, breakers, w.terminal_columns, w.bus_columns, emf.f0_hz, step, dt_s)
+    inject(w.injections, w.relays.own, breakers.s, w.terminals.columns, w.bus_columns, emf.f0_hz, step, dt_s)
     # relays have instruments of their own, and their time goes on with what was solved last
     key = step_key(w.keys[4], step)
     protect(
-        w.relays, w.x, breakers, w.sync.s, w.frequencies.s, w.injections.ideal, (g.v, unit), w.noise, key,
+        w.relays, w.x, breakers.s, w.sync.s, w.frequencies.s, w.injections.ideal, (g.v, unit), w.noise, key,
         step, emf.f0_hz, is_asked, ago_s, dt_s,
     )  # fmt: skip
     show_seen(w.injections.s, w.relays.seen.i, w.relays.seen.v)
@@ -181,11 +182,11 @@ def step_at(w, h, step, utc_ns):  # type: ignore[no-untyped-def]
     falsify(w.attacks.s, w.attacks.history, w.points.instrument, w.noise, key, w.values, w.quality, dt_s)
     # 8 controls, slow states
     if is_solved:
-        control_taps(w.tap_changers, w.regulator_p, w.regulator, g.v, unit, dt_s)
-        shed_load(w.sheds, breakers, w.sync.s, dt_s)
+        control_taps(w.tap_changers, w.regulators.p, w.regulators.s, g.v, unit, dt_s)
+        shed_load(w.sheds, breakers.s, w.sync.s, dt_s)
         dispatch_batteries(w.dispatches, w.storage.s, w.source, dt_s)
         local_s = ((sim_ns + times[T_LOCAL]) % DAY_NS) * 1e-9
-        control_banks(w.banks, w.capacitor, w.source, emfs, g.v, g.base_v, local_s, dt_s)
+        control_banks(w.banks, w.capacitors.s, w.source, emfs, g.v, g.base_v, local_s, dt_s)
     warm_transformers(w.thermal, g.v, unit, ambient_degc, step, dt_s)
     # 9 events, image
     _status_events(w.x, w.points, w.values, w.status_before, w.events, step, utc_ns)

@@ -106,6 +106,44 @@ class DemandParts(NamedTuple):
     hvac_live: Floats
 
 
+class Loads(NamedTuple):
+    """Loads of the network."""
+
+    p: Rows
+    s: Rows
+    columns: Floats
+    """The state rows as numbers, shape (n, n_attrs)."""
+    branch: Ints
+    """Number of each branch within its load (0, 1, 2)."""
+
+
+class Terminals(NamedTuple):
+    """Terminals with measuring points: the currents of their phase conductors."""
+
+    rows: TerminalRows
+    of: Ints
+    phase: Ints
+    columns: Floats
+    """The state rows as numbers, shape (n, n_attrs)."""
+
+
+class Regulators(NamedTuple):
+    """Step-voltage regulators of one phase each."""
+
+    p: Rows
+    s: Rows
+    units: Ints
+
+
+class Capacitors(NamedTuple):
+    """Switched capacitor banks."""
+
+    s: Rows
+    units: Ints
+    rows: TerminalRows
+    first: Ints
+
+
 class Thermals(NamedTuple):
     """Transformer temperatures, and where their load is measured."""
 
@@ -224,6 +262,16 @@ class Poles(NamedTuple):
     of: Ints
     phase: Ints
     i_a: Complex
+
+
+class Breakers(NamedTuple):
+    """Circuit breakers."""
+
+    p: Rows
+    s: Rows
+    units: Ints
+    """Unit of the pole in each phase, -1 where there is none, shape (n, 3)."""
+    poles: Poles
 
 
 class Fuses(NamedTuple):
@@ -400,20 +448,11 @@ class World(NamedTuple):
     dispatches: Dispatches
     banks: BankControls
     totals: Rows
-    load_p: Rows
-    load: Rows
-    load_columns: Floats
-    load_branch: Ints
+    loads: Loads
     bus_at: Ints
     bus_columns: Floats
-    terminal_rows: TerminalRows
-    terminal_of: Ints
-    terminal_phase: Ints
-    terminal_columns: Floats
-    breaker_p: Rows
-    breaker: Rows
-    breaker_units: Ints
-    breaker_poles: Poles
+    terminals: Terminals
+    breakers: Breakers
     fuses: Fuses
     faults: Faults
     attacks: Attacks
@@ -422,13 +461,8 @@ class World(NamedTuple):
     relays: Relays
     injections: Injections
     waves: Waves
-    regulator_p: Rows
-    regulator: Rows
-    regulator_units: Ints
-    capacitor: Rows
-    capacitor_units: Ints
-    capacitor_rows: TerminalRows
-    capacitor_first: Ints
+    regulators: Regulators
+    capacitors: Capacitors
     loop: Rows
     profile_p: Floats
     profile_q: Floats

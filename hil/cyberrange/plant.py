@@ -117,8 +117,8 @@ class Plant:
             engine.world.values.copy(),
             engine.world.quality.copy(),
             v,
-            engine.world.load_columns[:, P1 : P1 + BRANCHES].copy(),
-            engine.world.load_columns[:, V1 : V1 + BRANCHES] < DEAD_PU * self._branch_v,
+            engine.world.loads.columns[:, P1 : P1 + BRANCHES].copy(),
+            engine.world.loads.columns[:, V1 : V1 + BRANCHES] < DEAD_PU * self._branch_v,
             int(np.count_nonzero(is_wrong)),
             int(np.count_nonzero(is_without)),
         )

@@ -45,7 +45,7 @@ def seen_of(w: World) -> Seen:
     g = w.grid
     return Seen(
         g.v, g.base_v, g.owner, g.unit, g.live, g.emfs.unit, w.emf.f_hz, w.sync.side1, w.sync.side2,
-        w.breaker_units, w.storage.emf_of, w.counters, w.values, len(w.source),
+        w.breakers.units, w.storage.emf_of, w.counters, w.values, len(w.source),
     )  # fmt: skip
 
 

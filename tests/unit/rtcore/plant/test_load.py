@@ -32,7 +32,7 @@ def engine(start_ns: int, *, wraps: bool = True, dt_ns: int = 10**9, rows: int =
 
 
 def asked(e: Engine) -> np.ndarray:
-    return np.asarray(e.world.load["demand_w"])
+    return np.asarray(e.world.loads.s["demand_w"])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_demand_is_linear_between_samples_and_wraps_at_the_end(at_h: float, expe
     e = engine(round(at_h * HOUR_NS))
     e.step()
     np.testing.assert_allclose(asked(e), expected, rtol=1e-14)  # a few roundings
-    np.testing.assert_allclose(e.world.load["demand_var"], 0.25 * expected, rtol=1e-14)
+    np.testing.assert_allclose(e.world.loads.s["demand_var"], 0.25 * expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize(

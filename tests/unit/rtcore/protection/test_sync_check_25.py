@@ -208,13 +208,13 @@ def test_a_close_command_outside_the_window_is_interlocked_and_changes_nothing(t
     e.do("SOURCE_OTHER.F_HZ_SP", 60.5)
     e.step(200)  # a slip of 0.5 Hz, 36 degrees by now
     assert e.value("SYNC_CHECK_TIE.IS_PERMITTED") == 0.0
-    before = e.world.breaker.copy(), e.world.grid.unit.copy()
+    before = e.world.breakers.s.copy(), e.world.grid.unit.copy()
     verdict = e.do("BREAKER_TIE.CLOSE", 1.0)
     assert verdict.reason is Reason.INTERLOCKED
     e.step(200)
     assert e.value("BREAKER_TIE.STATE") == cb.OPEN
     assert np.array_equal(e.world.grid.unit, before[1])
-    assert e.world.breaker.tobytes() == before[0].tobytes()
+    assert e.world.breakers.s.tobytes() == before[0].tobytes()
     assert e.do("BREAKER_TIE.CLOSE", 0.0).reason is Reason.DONE  # a pulse of 0 asks for nothing
 
 
