@@ -27,7 +27,7 @@ class OverviewPage(Page):
         Binding("a", "app.arm", "Arm"),
         Binding("d", "app.disarm", "Disarm"),
         Binding("f", "app.fault", "Fault"),
-        Binding("x", "app.attack", "Falsify", show=False),
+        Binding("x", "app.attack", "Falsify"),
     ]
     DEFAULT_CSS: ClassVar[str] = """
     OverviewPage Grid { grid-size: 2; grid-columns: 1fr 1fr; grid-rows: auto; height: auto; }
