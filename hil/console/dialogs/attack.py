@@ -54,11 +54,13 @@ class AttackDialog(SlotDialog):
         return problem, [] if problem else wish.steps(model, slot)
 
     def name_of_wish(self) -> str:
-        """Return point, mode, figures, duration."""
+        """Return point with its unit, mode, figures, duration."""
         names = ("target", "a", "b", "duration")
         target, a, b, duration = (self.query_one(f"#{name}", Input).value.strip() for name in names)
         mode = self.query_one("#mode", Select).value
         words = sl.ATTACK_MODES[mode] if isinstance(mode, int) else ""
         figures = "".join(f", {name} {value}" for name, value in (("A", a), ("B", b)) if value)
         until = f"for {duration} s" if duration not in ("", "0") else "until cleared"
-        return f"{target.upper()} {words}{figures}, {until}"
+        point = self.view.model.points.get(target.upper()) if self.view.model else None
+        unit = f" [{point.unit}]" if point is not None and point.unit else ""
+        return f"{target.upper()}{unit} {words}{figures}, {until}"
