@@ -168,7 +168,8 @@ class Reader:
             timeout=START_S,
             check=False,
         )
-        assert done.returncode == 0, f"$ {typed}\n{done.stdout}\n{done.stderr}"
+        allowed = (0, 3) if typed == "gridhil doctor" else (0,)  # 3: a host that the doctor calls not usable
+        assert done.returncode in allowed, f"$ {typed}\n{done.stdout}\n{done.stderr}"
 
     def _until_shown(self, typed: str, where: Path, long: Shows) -> None:
         terminal = Terminal(("bash", "-c", f"exec {typed}"), where, self.environment(typed))
