@@ -46,15 +46,16 @@ async def test_an_alarm_is_shown_acknowledged_and_gone_once_it_is_over(
     async with tripped(substation, "9", size=size) as pilot:
         await until_shown(pilot, ALARM, TIMEOUT_S)
         view = app_of(pilot).view
-        await pilot.press("home")
+        await pilot.press("ctrl+home")
         for _ in view.alarms:
             if app_of(pilot).page._selected_alarm() == ALARM:  # type: ignore[attr-defined]
                 break
             await pilot.press("down")
+        assert app_of(pilot).page._selected_alarm() == ALARM  # type: ignore[attr-defined]
         for key in ("enter", "o"):
             await pilot.press(key)
             await until(pilot, lambda: isinstance(pilot.app.screen, OperateDialog), TIMEOUT_S)
-            await until_shown(pilot, ALARM.rpartition(".")[0])
+            assert pilot.app.screen.device == ALARM.rpartition(".")[0]
             await pilot.press("escape")
             await until(pilot, lambda: not isinstance(pilot.app.screen, OperateDialog), TIMEOUT_S)
         await pilot.press("a")

@@ -78,7 +78,7 @@ async def test_a_breaker_is_tripped_and_closed_and_read_back(substation: Station
         await until_shown(pilot, f"{BREAKER}.ST_52A CLOSED  as commanded", TIMEOUT_S)
         assert substation.value(f"{BREAKER}.ST_52A") == 1.0
         await pilot.press("escape")
-        await until_shown(pilot, f"{BREAKER}.CLOSE DONE", TIMEOUT_S)
+        await until_shown(pilot, f"DONE {BREAKER}.CLOSE", TIMEOUT_S)
 
 
 async def test_an_observer_is_told_which_role_a_command_needs(substation: Station) -> None:
