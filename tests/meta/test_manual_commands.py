@@ -159,7 +159,7 @@ class Reader:
 
     def _to_its_end(self, typed: str, where: Path) -> None:
         done = subprocess.run(
-            ["bash", "-c", typed],
+            ["bash", "-c", f"{typed}\nexit $?"],  # the shell stays: completion looks which one it is
             cwd=where,
             env=self.environment(typed),
             stdin=subprocess.DEVNULL,

@@ -357,6 +357,6 @@ def test_attacks_on_the_board_are_the_stations_own(monkeypatch: pytest.MonkeyPat
     class Spec:
         attack = ""
 
-    monkeypatch.setattr(attack_command, "running", lambda _path: Spec())
+    monkeypatch.setattr(attack_command, "running_station", lambda _path, _name: Spec())
     with pytest.raises(UserInputError, match=r'give it \[attack\] file = "replay"'):
         run_file("replay", Options(), out)
