@@ -27,7 +27,7 @@ from hil.relaytest.plan import read_plan
 from hil.relaytest.results import FAIL, INCONCLUSIVE, INVALID, PASS
 from hil.relaytest.runner import Run, run
 from hil.relaytest.station_facts import facts_of
-from tests.support.console_rig import console, screen_text, until_shown
+from tests.support.console_rig import console, screen_text, until, until_shown
 from tests.support.relaytest_rig import events, polling_standin
 from tests.support.station import ROOT, Station, gridhil, running, say, without_forecasts
 
@@ -339,4 +339,5 @@ async def test_a_console_follows_the_shots_to_the_verdict(station: Station, tmp_
         if verdict == PASS:
             assert text.count("operate time") >= 8
             assert "8 PASS" in text
-        assert "OFF" in text.partition("Test set")[2][:20]
+        # its points come every half second
+        await until(pilot, lambda: "OFF" in screen_text(pilot).partition("Test set")[2][:20])
