@@ -14,7 +14,8 @@ import pytest
 
 from hil.console.app import ConsoleApp
 from hil.console.registry import PAGES
-from tests.support.console_rig import screen_text
+from hil.view.link import Phase
+from tests.support.console_rig import screen_text, until_shown
 from tests.support.frozen_station import frozen
 
 HERE = Path(__file__).parent / "console"
@@ -119,3 +120,17 @@ async def test_a_terminal_without_colour_loses_no_fact(title: str, monkeypatch: 
     assert plain == coloured
     colours = {c.lower() for c in re.findall(r"fill: (#[0-9a-fA-F]{6})", picture)}
     assert all(c[1:3] == c[3:5] == c[5:7] or c == "#c5c8c6" for c in colours), colours
+
+
+async def test_on_a_lost_link_what_the_map_s_panel_says_of_a_device_has_question_marks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = ConsoleApp(frozen("iowa240"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.action_go("One-line")
+        await until_shown(pilot, "breaker, closed")
+        assert "breaker, closed?" not in screen_text(pilot)
+        monkeypatch.setattr(type(app.view.link), "phase", property(lambda _: Phase.LOST))
+        app.page.refresh_values()
+        await until_shown(pilot, "breaker, closed?")
+        assert "km?" in screen_text(pilot)
